@@ -1,0 +1,112 @@
+# make prints what there is. Every target does the set-up it needs; stamps keep it from being done twice.
+
+SHELL := /bin/bash
+.DELETE_ON_ERROR:
+.DEFAULT_GOAL := help
+
+VENV := .venv
+BIN := $(VENV)/bin
+EVM := contracts/evm
+FORGE_FOLDER := $(CURDIR)/$(EVM)/node_modules/@foundry-rs/forge-linux-amd64/bin
+WORKERS ?= 2
+SERVICES := services and not devnet and not slow and not story
+BENCH ?= *
+KERNELS := $(wildcard relayer/risk/*.pyx relayer/risk/*.pxd)
+OFFLINE := not devnet and not services and not slow and not story
+FIND_PYTHON := for name in python3 python3.13 python3.12 python3.11; do \
+	$$name -c 'import sys; sys.exit(sys.version_info < (3, 11))' 2>/dev/null && echo $$name && break; done
+PYTHON ?= $(shell $(FIND_PYTHON))
+
+# node comes from the machine, or from the environment when the machine has none
+export PATH := $(PATH):$(CURDIR)/$(BIN)
+export PYTHONDONTWRITEBYTECODE := 1
+
+.PHONY: help setup demo demo-fleet test check bench faults format contracts contracts-check slither lock clean
+
+help:
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-16s %s\n", $$1, $$2 }' Makefile
+
+setup: $(VENV)/.stamp-package $(EVM)/node_modules/.stamp ## install everything at locked versions and build the kernels
+
+demo: setup ## the whole story on local chains, nothing else needed
+	$(BIN)/relayer demo
+
+demo-fleet: setup ## the same story on PostgreSQL and RabbitMQ, in separate processes
+	$(BIN)/relayer demo --fleet
+
+test: setup ## every test: units, properties, contracts, devnets, the story
+	$(BIN)/python -m pytest -q -n $(WORKERS) -m "$(OFFLINE)" tests
+	cd $(EVM) && $(FORGE_FOLDER)/forge test
+	$(BIN)/python -m pytest -q -n $(WORKERS) -m "$(SERVICES)" tests
+	$(BIN)/python -m pytest -q -m "devnet or slow or story" tests
+
+check: setup ## format, lint, types, imports, tidy and the offline tests
+	$(BIN)/ruff format --check .
+	$(BIN)/ruff check .
+	$(BIN)/mypy
+	$(BIN)/lint-imports --no-logo
+	cd $(EVM) && $(FORGE_FOLDER)/forge fmt --check
+	$(BIN)/python -m pytest -q tests/style
+	$(BIN)/python -m pytest -q -n $(WORKERS) -m "$(OFFLINE)" --ignore tests/style tests
+
+bench: setup ## measure; BENCH=risk runs one; results go to build/bench.json
+	@set -e; for file in tests/bench/bench_$(BENCH).py; do \
+		test -f $$file || { echo "there is no $$file"; exit 1; }; \
+		echo "$$file"; $(BIN)/python -m tests.bench.$$(basename $$file .py); done
+
+faults: setup ## break things on purpose: killed processes, forked chains, lying nodes
+	$(BIN)/python -m pytest -q tests/faults
+
+format: setup ## put Python and Solidity into shape
+	$(BIN)/ruff format .
+	$(BIN)/ruff check --fix .
+	cd $(EVM) && $(FORGE_FOLDER)/forge fmt
+
+contracts: setup ## compile the contracts into contracts/artifacts
+	cd $(EVM) && node tools/build.mjs
+
+contracts-check: setup ## rebuild the contracts and compare with contracts/artifacts
+	cd $(EVM) && node tools/build.mjs --check
+
+slither: setup .venv-slither/.stamp ## static analysis of the contracts; medium and high fail
+	cd $(EVM) && PATH=$(FORGE_FOLDER):$$PATH $(CURDIR)/.venv-slither/bin/slither . --fail-medium
+
+lock: setup ## resolve the Python lock files again, after an edit of pyproject.toml or deploy/*.in
+	@set -e; compile() { $(BIN)/uv pip compile --quiet --universal --no-emit-index-url \
+		--no-emit-find-links --generate-hashes --python-version 3.11 "$$@" > /dev/null; }; \
+	command -v $(BIN)/uv > /dev/null || { echo "uv is needed: $(BIN)/pip install uv"; exit 1; }; \
+	compile --extra dev pyproject.toml -o deploy/requirements.lock; \
+	compile deploy/slither.in -o deploy/slither.lock; \
+	compile deploy/node.in -o deploy/node.lock
+
+clean: ## remove what was built, the environments and the state of demos too
+	rm -rf $(VENV) .venv-slither $(EVM)/node_modules $(EVM)/out $(EVM)/cache build dist *.egg-info
+	rm -rf .relayer .demo .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache
+	rm -f relayer/risk/*.so relayer/risk/*.c relayer/risk/*.html .coverage .coverage.*
+
+$(VENV)/.stamp-lock: deploy/requirements.lock
+	@test -n "$(PYTHON)" || { echo "Python 3.11 or newer is needed; on Debian 12:" \
+		"apt-get install python3 python3-venv python3-dev gcc"; exit 1; }
+	@$(PYTHON) -m venv --help > /dev/null 2>&1 || { echo "install python3-venv"; exit 1; }
+	$(PYTHON) -m venv $(VENV)
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check --require-hashes \
+		--requirement deploy/requirements.lock
+	@touch $@
+
+$(VENV)/.stamp-package: $(VENV)/.stamp-lock pyproject.toml $(wildcard setup.py) $(KERNELS)
+	@command -v gcc > /dev/null || { echo "a C compiler is needed: apt-get install gcc python3-dev"; exit 1; }
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check --no-deps --no-build-isolation \
+		--editable .
+	@touch $@
+
+$(EVM)/node_modules/.stamp: $(EVM)/package-lock.json $(VENV)/.stamp-lock
+	@command -v npm > /dev/null || $(BIN)/python -m pip install --quiet --disable-pip-version-check \
+		--require-hashes --requirement deploy/node.lock
+	cd $(EVM) && npm ci --ignore-scripts --no-audit --no-fund --loglevel=error
+	@touch $@
+
+.venv-slither/.stamp: deploy/slither.lock $(VENV)/.stamp-lock
+	$(PYTHON) -m venv .venv-slither
+	.venv-slither/bin/python -m pip install --quiet --disable-pip-version-check --require-hashes \
+		--requirement deploy/slither.lock
+	@touch $@

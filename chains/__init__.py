@@ -1,0 +1,1 @@
+"""Everything that speaks to a chain. Knows nothing of the relayer package."""

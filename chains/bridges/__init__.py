@@ -1,0 +1,1 @@
+"""Bridges: how an attested message becomes calls to its target."""

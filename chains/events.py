@@ -1,0 +1,207 @@
+"""Observed events: one parsed fact of a watched contract, at a block."""
+
+from dataclasses import dataclass, fields
+from typing import Final, get_type_hints
+
+from eth_hash.auto import keccak
+
+from chains.errors import MessageFormatError
+from chains.types import UINT64_MAX, UINT256_MAX, WORD_BYTES, BlockRef, ChainId, chain_key
+
+
+@dataclass(frozen=True, slots=True)
+class EventPosition:
+    """Where on a chain an event stands; order is (chain_id, height, log_index)."""
+
+    chain_id: ChainId
+    block: BlockRef
+    tx_hash: bytes
+    log_index: int
+    contract: bytes
+
+    @property
+    def event_id(self) -> bytes:
+        """
+        Return keccak256(chain key | block hash | transaction | log index u64).
+
+        The block hash is inside: after a reorg the same transaction in another block is another
+        event.
+        """
+        return keccak(
+            chain_key(self.chain_id)
+            + self.block.block_hash
+            + self.tx_hash
+            + self.log_index.to_bytes(8, "big")
+        )
+
+
+@dataclass(frozen=True, slots=True)
+class CollateralLocked:
+    """A vault took collateral; units are what really arrived. [token base units]"""
+
+    position: EventPosition
+    lock_id: int
+    account: bytes
+    token: bytes
+    depositor: bytes
+    units: int
+    held_after_units: int
+
+
+@dataclass(frozen=True, slots=True)
+class CollateralReleased:
+    """A vault executed a release message. [token base units]"""
+
+    position: EventPosition
+    message_id: bytes
+    account: bytes
+    token: bytes
+    recipient: bytes
+    units: int
+    held_after_units: int
+
+
+@dataclass(frozen=True, slots=True)
+class CollateralSeized:
+    """A vault executed a seize message. [token base units]"""
+
+    position: EventPosition
+    message_id: bytes
+    account: bytes
+    token: bytes
+    recipient: bytes
+    units: int
+    held_after_units: int
+
+
+@dataclass(frozen=True, slots=True)
+class CollateralExited:
+    """An owner left through the exit after a silence of the guardians. [token base units]"""
+
+    position: EventPosition
+    account: bytes
+    token: bytes
+    owner: bytes
+    recipient: bytes
+    units: int
+    held_after_units: int
+
+
+@dataclass(frozen=True, slots=True)
+class CreditGranted:
+    """A credit line accepted a credit_grant message. [debt token base units, Unix seconds]"""
+
+    position: EventPosition
+    message_id: bytes
+    account: bytes
+    borrower: bytes
+    limit_units: int
+    expiry_seconds: int
+    nonce: int
+
+
+@dataclass(frozen=True, slots=True)
+class Borrowed:
+    """An account drew on its grant; its debt is ceil(scaled * index / 1e27) afterwards."""
+
+    position: EventPosition
+    account: bytes
+    borrower: bytes
+    recipient: bytes
+    units: int
+    scaled_after: int
+    index_ray: int
+
+
+@dataclass(frozen=True, slots=True)
+class Repaid:
+    """Somebody repaid a part of an account's debt."""
+
+    position: EventPosition
+    account: bytes
+    payer: bytes
+    units: int
+    scaled_after: int
+    index_ray: int
+
+
+ObservedEvent = (
+    CollateralLocked
+    | CollateralReleased
+    | CollateralSeized
+    | CollateralExited
+    | CreditGranted
+    | Borrowed
+    | Repaid
+)
+EVENT_TYPES: Final[dict[str, type[ObservedEvent]]] = {
+    event_type.__name__: event_type
+    for event_type in (
+        CollateralLocked,
+        CollateralReleased,
+        CollateralSeized,
+        CollateralExited,
+        CreditGranted,
+        Borrowed,
+        Repaid,
+    )
+}
+NUMBER_MAX: Final = {
+    "lock_id": UINT64_MAX,
+    "nonce": UINT64_MAX,
+    "expiry_seconds": UINT64_MAX,
+}
+
+
+def payload_of(event: ObservedEvent) -> dict[str, str]:
+    """Return the event's own fields (not its position): bytes as 0x-hex, integers as decimals."""
+    payload: dict[str, str] = {}
+    for field in fields(event):
+        value = getattr(event, field.name)
+        if isinstance(value, bytes):
+            payload[field.name] = "0x" + value.hex()
+        elif isinstance(value, int):
+            payload[field.name] = str(value)
+    return payload
+
+
+def event_of_payload(
+    kind: str, position: EventPosition, payload: dict[str, str]
+) -> ObservedEvent:
+    """
+    Rebuild an event from its stored payload.
+
+    Raises:
+        MessageFormatError: unknown kind, missing or unknown field, or a value out of range.
+    """
+    event_type = EVENT_TYPES.get(kind)
+    if event_type is None:
+        raise MessageFormatError(field="kind", reason=f"{kind!r} is not an observed event")
+    hints = {name: hint for name, hint in get_type_hints(event_type).items() if name != "position"}
+    if set(payload) != set(hints):
+        raise MessageFormatError(field=kind, reason=f"fields {sorted(payload)}")
+    values: dict[str, bytes | int] = {}
+    for name, hint in hints.items():
+        text = payload[name]
+        if hint is bytes:
+            values[name] = _word(name, text)
+        else:
+            values[name] = _number(name, text)
+    return event_type(position=position, **values)  # type: ignore[arg-type]
+
+
+def _word(name: str, text: str) -> bytes:
+    try:
+        raw = bytes.fromhex(text.removeprefix("0x"))
+    except ValueError as exc:
+        raise MessageFormatError(field=name, reason=f"{text!r} is not hexadecimal") from exc
+    if len(raw) != WORD_BYTES:
+        raise MessageFormatError(field=name, reason=f"{len(raw)} bytes, 32 are needed")
+    return raw
+
+
+def _number(name: str, text: str) -> int:
+    limit = NUMBER_MAX.get(name, UINT256_MAX)
+    if not (text.isascii() and text.isdecimal()) or int(text) > limit:
+        raise MessageFormatError(field=name, reason=f"{text!r} is not an integer in 0..{limit}")
+    return int(text)

@@ -1,0 +1,1 @@
+"""Reading, decoding and sending on EVM chains."""

@@ -1,0 +1,60 @@
+"""Sending keys from local files."""
+
+import json
+import stat
+from pathlib import Path
+from typing import Final
+
+from eth_account import Account
+
+from chains.errors import PermanentChainError
+
+KEY_BYTES: Final = 32
+OTHERS_MAY_READ: Final = stat.S_IRWXG | stat.S_IRWXO
+
+
+class KeyFileError(PermanentChainError):
+    """A key file is missing, open to others, or not a key; its content is never shown."""
+
+    def __init__(self, *, path: Path, reason: str) -> None:
+        super().__init__(f"key file {path}: {reason}")
+        self.path = path
+        self.reason = reason
+
+
+def read_key_file(path: Path, passphrase_path: Path | None = None) -> bytes:
+    """
+    Return the private key of a file: 32 bytes of hex, or a V3 keystore with its passphrase file.
+
+    Raises:
+        KeyFileError: unreadable, open to others, not a key, or the wrong passphrase.
+    """
+    text = _private_text(path)
+    if not text.startswith("{"):
+        return _hex_key(path, text)
+    if passphrase_path is None:
+        raise KeyFileError(path=path, reason="a keystore needs a passphrase file; set its path")
+    passphrase = _private_text(passphrase_path)
+    try:
+        return bytes(Account.decrypt(json.loads(text), passphrase))
+    except (ValueError, KeyError, TypeError):
+        raise KeyFileError(path=path, reason="wrong passphrase or broken keystore") from None
+
+
+def _private_text(path: Path) -> str:
+    try:
+        if path.stat().st_mode & OTHERS_MAY_READ:
+            raise KeyFileError(path=path, reason="others may read it; run chmod 600 on it")
+        return path.read_text(encoding="utf-8").strip()
+    except (OSError, UnicodeDecodeError) as exc:
+        raise KeyFileError(path=path, reason=f"cannot be read ({type(exc).__name__})") from None
+
+
+def _hex_key(path: Path, text: str) -> bytes:
+    try:
+        key = bytes.fromhex(text.removeprefix("0x"))
+    except ValueError:
+        raise KeyFileError(path=path, reason="not hexadecimal") from None
+    if len(key) != KEY_BYTES:
+        raise KeyFileError(path=path, reason=f"{len(key)} bytes, {KEY_BYTES} are needed")
+    return key

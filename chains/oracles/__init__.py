@@ -1,0 +1,1 @@
+"""On-chain price sources, raw and unjudged."""

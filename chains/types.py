@@ -1,0 +1,141 @@
+"""Names of chains, blocks and addresses, checked when they are made."""
+
+import re
+from dataclasses import dataclass
+from typing import Final, NewType
+
+from eth_hash.auto import keccak
+
+ChainId = NewType("ChainId", str)  # CAIP-2, for example eip155:1; the hub is hub:<deployment>
+
+WORD_BYTES: Final = 32
+EVM_ADDRESS_BYTES: Final = 20
+EVM_ADDRESS_PAD: Final = bytes(WORD_BYTES - EVM_ADDRESS_BYTES)
+UINT64_MAX: Final = 2**64 - 1
+UINT256_MAX: Final = 2**256 - 1
+CAIP2: Final = re.compile(r"^[-a-z0-9]{3,8}:[-_a-zA-Z0-9]{1,32}$")
+
+
+def chain_id_of(text: str) -> ChainId:
+    """
+    Return the text as a chain id.
+
+    Raises:
+        ValueError: not of the form namespace:reference (CAIP-2).
+    """
+    if not CAIP2.fullmatch(text):
+        raise ValueError(f"chain id {text!r} is not CAIP-2; write it like eip155:1")
+    return ChainId(text)
+
+
+def evm_chain_number(chain_id: ChainId) -> int:
+    """
+    Return the number behind eip155:<number>.
+
+    Raises:
+        ValueError: another namespace, or not a positive number.
+    """
+    namespace, _, reference = chain_id.partition(":")
+    if namespace != "eip155" or not reference.isdecimal() or int(reference) == 0:
+        raise ValueError(f"chain id {chain_id!r} is not an EVM chain; write it like eip155:1")
+    return int(reference)
+
+
+def chain_key(chain_id: ChainId) -> bytes:
+    """Return the 32 bytes that stand for a chain in a message: keccak256 of its CAIP-2 name."""
+    return keccak(chain_id.encode())
+
+
+def word_of_evm_address(address: bytes) -> bytes:
+    """
+    Return a 20-byte address left-padded to 32 bytes.
+
+    Raises:
+        ValueError: not 20 bytes.
+    """
+    if len(address) != EVM_ADDRESS_BYTES:
+        raise ValueError(f"an EVM address has 20 bytes, this one has {len(address)}")
+    return EVM_ADDRESS_PAD + address
+
+
+def evm_address_of_word(word: bytes) -> bytes:
+    """
+    Return the 20-byte address inside a 32-byte word.
+
+    Raises:
+        ValueError: not 32 bytes, or a non-zero byte in the padding.
+    """
+    if len(word) != WORD_BYTES or not word.startswith(EVM_ADDRESS_PAD):
+        raise ValueError(f"0x{word.hex()} is not a left-padded EVM address")
+    return word[len(EVM_ADDRESS_PAD) :]
+
+
+def checksum_address(word: bytes) -> str:
+    """Return the EIP-55 spelling of a left-padded EVM address."""
+    lower = evm_address_of_word(word).hex()
+    nibbles = keccak(lower.encode()).hex()
+    return "0x" + "".join(
+        letter.upper() if int(nibble, 16) >= 8 else letter
+        for letter, nibble in zip(lower, nibbles, strict=False)
+    )
+
+
+def word_of_text(text: str) -> bytes:
+    """
+    Parse 0x-hex of 20 bytes (an EVM address) or 32 bytes into a 32-byte word.
+
+    Raises:
+        ValueError: not hex, or of another length.
+    """
+    digits = text.removeprefix("0x")
+    try:
+        raw = bytes.fromhex(digits)
+    except ValueError as exc:
+        raise ValueError(f"{text!r} is not hexadecimal") from exc
+    if len(raw) == EVM_ADDRESS_BYTES:
+        return word_of_evm_address(raw)
+    if len(raw) != WORD_BYTES:
+        raise ValueError(f"{text!r} has {len(raw)} bytes; 20 or 32 are needed")
+    return raw
+
+
+def text_of_word(word: bytes) -> str:
+    """Return a checksummed address where the word is a padded EVM address, else 0x-hex."""
+    if len(word) == WORD_BYTES and word.startswith(EVM_ADDRESS_PAD) and any(word):
+        return checksum_address(word)
+    return "0x" + word.hex()
+
+
+@dataclass(frozen=True, slots=True)
+class BlockRef:
+    """A block: height and hash together."""
+
+    height: int
+    block_hash: bytes
+
+    def __post_init__(self) -> None:
+        if not 0 <= self.height <= UINT64_MAX:
+            raise ValueError(f"height {self.height} is outside 0..2^64-1")
+        if len(self.block_hash) != WORD_BYTES:
+            raise ValueError(f"a block hash has 32 bytes, this one has {len(self.block_hash)}")
+
+
+@dataclass(frozen=True, slots=True)
+class BlockHeader:
+    """What the reader keeps of a block. Time is Unix seconds as the chain says."""
+
+    block: BlockRef
+    parent_hash: bytes
+    timestamp_seconds: int
+
+
+@dataclass(frozen=True, slots=True)
+class TokenRef:
+    """The chain's own name of a token."""
+
+    chain_id: ChainId
+    address: bytes
+
+    def __post_init__(self) -> None:
+        if len(self.address) != WORD_BYTES:
+            raise ValueError(f"a token address has 32 bytes, this one has {len(self.address)}")

@@ -1,0 +1,1 @@
+"""Cross-chain collateral relayer."""

@@ -1,0 +1,1 @@
+"""The message API: requests in, state and events out; it decides nothing."""

@@ -1,0 +1,186 @@
+"""The doctor's checks of what belongs to no chain: database, broker, keys, guardians, prices."""
+
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Final
+
+import httpx
+
+from chains.finality import ChainIdentity
+from chains.port import Quote, TransactionSender
+from chains.types import ChainId, text_of_word, word_of_text
+from relayer.cli.checks import BrokenError, Check, CheckState, attempt, attempt_async, skipped
+from relayer.clock import UnixSeconds
+from relayer.money import WAD, AssetId
+from relayer.oracle.price import FeedRule, price_of
+from relayer.oracle.price import Quote as JudgedQuote
+from relayer.settings import AssetSettings, GuardianMemberSettings, Settings, read_secret
+from relayer.store.unit_of_work import Store
+
+GUARDIAN_TIMEOUT_SECONDS: Final = 5
+BROKER_TIMEOUT_SECONDS: Final = 5
+KEY_BYTES: Final = 32
+
+
+class _UndoError(Exception):
+    """Takes a comparison's transaction back."""
+
+
+def check_database(store: Store) -> tuple[Check, ...]:
+    """Return whether the database answers, is at this code's schema, and keeps its triggers."""
+    reachable = attempt("database.reachable", "database", lambda: _reached(store))
+    if reachable.state is not CheckState.OK:
+        because = "the database does not answer"
+        return (
+            reachable,
+            skipped("database.schema", "database", because),
+            skipped("database.append_only", "database", because),
+        )
+    schema = attempt("database.schema", "database", lambda: _at_head(store))
+    if schema.state is not CheckState.OK:
+        return (
+            reachable,
+            schema,
+            skipped("database.append_only", "database", "the schema is another one"),
+        )
+    return (
+        reachable,
+        schema,
+        attempt("database.append_only", "database", lambda: _append_only(store)),
+    )
+
+
+def _reached(store: Store) -> str:
+    version = store.schema_version()
+    return f"{store.engine.dialect.name} answers; it is at migration {version}"
+
+
+def _at_head(store: Store) -> str:
+    store.check_schema()
+    return f"at migration {store.schema_version()}"
+
+
+def _append_only(store: Store) -> str:
+    from relayer.store.guards import missing_guards
+
+    missing = missing_guards(store)
+    if missing:
+        raise BrokenError(f"triggers are missing: {', '.join(missing)}")
+    return "every trigger of the migrations is in place"
+
+
+def compare_identity(store: Store, chain_id: ChainId, identity: ChainIdentity) -> str:
+    """
+    Compare a node's identity with the stored one; changes nothing.
+
+    Raises:
+        WrongChainError: the database knows the chain by another one.
+    """
+    genesis_hash = identity.genesis.block_hash
+    try:
+        with store.unit_of_work() as uow:
+            uow.chains.remember_identity(chain_id, identity.chain_reference, genesis_hash)
+            raise _UndoError
+    except _UndoError:
+        return f"genesis 0x{genesis_hash.hex()} contradicts nothing stored"
+
+
+def check_broker(settings: Settings) -> Check:
+    """Return whether the broker takes a connection with these credentials."""
+
+    def run() -> str:
+        from relayer import wiring
+        from relayer.worker.app import create_app, is_embedded
+
+        if is_embedded(settings.broker_url):
+            return "inside the process; for one machine only"
+        app = create_app(wiring.catalog_of(settings), settings.broker_url)
+        with app.connection_for_write() as connection:
+            connection.ensure_connection(max_retries=1, timeout=BROKER_TIMEOUT_SECONDS)
+        return "takes connections"
+
+    return attempt("broker.reachable", "broker", run)
+
+
+def check_key(code: str, path: Path) -> Check:
+    """Return whether a key file is private and holds a key; nothing of it is shown."""
+
+    def run() -> str:
+        text = read_secret(path)
+        if text.startswith("{"):
+            return "private; a keystore with a passphrase"
+        try:
+            size = len(bytes.fromhex(text.removeprefix("0x")))
+        except ValueError:
+            raise BrokenError("not hexadecimal") from None
+        if size != KEY_BYTES:
+            raise BrokenError(f"{size} bytes of hex; {KEY_BYTES} are needed")
+        return "private, and a key of 32 bytes"
+
+    return attempt(code, str(path), run)
+
+
+async def check_sender(sender: TransactionSender) -> Check:
+    """Return whether the sending key can be used on a chain."""
+
+    async def run() -> str:
+        account_nonce = await sender.pending_account_nonce()
+        final_account_nonce = await sender.final_account_nonce()
+        waiting = account_nonce - final_account_nonce
+        return f"{text_of_word(sender.address)}: {account_nonce} sent, {waiting} of them not final"
+
+    return await attempt_async("sender.chain", sender.chain_id, run)
+
+
+async def check_guardian(
+    member: GuardianMemberSettings, transport: httpx.AsyncBaseTransport | None = None
+) -> Check:
+    """Return whether a guardian answers at its url, and under its own address."""
+    found: dict[str, object] = {}
+
+    async def run() -> str:
+        async with httpx.AsyncClient(
+            timeout=GUARDIAN_TIMEOUT_SECONDS, transport=transport, trust_env=False
+        ) as client:
+            response = await client.get(member.url.rstrip("/") + "/v1/status")
+        body = response.json() if response.is_success else None
+        if not isinstance(body, dict) or not isinstance(body.get("address"), str):
+            raise BrokenError(f"no guardian's answer: HTTP {response.status_code}")
+        found["address"] = body["address"]
+        return f"answers as {body['address']}"
+
+    reachable = await attempt_async("guardian.reachable", member.label, run)
+    if reachable.state is not CheckState.OK:
+        return reachable
+    return attempt("guardian.identity", member.label, lambda: _same_guardian(member, found))
+
+
+def _same_guardian(member: GuardianMemberSettings, found: Mapping[str, object]) -> str:
+    answered = word_of_text(str(found["address"]))
+    if answered != word_of_text(member.address):
+        expected = text_of_word(word_of_text(member.address))
+        raise BrokenError(f"answers as {text_of_word(answered)}, configured is {expected}")
+    return f"answers as {text_of_word(answered)}"
+
+
+def check_price(asset: AssetSettings, quotes: Mapping[str, Quote], now_seconds: int) -> Check:
+    """Return whether the feeds of an asset give a price that decisions are taken on."""
+
+    def run() -> str:
+        rule = FeedRule(
+            asset_id=AssetId(asset.asset_id),
+            heartbeat_seconds=asset.heartbeat_seconds,
+            sources_min=asset.sources_min,
+            deviation_bps_max=asset.deviation_bps_max,
+            confidence_bps=asset.confidence_bps,
+        )
+        judged = [
+            JudgedQuote(label, quote.answer, quote.scale, quote.updated_at_seconds)
+            for label, quote in quotes.items()
+            if label in {feed.label for feed in asset.feeds}
+        ]
+        price = price_of(rule, judged, UnixSeconds(now_seconds))
+        cents = price.price_wad * 100 // WAD
+        return f"{cents // 100:,}.{cents % 100:02d} USD from {len(judged)} feeds"
+
+    return attempt("price.usable", asset.asset_id, run)

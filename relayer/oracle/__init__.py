@@ -1,0 +1,1 @@
+"""Prices from many sources, judged into one price with bounds; pure."""

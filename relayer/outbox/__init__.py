@@ -1,0 +1,1 @@
+"""Messages to other chains: what they carry and how they live. Pure."""

@@ -1,0 +1,1 @@
+"""Observed events become journal entries; the ledger is compared with the chain."""

@@ -1,0 +1,366 @@
+"""
+The configuration of one process: environment over one TOML file, read once, frozen.
+
+Every mistake of a bad file is listed, each with its field. Secrets come as file paths. Units are
+in the names: *_seconds, *_bps, *_units (decimal strings for numbers that may pass 2^53).
+"""
+
+import os
+import tomllib
+from pathlib import Path
+from typing import Annotated, Any, Final, Literal
+
+from pydantic import AfterValidator, BaseModel, ConfigDict, Field, ValidationError, model_validator
+from pydantic_settings import BaseSettings, PydanticBaseSettingsSource, SettingsConfigDict
+
+from chains.types import ChainId, chain_id_of, word_of_text
+from relayer.errors import SettingsError
+
+CONFIG_VARIABLE: Final = "RELAYER_CONFIG"
+CONFIG_DEFAULT: Final = "relayer.toml"
+GUARDIANS_PRODUCTION_MIN: Final = 3
+
+ChainIdText = Annotated[str, AfterValidator(lambda text: str(chain_id_of(text)))]
+AddressText = Annotated[str, AfterValidator(lambda text: "0x" + word_of_text(text).hex())]
+Bps = Annotated[int, Field(ge=0, le=10_000)]
+PositiveSeconds = Annotated[int, Field(gt=0, le=10 * 365 * 86_400)]
+
+
+class Section(BaseModel):
+    """A part of the file: frozen, and an unknown key is an error."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+
+class VaultSettings(Section):
+    """A vault contract that is watched and paid out of."""
+
+    address: AddressText
+
+
+class CreditLineSettings(Section):
+    """A lending protocol's contract; operator signs its requests."""
+
+    protocol: Annotated[str, Field(pattern=r"^[a-z][a-z0-9-]{0,31}$")]
+    address: AddressText
+    token: AddressText
+    operator: AddressText
+
+
+class ChainSettings(Section):
+    """One chain and what is watched on it."""
+
+    chain_id: ChainIdText
+    rpc_url: str
+    websocket_url: str | None = None
+    rpc_timeout_seconds: PositiveSeconds = 10
+    poll_milliseconds: Annotated[int, Field(ge=50, le=60_000)] = 1_000
+    start_height: Annotated[int, Field(ge=0)] = 0
+    blocks_per_run_max: Annotated[int, Field(ge=1, le=10_000)] = 200
+    finalized_span_max: Annotated[int, Field(ge=1, le=10_000)] = 1_000
+    vaults: Annotated[tuple[VaultSettings, ...], Field(max_length=1)] = ()
+    credit_lines: tuple[CreditLineSettings, ...] = ()
+
+    @property
+    def id(self) -> ChainId:
+        """The chain id as its own type."""
+        return ChainId(self.chain_id)
+
+
+class TokenSettings(Section):
+    """The chain's own name of an asset."""
+
+    chain_id: ChainIdText
+    address: AddressText
+
+
+class FeedSettings(Section):
+    """One on-chain price source of an asset (AggregatorV3 shape)."""
+
+    label: str
+    chain_id: ChainIdText
+    address: AddressText
+
+
+class AssetSettings(Section):
+    """An asset of the ledger, its tokens and its price rule."""
+
+    asset_id: Annotated[str, Field(pattern=r"^[A-Z][A-Za-z0-9.]{0,15}$")]
+    scale: Annotated[int, Field(ge=0, le=36)]
+    tokens: tuple[TokenSettings, ...]
+    feeds: tuple[FeedSettings, ...] = ()
+    heartbeat_seconds: PositiveSeconds = 3_600
+    sources_min: Annotated[int, Field(ge=1, le=15)] = 1
+    deviation_bps_max: Bps = 500
+    confidence_bps: Bps = 10
+    debt_weight_bps: Annotated[int, Field(ge=10_000, le=100_000)] = 10_000
+
+
+class PathSettings(Section):
+    """How much collateral of an asset in the vaults of a chain counts."""
+
+    asset_id: str
+    chain_id: ChainIdText
+    bridge: str = "guardian"
+    initial_weight_bps: Bps
+    maintenance_weight_bps: Bps
+    latency_haircut_bps: Bps = 0
+    bridge_haircut_bps: Bps = 0
+
+
+class RiskSettings(Section):
+    """Parameters of one epoch; see docs/decisions for their meaning."""
+
+    epoch: Annotated[int, Field(ge=1, le=2**32 - 1)] = 1
+    soft_credit_bps: Annotated[int, Field(ge=0, le=5_000)] = 5_000
+    target_factor_bps: Annotated[int, Field(gt=10_000, le=20_000)] = 10_500
+    bonus_base_bps: Bps = 100
+    bonus_slope_bps: Annotated[int, Field(ge=0, le=100_000)] = 20_000
+    bonus_max_bps: Bps = 1_000
+    insurance_share_bps: Bps = 1_000
+    leftover_min_usd: Annotated[int, Field(ge=0)] = 100
+    paths: tuple[PathSettings, ...] = ()
+
+
+class GuardianMemberSettings(Section):
+    """A guardian as the others know it."""
+
+    label: str
+    address: AddressText
+    url: str
+
+
+class GuardianSetSettings(Section):
+    """Who attests; threshold of members must agree."""
+
+    index: Annotated[int, Field(ge=0)] = 0
+    threshold: Annotated[int, Field(ge=1)]
+    members: Annotated[tuple[GuardianMemberSettings, ...], Field(min_length=1, max_length=19)]
+
+
+class GuardianSettings(Section):
+    """What only the guardian process needs."""
+
+    label: str
+    key_file: Path
+    listen_host: str = "127.0.0.1"
+    listen_port: Annotated[int, Field(ge=1, le=65_535)]
+    price_tolerance_bps: Bps = 100
+
+
+class SenderSettings(Section):
+    """The key that pays gas; it cannot change what it submits."""
+
+    key_file: Path
+    fee_cap_gwei: Annotated[int, Field(gt=0)] = 500
+
+
+class LiquidatorRecipientSettings(Section):
+    """Where seized collateral goes on one chain."""
+
+    chain_id: ChainIdText
+    address: AddressText
+
+
+class LiquidatorSettings(Section):
+    """A margin account that takes over debt and collateral of unhealthy accounts."""
+
+    account: AddressText
+    recipients: tuple[LiquidatorRecipientSettings, ...]
+
+
+class ApiSettings(Section):
+    """The message API."""
+
+    listen_host: str = "127.0.0.1"
+    listen_port: Annotated[int, Field(ge=1, le=65_535)] = 8_080
+
+
+class MessageSettings(Section):
+    """Life times of messages."""
+
+    expiry_seconds: PositiveSeconds = 3_600
+    attest_retry_seconds: PositiveSeconds = 1
+    relay_retry_seconds: PositiveSeconds = 1
+    lease_seconds: PositiveSeconds = 15
+
+
+class Settings(BaseSettings):
+    """The whole configuration of a process."""
+
+    model_config = SettingsConfigDict(
+        frozen=True, extra="forbid", env_prefix="RELAYER_", env_nested_delimiter="__"
+    )
+
+    hub: ChainIdText
+    profile: Literal["development", "production"] = "production"
+    database_url: str
+    broker_url: str = "memory://"
+    log_format: Literal["json", "pretty", "auto"] = "auto"
+    log_level: Literal["debug", "info", "warning", "error"] = "info"
+    chains: tuple[ChainSettings, ...]
+    assets: tuple[AssetSettings, ...]
+    risk: RiskSettings = RiskSettings()
+    guardians: GuardianSetSettings
+    guardian: GuardianSettings | None = None
+    sender: SenderSettings | None = None
+    liquidators: tuple[LiquidatorSettings, ...] = ()
+    api: ApiSettings = ApiSettings()
+    messages: MessageSettings = MessageSettings()
+
+    @classmethod
+    def settings_customise_sources(
+        cls,
+        settings_cls: type[BaseSettings],
+        init_settings: PydanticBaseSettingsSource,
+        env_settings: PydanticBaseSettingsSource,
+        dotenv_settings: PydanticBaseSettingsSource,
+        file_secret_settings: PydanticBaseSettingsSource,
+    ) -> tuple[PydanticBaseSettingsSource, ...]:
+        """Environment first, then the file's values (given to the constructor)."""
+        del settings_cls, dotenv_settings, file_secret_settings
+        return (env_settings, init_settings)
+
+    @model_validator(mode="after")
+    def _check_references(self) -> "Settings":
+        mistakes = [*_duplicates(self), *_dangling(self), *_unsafe(self)]
+        if mistakes:
+            raise ValueError("; ".join(mistakes))
+        return self
+
+    def chain(self, chain_id: str) -> ChainSettings:
+        """
+        Return the settings of one chain.
+
+        Raises:
+            SettingsError: the chain is not configured.
+        """
+        for chain in self.chains:
+            if chain.chain_id == chain_id:
+                return chain
+        known = ", ".join(chain.chain_id for chain in self.chains)
+        raise SettingsError((f"chains: {chain_id} is not configured; known: {known}",))
+
+
+def _duplicates(settings: Settings) -> list[str]:
+    mistakes = []
+    named: dict[str, list[str]] = {
+        "chains.chain_id": [chain.chain_id for chain in settings.chains],
+        "assets.asset_id": [asset.asset_id for asset in settings.assets],
+        "assets.tokens": [
+            f"{token.chain_id} {token.address}"
+            for asset in settings.assets
+            for token in asset.tokens
+        ],
+        "guardians.members.address": [member.address for member in settings.guardians.members],
+        "guardians.members.label": [member.label for member in settings.guardians.members],
+        "assets.feeds.label": [feed.label for asset in settings.assets for feed in asset.feeds],
+        "credit_lines.protocol": [
+            line.protocol for chain in settings.chains for line in chain.credit_lines
+        ],
+    }
+    for field, values in named.items():
+        mistakes += [
+            f"{field}: {value} stands twice" for value in set(values) if values.count(value) > 1
+        ]
+    return sorted(mistakes)
+
+
+def _dangling(settings: Settings) -> list[str]:
+    chain_ids = {chain.chain_id for chain in settings.chains}
+    asset_ids = {asset.asset_id for asset in settings.assets}
+    tokens = {
+        (token.chain_id, token.address) for asset in settings.assets for token in asset.tokens
+    }
+    mistakes = []
+    for asset in settings.assets:
+        places = [token.chain_id for token in asset.tokens]
+        places += [feed.chain_id for feed in asset.feeds]
+        mistakes += [
+            f"assets.{asset.asset_id}: chain {chain_id} is not configured"
+            for chain_id in places
+            if chain_id not in chain_ids
+        ]
+    for path in settings.risk.paths:
+        if path.asset_id not in asset_ids or path.chain_id not in chain_ids:
+            mistakes.append(f"risk.paths: {path.asset_id} on {path.chain_id} is not configured")
+        if path.initial_weight_bps > path.maintenance_weight_bps:
+            mistakes.append(
+                f"risk.paths.{path.asset_id}: initial_weight_bps must not be above "
+                "maintenance_weight_bps"
+            )
+    for chain in settings.chains:
+        mistakes += [
+            f"credit_lines.{line.protocol}: token {line.token} of {chain.chain_id} is no asset"
+            for line in chain.credit_lines
+            if (chain.chain_id, line.token) not in tokens
+        ]
+    return mistakes
+
+
+def _unsafe(settings: Settings) -> list[str]:
+    guardians = settings.guardians
+    count = len(guardians.members)
+    mistakes = []
+    if not count // 2 < guardians.threshold <= count:
+        mistakes.append(
+            f"guardians.threshold: {guardians.threshold} of {count}; two quorums must share a "
+            f"member, so at least {count // 2 + 1}"
+        )
+    if settings.profile == "production":
+        if guardians.threshold < 2:
+            mistakes.append("guardians.threshold: 1 is refused in production; use at least 2")
+        if count < GUARDIANS_PRODUCTION_MIN:
+            mistakes.append(
+                f"guardians.members: {count}; production needs {GUARDIANS_PRODUCTION_MIN} or more"
+            )
+    return mistakes
+
+
+def load_settings(path: Path | None = None) -> Settings:
+    """
+    Read the configuration once.
+
+    Args:
+        path: the TOML file; None takes $RELAYER_CONFIG, then ./relayer.toml.
+
+    Raises:
+        SettingsError: the file is missing or unreadable, or lists every mistake in it.
+    """
+    chosen = path or Path(os.environ.get(CONFIG_VARIABLE, CONFIG_DEFAULT))
+    try:
+        values: dict[str, Any] = tomllib.loads(chosen.read_text())
+    except FileNotFoundError as exc:
+        raise SettingsError(
+            (f"{chosen} does not exist; pass --config or set {CONFIG_VARIABLE}",)
+        ) from exc
+    except (OSError, UnicodeDecodeError, tomllib.TOMLDecodeError) as exc:
+        raise SettingsError((f"{chosen} cannot be read: {exc}",)) from exc
+    try:
+        return Settings(**values)
+    except ValidationError as exc:
+        raise SettingsError(
+            tuple(
+                f"{'.'.join(str(part) for part in error['loc']) or 'settings'}: {error['msg']}"
+                for error in exc.errors()
+            )
+        ) from exc
+
+
+def read_secret(path: Path) -> str:
+    """
+    Return a secret from its file.
+
+    Raises:
+        SettingsError: the file is missing, empty, or readable by other users.
+    """
+    try:
+        mode = path.stat().st_mode
+        text = path.read_text().strip()
+    except OSError as exc:
+        raise SettingsError((f"key file {path} cannot be read: {exc.strerror}",)) from exc
+    if mode & 0o077:
+        raise SettingsError((f"key file {path} is readable by others; run: chmod 600 {path}",))
+    if not text:
+        raise SettingsError((f"key file {path} is empty",))
+    return text

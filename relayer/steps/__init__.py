@@ -1,0 +1,1 @@
+"""The steps of the flow: read, ask, compute, write. One verb per file."""

@@ -1,0 +1,246 @@
+"""Attest: ask the guardians for signatures until a quorum stands behind a message."""
+
+import asyncio
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any, Final
+
+import structlog
+
+from chains.attestation import attestation_digest, recover_signer
+from chains.command import LinkOwner, Liquidation, OpenAccount, SignedCommand
+from chains.errors import AttestationError
+from chains.types import ChainId
+from relayer.clock import UnixSeconds
+from relayer.errors import InvariantError, StateMovedError
+from relayer.guardian.request import AttestationRequest, request_fields
+from relayer.outbox.life import MessageEvent, MessageState, WaitReason
+from relayer.steps.catalog import Catalog
+from relayer.steps.ending import drop_hold, settle_hold
+from relayer.steps.fence import Fence
+from relayer.steps.ports import GuardianAnswer, GuardianDoor
+from relayer.steps.queues import RELAY, relay_queue
+from relayer.store.outbox import StoredMessage
+from relayer.store.unit_of_work import Store, UnitOfWork
+
+OPEN_STATES: Final = (MessageState.PENDING, MessageState.DISPATCHED)
+DETAIL_CHARACTERS_MAX: Final = 1_500
+log = structlog.get_logger(__name__)
+
+
+@dataclass(frozen=True, slots=True)
+class Asked:
+    """What one guardian answered about one message."""
+
+    label: str
+    address: bytes
+    answer: GuardianAnswer
+
+
+@dataclass(frozen=True, slots=True)
+class AttestOutcome:
+    """Where the message stands, and how many signatures it has. is_open: ask again later."""
+
+    state: MessageState
+    signatures: int
+    is_open: bool
+    reason: WaitReason
+
+
+async def attest(
+    store: Store,
+    catalog: Catalog,
+    doors: Sequence[GuardianDoor],
+    message_id: bytes,
+    *,
+    fence: Fence,
+) -> AttestOutcome:
+    """
+    Ask every guardian that has not signed, and move the message on when a quorum has.
+
+    Guardians beyond the quorum are asked too, so that each knows what is under way; when so many
+    refuse for good that no quorum can exist, the message fails and its hold is given back.
+
+    Raises:
+        StateMovedError: the message is unknown.
+    """
+    stored, signed, request = await asyncio.to_thread(_read, store, catalog, message_id)
+    missing = [door for door in doors if door.address not in signed]
+    answers = await asyncio.gather(*(door.ask(request) for door in missing))
+    asked = [
+        Asked(door.label, door.address, answer)
+        for door, answer in zip(missing, answers, strict=True)
+    ]
+    return await asyncio.to_thread(_write, store, catalog, stored, asked, fence)
+
+
+def _read(
+    store: Store, catalog: Catalog, message_id: bytes
+) -> tuple[StoredMessage, dict[bytes, bytes], dict[str, Any]]:
+    with store.read() as uow:
+        stored = uow.outbox.get(message_id)
+        if stored is None:
+            raise StateMovedError(what=f"message 0x{message_id.hex()}", expected="stored")
+        signed = uow.outbox.signatures(message_id, catalog.guardian_set.index)
+        return stored, signed, request_fields(attestation_request(uow, catalog, stored))
+
+
+def attestation_request(
+    uow: UnitOfWork, catalog: Catalog, stored: StoredMessage
+) -> AttestationRequest:
+    """
+    Return what the guardians need to re-derive a message.
+
+    Raises:
+        InvariantError: the message has no command.
+    """
+    command = stored.message.command
+    if command is None:
+        raise InvariantError(f"message 0x{stored.message_id.hex()} has no command to check")
+    heights: dict[ChainId, int] = {}
+    for chain_id in catalog.chain_ids:
+        finalized = uow.chains.cursor(chain_id).finalized
+        heights[chain_id] = 0 if finalized is None else finalized.height
+    return AttestationRequest(
+        message=stored.message.message,
+        target_chain=stored.message.target_chain,
+        command=command,
+        context=_context(uow, command),
+        heights=heights,
+    )
+
+
+def _context(uow: UnitOfWork, signed: SignedCommand) -> tuple[SignedCommand, ...]:
+    """Return what opened the accounts involved and linked their owners, in order."""
+    command = signed.command
+    if isinstance(command, OpenAccount | LinkOwner):
+        return ()
+    accounts = [command.account]
+    if isinstance(command, Liquidation):
+        accounts.append(command.liquidator)
+    context: list[SignedCommand] = []
+    for account in accounts:
+        opened = uow.accounts.account(account)
+        if opened is None:
+            continue
+        command_ids = [opened.command_id]
+        command_ids += [owner.command_id for owner in uow.accounts.owners(account)]
+        for command_id in dict.fromkeys(command_ids):
+            known = uow.commands.command(command_id)
+            if known is not None:
+                context.append(known.signed)
+    return tuple(context)
+
+
+def _write(
+    store: Store, catalog: Catalog, stored: StoredMessage, asked: Sequence[Asked], fence: Fence
+) -> AttestOutcome:
+    guardian_set = catalog.guardian_set
+    message_id = stored.message_id
+    with store.unit_of_work() as uow:
+        fence(uow)
+        now = uow.clock.now()
+        for entry in asked:
+            if entry.answer.signature is not None and _is_by(stored, catalog, entry):
+                uow.outbox.add_signature(
+                    message_id, guardian_set.index, entry.address, entry.answer.signature
+                )
+        count = len(uow.outbox.signatures(message_id, guardian_set.index))
+        current = uow.outbox.get(message_id)
+        state = stored.state if current is None else current.state
+        reason = _reason(count, guardian_set.threshold, asked)
+        if state not in OPEN_STATES:
+            is_open = count < len(guardian_set.members) and state is not MessageState.FAILED
+            return AttestOutcome(state, count, is_open, reason)
+        if state is MessageState.PENDING:
+            state = uow.outbox.move(message_id, MessageEvent.DISPATCH, reason, "", now)
+        if count >= guardian_set.threshold:
+            state = _attested(uow, stored, count, now)
+        elif _refusals(asked) > len(guardian_set.members) - guardian_set.threshold:
+            state = _refused(uow, stored, asked, now)
+        elif now > stored.message.message.expiry_seconds:
+            state = uow.outbox.move(
+                message_id, MessageEvent.EXPIRE, WaitReason.EXPIRY_PASSED, "", now
+            )
+        else:
+            uow.outbox.wait(
+                message_id,
+                reason,
+                next_attempt_at=UnixSeconds(now + catalog.times.attest_retry_seconds),
+                detail=_detail(asked),
+            )
+    is_open = state is not MessageState.FAILED and count < len(guardian_set.members)
+    return AttestOutcome(state, count, is_open, reason)
+
+
+def _attested(uow: UnitOfWork, stored: StoredMessage, count: int, now: UnixSeconds) -> MessageState:
+    """A quorum exists, so anybody may carry the message: what it holds is in flight from here."""
+    state = uow.outbox.move(
+        stored.message_id,
+        MessageEvent.ATTEST,
+        WaitReason.QUORUM_REACHED,
+        f"{count} signatures",
+        now,
+    )
+    settle_hold(uow, stored.message)
+    uow.jobs.ring(
+        RELAY,
+        stored.message_id.hex(),
+        relay_queue(stored.message.target_chain),
+        now,
+        stored.message.correlation_id,
+    )
+    log.info("message.attested", message_id="0x" + stored.message_id.hex(), signatures=count)
+    return state
+
+
+def _refused(
+    uow: UnitOfWork, stored: StoredMessage, asked: Sequence[Asked], now: UnixSeconds
+) -> MessageState:
+    detail = _detail(asked)
+    state = uow.outbox.move(
+        stored.message_id, MessageEvent.REJECT, WaitReason.GUARDIANS_REFUSED, detail, now
+    )
+    drop_hold(uow, stored.message)
+    log.error("message.failed", message_id="0x" + stored.message_id.hex(), reason=detail)
+    return state
+
+
+def _is_by(stored: StoredMessage, catalog: Catalog, asked: Asked) -> bool:
+    """Return whether a signature is really the asked guardian's over this message."""
+    digest = attestation_digest(
+        chain_id=stored.message.target_chain,
+        contract=stored.message.message.vault,
+        message_id=stored.message_id,
+        guardian_set_index=catalog.guardian_set.index,
+    )
+    try:
+        return recover_signer(digest, asked.answer.signature or b"") == asked.address
+    except AttestationError as exc:
+        log.error("signature.refused", guardian=asked.label, reason=exc.reason)
+        return False
+
+
+def _refusals(asked: Sequence[Asked]) -> int:
+    return sum(entry.answer.is_final for entry in asked)
+
+
+def _reason(count: int, threshold: int, asked: Sequence[Asked]) -> WaitReason:
+    if count >= threshold:
+        return WaitReason.QUORUM_REACHED
+    if any(entry.answer.is_final for entry in asked):
+        return WaitReason.GUARDIANS_REFUSED
+    if asked and all(entry.answer.code == "unreachable" for entry in asked):
+        return WaitReason.GUARDIANS_UNREACHABLE
+    if any(entry.answer.signature is None for entry in asked):
+        return WaitReason.GUARDIANS_NOT_YET
+    return WaitReason.SIGNATURES_MISSING
+
+
+def _detail(asked: Sequence[Asked]) -> str:
+    parts = [
+        f"{entry.label}: {entry.answer.code} {entry.answer.detail}".strip()
+        for entry in asked
+        if entry.answer.signature is None
+    ]
+    return "; ".join(parts)[:DETAIL_CHARACTERS_MAX]

@@ -1,0 +1,311 @@
+"""Countersign: a guardian re-derives a message from its own view, holds it, and signs."""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Final
+
+import structlog
+
+from chains.attestation import attestation_digest
+from chains.command import (
+    LinkOwner,
+    Liquidation,
+    OpenAccount,
+    RequestCredit,
+    RequestUnlock,
+    SignedCommand,
+)
+from chains.types import ChainId, chain_id_of
+from relayer.errors import NotYetError
+from relayer.guardian.checks import GuardianView, check_binding, check_signers, refuse
+from relayer.guardian.request import AttestationRequest
+from relayer.liquidation.review import plan_objections
+from relayer.liquidation.sizing import LiquidationPlan, SizedBy
+from relayer.money import WAD
+from relayer.outbox.life import MessageEvent, WaitReason
+from relayer.risk.margin import DebtKey
+from relayer.steps.catalog import Catalog
+from relayer.steps.compose import commit_grant, hold, liquidate
+from relayer.steps.decide import check_credit, check_unlock
+from relayer.steps.liquidate import Move, can_take_over
+from relayer.steps.observe import ring_reconcile
+from relayer.steps.position import position_of, prices_of
+from relayer.steps.reconcile import MESSAGE_UNKNOWN
+from relayer.store.outbox import MessageFilter
+from relayer.store.unit_of_work import Store, UnitOfWork
+
+DECISION_AGE_SECONDS_MAX: Final = 300
+SIGNED_DETAIL: Final = "countersigned"
+log = structlog.get_logger(__name__)
+
+Sign = Callable[[bytes], bytes]
+
+
+@dataclass(frozen=True, slots=True)
+class Signatory:
+    """A guardian's own key and how far its prices may lie from the hub's."""
+
+    address: bytes
+    sign: Sign
+    price_tolerance_bps: int
+
+
+def countersign(
+    store: Store, catalog: Catalog, signatory: Signatory, request: AttestationRequest
+) -> bytes:
+    """
+    Return the guardian's signature over a message that it has re-derived, or raise why not.
+
+    What the message takes is held in the guardian's own ledger in the same transaction, so no
+    two messages that share a unit are ever signed by one guardian; and two quorums share one.
+    Asked again, the answer is the same signature.
+
+    Raises:
+        RefusedError: the message will never be signed.
+        NotYetError: this guardian does not know enough yet.
+    """
+    message = request.message
+    set_index = catalog.guardian_set.index
+    if signatory.address not in catalog.guardian_set.members:
+        raise refuse("not_a_member", "this guardian's key is not in the configured set")
+    with store.unit_of_work() as uow:
+        known = uow.outbox.signatures(message.message_id, set_index).get(signatory.address)
+        if known is not None:
+            return known
+        _check_contracts(catalog, request)
+        check_binding(
+            request,
+            GuardianView(
+                hub=catalog.hub,
+                epoch=catalog.parameters.epoch,
+                target_contract=message.vault,
+                now=uow.clock.now(),
+            ),
+        )
+        _check_nonce(uow, request)
+        for signed in request.context:
+            _learn(uow, catalog, signed)
+        _check_level(uow, catalog, request)
+        _check_command(uow, catalog, signatory, request)
+        _book(uow, catalog, request)
+        digest = attestation_digest(
+            chain_id=request.target_chain,
+            contract=message.vault,
+            message_id=message.message_id,
+            guardian_set_index=set_index,
+        )
+        signature = signatory.sign(digest)
+        uow.outbox.add_signature(message.message_id, set_index, signatory.address, signature)
+        uow.outbox.move(
+            message.message_id,
+            MessageEvent.DISPATCH,
+            WaitReason.SIGNATURES_MISSING,
+            SIGNED_DETAIL,
+            uow.clock.now(),
+        )
+        _unpark(uow, request)
+    log.info("message.attested", message_id="0x" + message.message_id.hex())
+    return signature
+
+
+def _check_contracts(catalog: Catalog, request: AttestationRequest) -> None:
+    """Refuse a target contract that this guardian does not have in its own configuration."""
+    if request.target_chain not in catalog.chain_ids:
+        raise refuse("unknown_chain", f"target_chain: {request.target_chain} is not configured")
+    contracts = {catalog.vaults.get(request.target_chain)}
+    contracts |= {
+        line.contract for line in catalog.credit_lines if line.chain_id == request.target_chain
+    }
+    if request.message.vault not in contracts:
+        raise refuse("unknown_vault", f"vault: 0x{request.message.vault.hex()} is not configured")
+
+
+def _check_nonce(uow: UnitOfWork, request: AttestationRequest) -> None:
+    """Refuse a second message with a nonce that this guardian signed for already."""
+    message = request.message
+    for stored in uow.outbox.list(MessageFilter(target_chain=request.target_chain)):
+        other = stored.message.message
+        if (other.vault, other.nonce) == (message.vault, message.nonce) and (
+            stored.message_id != message.message_id
+        ):
+            raise refuse(
+                "nonce_reused",
+                f"nonce: {message.nonce} belongs to message 0x{stored.message_id.hex()}",
+            )
+
+
+def _learn(uow: UnitOfWork, catalog: Catalog, signed: SignedCommand) -> None:
+    """Store an opening or a link after checking its signatures; anything else is refused."""
+    command = signed.command
+    command_id = command.digest(catalog.hub)
+    if uow.commands.command(command_id) is not None:
+        return
+    now = uow.clock.now()
+    match command:
+        case OpenAccount():
+            (signer,) = check_signers(signed, hub=catalog.hub, count=1)
+            if signer != command.opener:
+                raise refuse("signer_not_owner", "context: the opener did not sign the opening")
+            uow.accounts.open(
+                command.account,
+                opener=command.opener,
+                salt=command.salt,
+                command_id=command_id,
+                at=now,
+            )
+        case LinkOwner():
+            owner, linked = check_signers(signed, hub=catalog.hub, count=2)
+            if linked != command.owner or not uow.accounts.is_owner(command.account, None, owner):
+                raise refuse("signer_not_owner", "context: a link is not signed by both owners")
+            uow.accounts.link(
+                command.account,
+                chain_id=chain_id_of(command.chain_id),
+                owner=command.owner,
+                command_id=command_id,
+                at=now,
+            )
+        case _:
+            raise refuse("context_invalid", f"context: {type(command).__name__} is not context")
+    uow.commands.store(command_id, signed)
+
+
+def _check_level(uow: UnitOfWork, catalog: Catalog, request: AttestationRequest) -> None:
+    """
+    Wait until this guardian has booked as much of every chain as the hub had, and is not halted.
+
+    Raises:
+        NotYetError: it is behind.
+        RefusedError: a chain is halted in its own view.
+    """
+    for halt in uow.chains.halts():
+        raise NotYetError(reason="chain_halted", detail=f"{halt.chain_id}: {halt.reason}")
+    for chain_id in catalog.chain_ids:
+        finalized = uow.chains.cursor(chain_id).finalized
+        needed = request.heights.get(chain_id, 0)
+        height = -1 if finalized is None else finalized.height
+        if height < needed:
+            raise NotYetError(
+                reason="behind", detail=f"{chain_id}: at {height}, the hub was at {needed}"
+            )
+        if any(
+            event.state.value == "FINAL" for event in uow.chains.unbooked_events(chain_id, 100)
+        ):
+            raise NotYetError(reason="behind", detail=f"{chain_id}: events wait to be booked")
+        for parked in uow.chains.parked_events():
+            if (
+                parked.event.account == request.message.account
+                and MESSAGE_UNKNOWN in (parked.parked_reason or "")
+                and getattr(parked.event, "message_id", b"") != request.message.message_id
+            ):
+                raise NotYetError(
+                    reason="message_unknown",
+                    detail="an effect on this account is of a message not shown here yet",
+                )
+
+
+def _check_command(
+    uow: UnitOfWork, catalog: Catalog, signatory: Signatory, request: AttestationRequest
+) -> None:
+    """Refuse what this guardian would not have decided itself, with its own ledger and prices."""
+    if _is_executed(uow, request):
+        return
+    now = uow.clock.now()
+    signed = request.command
+    command = signed.command
+    match command:
+        case RequestUnlock():
+            (owner,) = check_signers(signed, hub=catalog.hub, count=1)
+            _check_owner(uow, command.account, owner)
+            check_unlock(uow, catalog, command, now)
+        case RequestCredit():
+            owner, operator = check_signers(signed, hub=catalog.hub, count=2)
+            _check_owner(uow, command.account, owner)
+            line = catalog.credit_line_at(command.chain_id, command.credit_line)
+            if operator != line.operator:
+                raise refuse("signer_not_operator", f"{line.protocol}'s operator did not sign")
+            check_credit(uow, catalog, command, now)
+        case Liquidation():
+            _check_liquidation(uow, catalog, signatory, command)
+        case _:
+            raise refuse("kind_mismatch", f"{type(command).__name__} makes no message")
+
+
+def _is_executed(uow: UnitOfWork, request: AttestationRequest) -> bool:
+    """Return whether the target itself already accepted a quorum for this message."""
+    for parked in uow.chains.parked_events():
+        if getattr(parked.event, "message_id", b"") == request.message.message_id:
+            return True
+    return False
+
+
+def _check_owner(uow: UnitOfWork, account: bytes, address: bytes) -> None:
+    if not uow.accounts.is_owner(account, None, address):
+        raise refuse("signer_not_owner", f"0x{address.hex()} is no owner of 0x{account.hex()}")
+
+
+def _check_liquidation(
+    uow: UnitOfWork, catalog: Catalog, signatory: Signatory, command: Liquidation
+) -> None:
+    now = uow.clock.now()
+    if not now - DECISION_AGE_SECONDS_MAX <= command.decided_at <= now + DECISION_AGE_SECONDS_MAX:
+        raise refuse("decision_stale", f"decided_at: {command.decided_at} is too far from {now}")
+    liquidator = catalog.liquidator(command.liquidator)
+    chain_id = chain_id_of(command.collateral_chain)
+    if liquidator is None or liquidator.recipients.get(chain_id) != command.recipient:
+        raise refuse("unknown_liquidator", "liquidator: not configured with this recipient")
+    line = catalog.credit_line_at(command.debt_chain, command.credit_line)
+    asset = catalog.asset_of(chain_id, command.token)
+    debt = DebtKey(line.asset_id, ChainId(line.chain_id), line.protocol)
+    path = catalog.path_of(asset.asset_id, chain_id)
+    prices = prices_of(uow, catalog, now)
+    position = position_of(uow, catalog, command.account, now)
+    plan = LiquidationPlan(
+        account=command.account,
+        debt=debt,
+        path=path,
+        repaid_units=command.repaid,
+        seized_units=command.seized,
+        insured_units=command.insured,
+        bonus_wad=0,
+        factor_before_wad=WAD,
+        factor_after_wad=None,
+        sized_by=SizedBy.TARGET,
+    )
+    objections = plan_objections(
+        plan,
+        position,
+        parameters=catalog.parameters,
+        prices=prices,
+        tolerance_bps=signatory.price_tolerance_bps,
+    )
+    if objections:
+        raise refuse("liquidation_refused", "; ".join(objections))
+    move = Move(debt, path, command.repaid, command.seized, command.insured)
+    if not can_take_over(uow, catalog, liquidator, move, command.account, prices):
+        raise refuse("liquidator_unfit", "the liquidator cannot take this debt over")
+
+
+def _book(uow: UnitOfWork, catalog: Catalog, request: AttestationRequest) -> None:
+    """Hold in this guardian's ledger what the message takes, as the hub did in its own."""
+    message, signed = request.message, request.command
+    command_id = signed.command.digest(catalog.hub)
+    uow.commands.store(command_id, signed)
+    match signed.command:
+        case RequestUnlock():
+            hold(uow, catalog, message, signed, command_id)
+        case RequestCredit():
+            commit_grant(uow, message, signed, command_id)
+        case Liquidation():
+            liquidate(uow, catalog, signed, command_id)
+            hold(uow, catalog, message, signed, command_id)
+        case _:
+            raise refuse("kind_mismatch", "nothing to hold")
+
+
+def _unpark(uow: UnitOfWork, request: AttestationRequest) -> None:
+    """Let effects of this message that were seen before it be booked now."""
+    for parked in uow.chains.parked_events():
+        if getattr(parked.event, "message_id", b"") == request.message.message_id:
+            uow.chains.unpark(parked.event_id)
+            ring_reconcile(uow, request.target_chain)
+

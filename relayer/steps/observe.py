@@ -1,0 +1,256 @@
+"""Observe: bring one chain's blocks and events into the store, each block in one transaction."""
+
+import asyncio
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Final
+
+import structlog
+
+from chains.errors import BlockGoneError, FinalityViolationError, RangeTooLargeError
+from chains.finality import Heads
+from chains.port import ChainReader, EventRead
+from chains.types import BlockHeader, BlockRef, ChainId
+from relayer.clock import UnixSeconds
+from relayer.steps.queues import ASSESS, RECONCILE, reconcile_queue
+from relayer.store.chains import BranchError, Cursor
+from relayer.store.leases import Lease
+from relayer.store.observed_rows import MalformedLog
+from relayer.store.unit_of_work import Store, UnitOfWork
+
+NO_CORRELATION: Final = bytes(32)
+log = structlog.get_logger(__name__)
+
+
+@dataclass(frozen=True, slots=True)
+class ObserveLimits:
+    """How much one run takes."""
+
+    start_height: int
+    blocks_per_run_max: int
+    finalized_span_max: int
+
+
+@dataclass(frozen=True, slots=True)
+class Observation:
+    """What one run brought: whether it is level with the heads, and how much it stored."""
+
+    heads: Heads
+    cursor: Cursor
+    events: int
+    is_level: bool
+
+
+async def remember_chain(store: Store, reader: ChainReader) -> None:
+    """
+    Compare the node with the stored chain, or store its identity at the first start.
+
+    Raises:
+        WrongChainError: the node serves another chain.
+    """
+    identity = await reader.identity()
+
+    def _remember() -> None:
+        with store.unit_of_work() as uow:
+            uow.chains.remember_identity(
+                reader.chain_id, identity.chain_reference, identity.genesis.block_hash
+            )
+
+    await asyncio.to_thread(_remember)
+
+
+async def observe(
+    store: Store, reader: ChainReader, *, limits: ObserveLimits, lease: Lease
+) -> Observation:
+    """
+    Bring the chain up to its heads, at most limits.blocks_per_run_max single blocks.
+
+    Final blocks come by range, newer ones one by one by hash. The caller rewinds on BranchError.
+
+    Raises:
+        BranchError: the chain left the stored branch.
+        FinalityViolationError: a final block was replaced; the chain must be halted.
+        TransientChainError: the node failed; what was stored stays.
+    """
+    heads = await reader.heads()
+    cursor = await asyncio.to_thread(_cursor, store, reader.chain_id)
+    stored = 0
+    if cursor.head == cursor.finalized:
+        cursor, count = await _observe_final(store, reader, cursor, heads, limits, lease)
+        stored += count
+        if cursor.head is None or cursor.head.height < heads.finalized.block.height:
+            return Observation(heads, cursor, stored, is_level=False)
+    cursor, count = await _observe_newest(store, reader, cursor, heads, limits, lease)
+    cursor = await _finalize(store, reader, cursor, heads, lease)
+    is_level = cursor.head is not None and cursor.head.height >= heads.latest.block.height
+    return Observation(heads, cursor, stored + count, is_level=is_level)
+
+
+def _cursor(store: Store, chain_id: ChainId) -> Cursor:
+    with store.read() as uow:
+        return uow.chains.cursor(chain_id)
+
+
+async def _observe_final(
+    store: Store,
+    reader: ChainReader,
+    cursor: Cursor,
+    heads: Heads,
+    limits: ObserveLimits,
+    lease: Lease,
+) -> tuple[Cursor, int]:
+    """Take one range of final blocks, halving it as often as the node refuses it."""
+    first_height = limits.start_height if cursor.head is None else cursor.head.height + 1
+    final_height = heads.finalized.block.height
+    if first_height > final_height:
+        if cursor.head is not None:
+            return cursor, 0
+        first_height = final_height
+    span = min(limits.finalized_span_max, max(1, reader.suggested_span))
+    last_height = min(final_height, first_height + span - 1)
+    read, last_height = await _read_range(reader, first_height, last_height)
+    await _check_final_parent(reader, cursor)
+    last_header = await reader.header_at(last_height)
+
+    def _store() -> Cursor:
+        with store.unit_of_work() as uow:
+            after = uow.chains.store_finalized_range(cursor, read.events, last_header, lease)
+            _keep(uow, reader.chain_id, read, after)
+            return after
+
+    after = await asyncio.to_thread(_store)
+    log.debug("range.observed", chain_id=reader.chain_id, height=last_height)
+    return after, len(read.events)
+
+
+async def _read_range(
+    reader: ChainReader, first_height: int, last_height: int
+) -> tuple[EventRead, int]:
+    """Return the events of as much of a range as the node gives, and where that ends."""
+    while True:
+        try:
+            return await reader.events_in_range(first_height, last_height), last_height
+        except RangeTooLargeError:
+            if last_height == first_height:
+                raise
+            last_height = first_height + (last_height - first_height) // 2
+
+
+async def _check_final_parent(reader: ChainReader, cursor: Cursor) -> None:
+    """Refuse to go on where the block that was final is no longer on the chain."""
+    if cursor.finalized is None:
+        return
+    header = await reader.header_at(cursor.finalized.height)
+    if header.block != cursor.finalized:
+        raise FinalityViolationError(chain_id=reader.chain_id, block=cursor.finalized)
+
+
+async def _observe_newest(
+    store: Store,
+    reader: ChainReader,
+    cursor: Cursor,
+    heads: Heads,
+    limits: ObserveLimits,
+    lease: Lease,
+) -> tuple[Cursor, int]:
+    """Take the blocks above the final ones one by one, each by its hash."""
+    if cursor.head is None:
+        return cursor, 0
+    await _check_branch(reader, cursor.head)
+    last_height = min(heads.latest.block.height, cursor.head.height + limits.blocks_per_run_max)
+    stored = 0
+    for height in range(cursor.head.height + 1, last_height + 1):
+        header = await _header_at(reader, height)
+        if header is None:
+            break
+        read = await reader.events_in_block(header.block)
+        cursor = await asyncio.to_thread(_store_block, store, cursor, header, read, lease)
+        stored += len(read.events)
+    return cursor, stored
+
+
+async def _header_at(reader: ChainReader, height: int) -> BlockHeader | None:
+    try:
+        return await reader.header_at(height)
+    except BlockGoneError:
+        return None  # the chain became shorter meanwhile; the next run sees the new branch
+
+
+async def _check_branch(reader: ChainReader, head: BlockRef) -> None:
+    """Notice a replaced head even when no block follows it."""
+    try:
+        header = await reader.header_at(head.height)
+    except BlockGoneError:
+        header = None
+    if header is None or header.block != head:
+        raise BranchError(chain_id=reader.chain_id, block=head)
+
+
+def _store_block(
+    store: Store, cursor: Cursor, header: BlockHeader, read: EventRead, lease: Lease
+) -> Cursor:
+    with store.unit_of_work() as uow:
+        after = uow.chains.store_block(cursor, header, read.events, lease)
+        _keep(uow, cursor.chain_id, read, after)
+        return after
+
+
+async def _finalize(
+    store: Store, reader: ChainReader, cursor: Cursor, heads: Heads, lease: Lease
+) -> Cursor:
+    """Declare final what the chain calls final, as far as it is stored."""
+    if cursor.head is None or cursor.finalized is None:
+        return cursor
+    final = heads.finalized.block
+    if final.height > cursor.head.height:
+        header = await _header_at(reader, cursor.head.height)
+        if header is None or header.block != cursor.head:
+            raise BranchError(chain_id=reader.chain_id, block=cursor.head)
+        final = cursor.head
+    if final.height <= cursor.finalized.height:
+        return cursor
+
+    def _advance() -> Cursor:
+        with store.unit_of_work() as uow:
+            after = uow.chains.advance_finalized(cursor, final, lease)
+            ring_reconcile(uow, reader.chain_id)
+            return after
+
+    return await asyncio.to_thread(_advance)
+
+
+def ring_reconcile(uow: UnitOfWork, chain_id: ChainId) -> None:
+    """Wish that the chain's events are booked."""
+    uow.jobs.ring(
+        RECONCILE, chain_id, reconcile_queue(chain_id), uow.clock.now(), NO_CORRELATION
+    )
+
+
+def ring_assess(uow: UnitOfWork) -> None:
+    """Wish that all accounts are assessed."""
+    uow.jobs.ring(ASSESS, "all", ASSESS, UnixSeconds(uow.clock.now()), NO_CORRELATION)
+
+
+def _keep(uow: UnitOfWork, chain_id: ChainId, read: EventRead, after: Cursor) -> None:
+    """Store what could not be read, and ring for what could."""
+    if read.events:
+        ring_reconcile(uow, chain_id)
+    if read.malformed:
+        uow.chains.add_malformed(_malformed(chain_id, read, after))
+        for error in read.malformed:
+            log.error("log.malformed", chain_id=chain_id, reason=str(error))
+
+
+def _malformed(chain_id: ChainId, read: EventRead, after: Cursor) -> Sequence[MalformedLog]:
+    block = after.head or BlockRef(0, bytes(32))
+    return [
+        MalformedLog(
+            chain_id=chain_id,
+            block=block,
+            tx_hash=error.tx_hash,
+            log_index=error.log_index,
+            contract=bytes(32),
+            reason=error.reason,
+        )
+        for error in read.malformed
+    ]

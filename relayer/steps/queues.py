@@ -1,0 +1,38 @@
+"""Names of jobs and of the queues that their doorbells go to."""
+
+from typing import Final
+
+from chains.types import ChainId
+
+RECONCILE: Final = "reconcile"
+ASSESS: Final = "assess"
+DECIDE: Final = "decide"
+LIQUIDATE: Final = "liquidate"
+ATTEST: Final = "attest"
+RELAY: Final = "relay"
+CONFIRM: Final = "confirm"
+CUSTODY: Final = "custody"
+PUBLISH: Final = "publish"
+
+SHARED_QUEUES: Final = (ASSESS, DECIDE, ATTEST, PUBLISH)
+
+
+def chain_part(chain_id: ChainId) -> str:
+    """Return the chain's part of a queue name: brokers use the colon and the dot themselves."""
+    return chain_id.replace(":", "-")
+
+
+def reconcile_queue(chain_id: ChainId) -> str:
+    """Return the queue of a chain's bookings and comparisons."""
+    return f"{RECONCILE}.{chain_part(chain_id)}"
+
+
+def relay_queue(chain_id: ChainId) -> str:
+    """Return the queue of what is sent to a chain."""
+    return f"{RELAY}.{chain_part(chain_id)}"
+
+
+def queues_of(chain_ids: tuple[ChainId, ...]) -> tuple[str, ...]:
+    """Return every queue of a deployment."""
+    per_chain = [(reconcile_queue(chain_id), relay_queue(chain_id)) for chain_id in chain_ids]
+    return (*SHARED_QUEUES, *(queue for pair in per_chain for queue in pair))

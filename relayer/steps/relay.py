@@ -1,0 +1,260 @@
+"""Relay: carry an attested message to its target. The nonce and the bytes are stored first."""
+
+import asyncio
+import hashlib
+from dataclasses import dataclass
+from typing import Final
+
+import structlog
+
+from chains.attestation import Attestation, assemble_attestation
+from chains.errors import CallRevertedError, PermanentChainError
+from chains.port import Bridge, ContractCall, Fees, SignedTransaction, TransactionSender
+from relayer.clock import UnixSeconds
+from relayer.errors import StateMovedError
+from relayer.outbox.life import MessageEvent, MessageState, WaitReason
+from relayer.steps.catalog import Catalog
+from relayer.steps.fence import Fence
+from relayer.steps.queues import CONFIRM, relay_queue
+from relayer.store.leases import Lease, sender_lease_name
+from relayer.store.nonces import SendAttempt, SenderKey, SendRow, SendState
+from relayer.store.outbox import StoredMessage
+from relayer.store.unit_of_work import Store, UnitOfWork
+
+SENDER_LEASE_SECONDS: Final = 20
+FEE_BUMP_SECONDS: Final = 30
+DELIVER_ROLE: Final = "deliver"
+REVERTED_DETAIL: Final = "reverted in block"
+CARRIED_STATES: Final = (MessageState.ATTESTED, MessageState.SUBMITTED)
+log = structlog.get_logger(__name__)
+
+
+@dataclass(frozen=True, slots=True)
+class Carrier:
+    """Who carries: the sending key of a chain, its bridge, and the process's unique name."""
+
+    sender: TransactionSender
+    bridge: Bridge
+    holder: str
+
+
+@dataclass(frozen=True, slots=True)
+class RelayOutcome:
+    """Where the message stands; is_open: try again later, for the reason."""
+
+    state: MessageState
+    is_open: bool
+    reason: WaitReason
+
+
+async def relay(
+    store: Store, catalog: Catalog, carrier: Carrier, message_id: bytes, *, fence: Fence
+) -> RelayOutcome:
+    """
+    Submit a message, or broadcast again what was signed for it before.
+
+    A message that the target has executed already counts as done: its event settles it.
+
+    Raises:
+        TransientChainError: the node failed; nothing is lost, the same bytes go again.
+        StateMovedError: the message is unknown.
+    """
+    stored, signatures = await asyncio.to_thread(_read, store, catalog, message_id)
+    if stored.state not in CARRIED_STATES:
+        return RelayOutcome(stored.state, False, stored.reason)
+    if await carrier.bridge.status(stored.message.message, None):
+        return RelayOutcome(stored.state, False, WaitReason.FINALITY_AWAITED)
+    attestation = assemble_attestation(message_id, catalog.guardian_set, signatures)
+    lease = await asyncio.to_thread(_lease, store, carrier)
+    if lease is None:
+        return RelayOutcome(stored.state, True, WaitReason.SENDER_BUSY)
+    try:
+        transaction = await _transaction(store, carrier, stored, attestation, lease)
+    except CallRevertedError as exc:
+        await asyncio.to_thread(
+            _wait, store, stored, WaitReason.TARGET_REVERTS, exc.reason, fence
+        )
+        return RelayOutcome(stored.state, True, WaitReason.TARGET_REVERTS)
+    state = await asyncio.to_thread(_submitted, store, stored, transaction, fence)
+    try:
+        await carrier.sender.broadcast(transaction)
+    except PermanentChainError as exc:
+        log.error("message.refused", message_id="0x" + message_id.hex(), reason=str(exc))
+        return RelayOutcome(state, True, WaitReason.INCLUSION_AWAITED)
+    log.info(
+        "message.submitted",
+        message_id="0x" + message_id.hex(),
+        tx_hash="0x" + transaction.tx_hash.hex(),
+    )
+    return RelayOutcome(state, False, WaitReason.INCLUSION_AWAITED)
+
+
+def _read(
+    store: Store, catalog: Catalog, message_id: bytes
+) -> tuple[StoredMessage, dict[bytes, bytes]]:
+    with store.read() as uow:
+        stored = uow.outbox.get(message_id)
+        if stored is None:
+            raise StateMovedError(what=f"message 0x{message_id.hex()}", expected="stored")
+        return stored, uow.outbox.signatures(message_id, catalog.guardian_set.index)
+
+
+def _lease(store: Store, carrier: Carrier) -> Lease | None:
+    name = sender_lease_name(carrier.sender.chain_id, carrier.sender.address)
+    with store.unit_of_work() as uow:
+        held = uow.leases.lease(name)
+        if held is not None and held.holder == carrier.holder:
+            if held.expires_at > uow.clock.now():
+                return uow.leases.renew(held, SENDER_LEASE_SECONDS)
+        return uow.leases.acquire(name, carrier.holder, SENDER_LEASE_SECONDS)
+
+
+async def _transaction(
+    store: Store,
+    carrier: Carrier,
+    stored: StoredMessage,
+    attestation: Attestation,
+    lease: Lease,
+) -> SignedTransaction:
+    """Return what is stored to be broadcast: the last attempt, a dearer one, or the first."""
+    sender = carrier.sender
+    calls = carrier.bridge.deliver(stored.message.message, attestation)
+    call = calls[0]
+    first_account_nonce = await sender.pending_account_nonce()
+    row, attempts = await asyncio.to_thread(
+        _reserve, store, sender, stored, first_account_nonce, lease
+    )
+    if attempts and not _is_stuck(row, store):
+        last = attempts[-1]
+        return SignedTransaction(
+            chain_id=sender.chain_id,
+            tx_hash=last.tx_hash,
+            raw=last.raw,
+            account_nonce=row.account_nonce,
+            fees=Fees(last.fee_max_wei, last.fee_priority_wei),
+        )
+    return await _sign(store, sender, call, (row, attempts), lease)
+
+
+async def _sign(
+    store: Store,
+    sender: TransactionSender,
+    call: ContractCall,
+    reserved: tuple[SendRow, tuple[SendAttempt, ...]],
+    lease: Lease,
+) -> SignedTransaction:
+    row, attempts = reserved
+    fees = await sender.suggest_fees()
+    if attempts:
+        last = attempts[-1]
+        fees = sender.bump_fees(Fees(last.fee_max_wei, last.fee_priority_wei), fees)
+    key = SenderKey(sender.chain_id, sender.address)
+    try:
+        transaction = await sender.prepare(call, row.account_nonce, fees)
+    except CallRevertedError:
+        if row.state is SendState.RESERVED:
+            await asyncio.to_thread(_free, store, key, row.account_nonce, lease)
+        raise
+
+    def _record() -> None:
+        with store.unit_of_work() as uow:
+            uow.nonces.record_attempt(
+                key,
+                row.account_nonce,
+                SendAttempt(
+                    tx_hash=transaction.tx_hash,
+                    raw=transaction.raw,
+                    fee_max_wei=transaction.fees.max_fee_wei,
+                    fee_priority_wei=transaction.fees.priority_fee_wei,
+                ),
+                lease,
+            )
+
+    await asyncio.to_thread(_record)
+    return transaction
+
+
+def _free(store: Store, key: SenderKey, account_nonce: int, lease: Lease) -> None:
+    with store.unit_of_work() as uow:
+        uow.nonces.free(key, account_nonce, lease)
+
+
+def send_id(message_id: bytes, reverted: int) -> bytes:
+    """Return the id that a message's nonce is reserved under; a new one after each revert."""
+    if not reverted:
+        return message_id
+    return hashlib.sha256(message_id + reverted.to_bytes(4, "big")).digest()
+
+
+def reverted_count(uow: UnitOfWork, stored: StoredMessage) -> int:
+    """Return how many broadcast transactions of a message failed in a block."""
+    return sum(
+        entry.reason is WaitReason.TARGET_REVERTS and entry.detail.startswith(REVERTED_DETAIL)
+        for entry in uow.outbox.life(stored.message_id)
+    )
+
+
+def _reserve(
+    store: Store,
+    sender: TransactionSender,
+    stored: StoredMessage,
+    first_account_nonce: int,
+    lease: Lease,
+) -> tuple[SendRow, tuple[SendAttempt, ...]]:
+    with store.unit_of_work() as uow:
+        identity = send_id(stored.message_id, reverted_count(uow, stored))
+        key = SenderKey(sender.chain_id, sender.address)
+        row = uow.nonces.reserve(key, identity, first_account_nonce, lease)
+        return row, uow.nonces.attempts(identity)
+
+
+def _is_stuck(row: SendRow, store: Store) -> bool:
+    age_seconds = store.clock.now() - row.reserved_at
+    return row.state is SendState.BROADCAST and age_seconds > FEE_BUMP_SECONDS
+
+
+def _submitted(
+    store: Store, stored: StoredMessage, transaction: SignedTransaction, fence: Fence
+) -> MessageState:
+    with store.unit_of_work() as uow:
+        fence(uow)
+        now = uow.clock.now()
+        uow.outbox.add_transaction(
+            stored.message_id, transaction.chain_id, transaction.tx_hash, DELIVER_ROLE
+        )
+        current = uow.outbox.get(stored.message_id)
+        state = stored.state if current is None else current.state
+        if state is MessageState.ATTESTED:
+            state = uow.outbox.move(
+                stored.message_id,
+                MessageEvent.SUBMIT,
+                WaitReason.INCLUSION_AWAITED,
+                "0x" + transaction.tx_hash.hex(),
+                now,
+            )
+        uow.jobs.ring(
+            CONFIRM,
+            stored.message_id.hex(),
+            relay_queue(stored.message.target_chain),
+            UnixSeconds(now + 1),
+            stored.message.correlation_id,
+        )
+        return state
+
+
+def _wait(
+    store: Store, stored: StoredMessage, reason: WaitReason, detail: str, fence: Fence
+) -> None:
+    with store.unit_of_work() as uow:
+        fence(uow)
+        now = uow.clock.now()
+        uow.outbox.wait(
+            stored.message_id, reason, next_attempt_at=UnixSeconds(now + 1), detail=detail
+        )
+        uow.jobs.ring(
+            CONFIRM,
+            stored.message_id.hex(),
+            relay_queue(stored.message.target_chain),
+            UnixSeconds(now + 1),
+            stored.message.correlation_id,
+        )

@@ -1,0 +1,1 @@
+"""Tables, units of work and migrations: the only SQL."""

@@ -1,0 +1,107 @@
+"""The engine: one URL in, connections with the right durability and limits out."""
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import Any, Final
+
+from sqlalchemy import Connection, Engine, create_engine, event
+from sqlalchemy.engine import URL, make_url
+from sqlalchemy.exc import OperationalError
+from sqlalchemy.exc import TimeoutError as PoolTimeoutError
+
+from relayer.errors import SettingsError
+
+STATEMENT_TIMEOUT_SECONDS: Final = 60
+LOCK_TIMEOUT_SECONDS: Final = 30
+IDLE_IN_TRANSACTION_TIMEOUT_SECONDS: Final = 60
+POOL_SIZE: Final = 5
+POOL_OVERFLOW_MAX: Final = 10
+READ_ONLY: Final = "relayer_read_only"
+POSTGRESQL: Final = "postgresql"
+SQLITE: Final = "sqlite"
+# The database does not answer, is locked, or has no connection left: asking later may succeed.
+DATABASE_ERRORS: Final = (OperationalError, PoolTimeoutError)
+
+
+def engine_of(url: str) -> Engine:
+    """
+    Return an engine for sqlite:///file or postgresql://user@host/name.
+
+    Raises:
+        SettingsError: the URL names another database, or an SQLite database in memory.
+    """
+    parsed = make_url(url)
+    backend = parsed.get_backend_name()
+    if backend == SQLITE:
+        return _sqlite_engine(parsed)
+    if backend == POSTGRESQL:
+        return _postgresql_engine(parsed)
+    raise SettingsError((f"database URL: {backend} is unknown; use sqlite:/// or postgresql://",))
+
+
+def _sqlite_engine(url: URL) -> Engine:
+    if url.database in (None, "", ":memory:"):
+        raise SettingsError(("database URL: SQLite needs a file, for example sqlite:///hub.db",))
+    engine = create_engine(
+        url,
+        pool_size=POOL_SIZE,
+        max_overflow=POOL_OVERFLOW_MAX,
+        connect_args={"timeout": LOCK_TIMEOUT_SECONDS},
+    )
+
+    @event.listens_for(engine, "connect")
+    def _connected(dbapi_connection: Any, _record: object) -> None:
+        # None hands transactions to us: the driver would otherwise begin them late and deferred.
+        dbapi_connection.isolation_level = None
+        dbapi_connection.execute(f"PRAGMA busy_timeout = {LOCK_TIMEOUT_SECONDS * 1000}")
+        dbapi_connection.execute("PRAGMA journal_mode = WAL")
+        dbapi_connection.execute("PRAGMA synchronous = FULL")
+        dbapi_connection.execute("PRAGMA foreign_keys = ON")
+
+    @event.listens_for(engine, "begin")
+    def _began(connection: Connection) -> None:
+        # IMMEDIATE takes the write lock at once: a deferred transaction that has read may find
+        # that it can no longer write, and no timeout heals that.
+        is_read_only = connection.get_execution_options().get(READ_ONLY, False)
+        connection.exec_driver_sql(f"PRAGMA query_only = {'ON' if is_read_only else 'OFF'}")
+        connection.exec_driver_sql("BEGIN" if is_read_only else "BEGIN IMMEDIATE")
+
+    return engine
+
+
+def _postgresql_engine(url: URL) -> Engine:
+    limits_ms = {
+        "statement_timeout": STATEMENT_TIMEOUT_SECONDS * 1000,
+        "lock_timeout": LOCK_TIMEOUT_SECONDS * 1000,
+        "idle_in_transaction_session_timeout": IDLE_IN_TRANSACTION_TIMEOUT_SECONDS * 1000,
+    }
+    options = " ".join(f"-c {name}={limit}" for name, limit in limits_ms.items())
+    return create_engine(
+        url.set(drivername="postgresql+psycopg"),
+        pool_size=POOL_SIZE,
+        max_overflow=POOL_OVERFLOW_MAX,
+        pool_pre_ping=True,
+        isolation_level="READ COMMITTED",
+        connect_args={"options": options, "application_name": "relayer"},
+    )
+
+
+@contextmanager
+def write_transaction(engine: Engine) -> Iterator[Connection]:
+    """Yield one transaction: committed at the end of the block, rolled back on any error."""
+    with engine.connect() as connection, connection.begin():
+        yield connection
+
+
+@contextmanager
+def read_transaction(engine: Engine) -> Iterator[Connection]:
+    """Yield one snapshot that cannot write; every statement in it sees the same state."""
+    with engine.connect() as connection:
+        if engine.dialect.name == SQLITE:
+            reader = connection.execution_options(**{READ_ONLY: True})
+        else:
+            reader = connection.execution_options(
+                isolation_level="REPEATABLE READ", postgresql_readonly=True
+            )
+        with reader.begin():
+            yield reader

@@ -1,0 +1,157 @@
+"""Outgoing events: gapless for everybody and gapless per account, so that nothing is missed."""
+
+import json
+from collections.abc import Collection, Mapping
+from dataclasses import dataclass
+from typing import Any, Final
+
+from sqlalchemy import Connection, Row, select, update
+
+from relayer.clock import Clock, UnixSeconds
+from relayer.errors import StateMovedError
+from relayer.store.fleet_tables import FEED_COUNTER, FEED_EVENT
+from relayer.store.statements import insert_into, rows_changed
+
+FEED_PAGE_MAX: Final = 1_000
+EVERYBODY: Final = b""
+
+
+@dataclass(frozen=True, slots=True)
+class FeedEvent:
+    """
+    One event as integrators get it.
+
+    seq counts all events, account_seq those of the account; both from 1 without gaps. content is
+    the CloudEvents data as an object of texts, numbers as texts.
+    """
+
+    seq: int
+    account: bytes | None
+    account_seq: int | None
+    event_type: str
+    content: Mapping[str, Any]
+    correlation_id: bytes
+    at: UnixSeconds
+    published_at: UnixSeconds | None
+
+
+class FeedTable:
+    """
+    Outgoing events, inside one transaction.
+
+    Appending locks one counter until the transaction ends: post to the ledger first, append last.
+    """
+
+    def __init__(self, connection: Connection, clock: Clock) -> None:
+        self._connection = connection
+        self._clock = clock
+
+    def append(
+        self,
+        event_type: str,
+        content: Mapping[str, Any],
+        *,
+        account: bytes | None,
+        correlation_id: bytes,
+        at: UnixSeconds,
+    ) -> FeedEvent:
+        """Append an event; account is None for what concerns everybody."""
+        seq = self._next(EVERYBODY)
+        account_seq = None if account is None else self._next(account)
+        event = FeedEvent(
+            seq=seq,
+            account=account,
+            account_seq=account_seq,
+            event_type=event_type,
+            content=dict(content),
+            correlation_id=correlation_id,
+            at=at,
+            published_at=None,
+        )
+        self._connection.execute(
+            FEED_EVENT.insert().values(
+                seq=seq,
+                account=account,
+                account_seq=account_seq,
+                event_type=event_type,
+                content=json.dumps(event.content, sort_keys=True, separators=(",", ":")),
+                correlation_id=correlation_id,
+                at=at,
+            )
+        )
+        return event
+
+    def after(
+        self, account: bytes | None, seq: int, limit: int = FEED_PAGE_MAX
+    ) -> tuple[FeedEvent, ...]:
+        """
+        Return the events after a sequence.
+
+        Args:
+            account: whose events, seq is then account_seq; None for all events by seq.
+            seq: last sequence that the reader has, 0 for none.
+        """
+        statement = select(FEED_EVENT)
+        if account is None:
+            statement = statement.where(FEED_EVENT.c.seq > seq).order_by(FEED_EVENT.c.seq)
+        else:
+            statement = statement.where(
+                FEED_EVENT.c.account == account, FEED_EVENT.c.account_seq > seq
+            ).order_by(FEED_EVENT.c.account_seq)
+        rows = self._connection.execute(statement.limit(min(limit, FEED_PAGE_MAX)))
+        return tuple(_event(row) for row in rows)
+
+    def last_seq(self, account: bytes | None = None) -> int:
+        """Return the newest sequence of an account, or of everybody; 0 when there is none."""
+        scope = EVERYBODY if account is None else account
+        last = self._connection.execute(
+            select(FEED_COUNTER.c.last_seq).where(FEED_COUNTER.c.scope == scope)
+        ).scalar_one_or_none()
+        return 0 if last is None else last
+
+    def unpublished(self, limit: int = FEED_PAGE_MAX) -> tuple[FeedEvent, ...]:
+        """Return the oldest events that no broker has confirmed."""
+        rows = self._connection.execute(
+            select(FEED_EVENT)
+            .where(FEED_EVENT.c.published_at.is_(None))
+            .order_by(FEED_EVENT.c.seq)
+            .limit(min(limit, FEED_PAGE_MAX))
+        )
+        return tuple(_event(row) for row in rows)
+
+    def mark_published(self, seqs: Collection[int]) -> None:
+        """
+        Say that the broker confirmed events; twice is as good as once.
+
+        Raises:
+            StateMovedError: an event does not exist.
+        """
+        if not seqs:
+            return
+        statement = update(FEED_EVENT).where(FEED_EVENT.c.seq.in_(sorted(set(seqs))))
+        changed = rows_changed(self._connection, statement.values(published_at=self._clock.now()))
+        if changed != len(set(seqs)):
+            raise StateMovedError(what="a feed event", expected="stored")
+
+    def _next(self, scope: bytes) -> int:
+        statement = insert_into(self._connection, FEED_COUNTER).values(scope=scope, last_seq=1)
+        seq: int = self._connection.execute(
+            statement.on_conflict_do_update(
+                index_elements=[FEED_COUNTER.c.scope],
+                set_={"last_seq": FEED_COUNTER.c.last_seq + 1},
+            ).returning(FEED_COUNTER.c.last_seq)
+        ).scalar_one()
+        return seq
+
+
+def _event(row: Row[Any]) -> FeedEvent:
+    return FeedEvent(
+        seq=row.seq,
+        account=row.account,
+        account_seq=row.account_seq,
+        event_type=row.event_type,
+        content=json.loads(row.content),
+        correlation_id=row.correlation_id,
+        at=UnixSeconds(row.at),
+        published_at=row.published_at,
+    )

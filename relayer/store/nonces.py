@@ -1,0 +1,343 @@
+"""Account nonces of sending keys: the row is stored before anything is broadcast."""
+
+from dataclasses import dataclass
+from enum import Enum
+from typing import Any, Final
+
+from sqlalchemy import Connection, Row, func, select, update
+
+from chains.types import BlockRef, ChainId
+from relayer.clock import Clock, UnixSeconds
+from relayer.errors import InvariantError, LeaseLostError, StateMovedError
+from relayer.store.fleet_tables import SEND, SEND_ATTEMPT
+from relayer.store.leases import Lease, LeaseTable, sender_lease_name
+from relayer.store.statements import insert_into, rows_changed, stores_row
+
+
+class SendState(Enum):
+    """
+    Where a nonce is.
+
+    RESERVED: nothing was broadcast. BROADCAST: at least one attempt. MINED: in a block.
+    REVERTED: in a block without effect. FINAL: that block is final. FREED: given up before any
+    broadcast, so the nonce may be used again.
+    """
+
+    RESERVED = "RESERVED"
+    BROADCAST = "BROADCAST"
+    MINED = "MINED"
+    REVERTED = "REVERTED"
+    FINAL = "FINAL"
+    FREED = "FREED"
+
+
+OPEN_STATES: Final = (SendState.RESERVED.value, SendState.BROADCAST.value)
+IN_PROGRESS_STATES: Final = (*OPEN_STATES, SendState.MINED.value)
+MINED_STATES: Final = (SendState.MINED, SendState.REVERTED)
+USED_STATES: Final = (*(state.value for state in MINED_STATES), SendState.FINAL.value)
+
+
+@dataclass(frozen=True, slots=True)
+class SenderKey:
+    """A gas key on one chain; address is a 32-byte word."""
+
+    chain_id: ChainId
+    address: bytes
+
+
+@dataclass(frozen=True, slots=True)
+class SendRow:
+    """One nonce of a key and the message that uses it."""
+
+    sender: SenderKey
+    account_nonce: int
+    message_id: bytes
+    state: SendState
+    reserved_at: UnixSeconds
+    mined_tx_hash: bytes | None
+    mined_block: BlockRef | None
+
+
+@dataclass(frozen=True, slots=True)
+class SendAttempt:
+    """A signed transaction, stored before its broadcast. Fees in wei per gas."""
+
+    tx_hash: bytes
+    raw: bytes
+    fee_max_wei: int
+    fee_priority_wei: int
+
+
+class NonceTable:
+    """Nonces, inside one transaction; what reserves or broadcasts needs the key's lease."""
+
+    def __init__(self, connection: Connection, clock: Clock) -> None:
+        self._connection = connection
+        self._clock = clock
+
+    def reserve(
+        self, sender: SenderKey, message_id: bytes, first_account_nonce: int, lease: Lease
+    ) -> SendRow:
+        """
+        Reserve the lowest free nonce for a message; commit before broadcasting.
+
+        Asked again while the message's nonce is in progress (reserved, broadcast or mined), the
+        answer is the same row; after REVERTED or FINAL it is a new one.
+
+        Args:
+            message_id: also a made-up id of a transaction that only fills a gap.
+            first_account_nonce: the key's transaction count on the chain, at its latest block.
+
+        Raises:
+            LeaseLostError: another process uses the key now.
+        """
+        self._fence(sender, lease)
+        mine = self._connection.execute(
+            _rows_of(sender)
+            .where(SEND.c.message_id == message_id, SEND.c.state.in_(IN_PROGRESS_STATES))
+            .order_by(SEND.c.account_nonce.desc())
+            .limit(1)
+        ).one_or_none()
+        if mine is not None:
+            return _send_row(mine)
+        nonce = self._lowest_free(sender, first_account_nonce)
+        values = {
+            "message_id": message_id,
+            "state": SendState.RESERVED.value,
+            "reserved_at": self._clock.now(),
+        }
+        statement = insert_into(self._connection, SEND).values(
+            chain_id=sender.chain_id, key_address=sender.address, account_nonce=nonce, **values
+        )
+        self._connection.execute(
+            statement.on_conflict_do_update(
+                index_elements=[SEND.c.chain_id, SEND.c.key_address, SEND.c.account_nonce],
+                set_=values,
+                where=SEND.c.state == SendState.FREED.value,
+            )
+        )
+        return self.row(sender, nonce)
+
+    def free(self, sender: SenderKey, account_nonce: int, lease: Lease) -> None:
+        """
+        Give back a nonce that nothing was broadcast with.
+
+        Raises:
+            LeaseLostError: another process uses the key now.
+            StateMovedError: it is not RESERVED.
+        """
+        self._fence(sender, lease)
+        self._change(sender, account_nonce, (SendState.RESERVED,), state=SendState.FREED.value)
+
+    def record_attempt(
+        self, sender: SenderKey, account_nonce: int, attempt: SendAttempt, lease: Lease
+    ) -> bool:
+        """
+        Store a signed transaction before its broadcast; all hashes are kept.
+
+        Returns:
+            False when the same transaction is stored already.
+
+        Raises:
+            LeaseLostError: another process uses the key now.
+            StateMovedError: the nonce is mined, final or freed.
+        """
+        self._fence(sender, lease)
+        row = self.row(sender, account_nonce)
+        self._change(
+            sender,
+            account_nonce,
+            (SendState.RESERVED, SendState.BROADCAST),
+            state=SendState.BROADCAST.value,
+        )
+        attempts = self._connection.execute(
+            select(func.count()).where(
+                SEND_ATTEMPT.c.chain_id == sender.chain_id,
+                SEND_ATTEMPT.c.key_address == sender.address,
+                SEND_ATTEMPT.c.account_nonce == account_nonce,
+            )
+        ).scalar_one()
+        statement = insert_into(self._connection, SEND_ATTEMPT).values(
+            chain_id=sender.chain_id,
+            tx_hash=attempt.tx_hash,
+            key_address=sender.address,
+            account_nonce=account_nonce,
+            message_id=row.message_id,
+            seq=attempts + 1,
+            raw=attempt.raw,
+            fee_max_wei=attempt.fee_max_wei,
+            fee_priority_wei=attempt.fee_priority_wei,
+            at=self._clock.now(),
+        )
+        return stores_row(self._connection, statement.on_conflict_do_nothing())
+
+    def mark_mined(
+        self,
+        sender: SenderKey,
+        account_nonce: int,
+        tx_hash: bytes,
+        block: BlockRef,
+        *,
+        is_reverted: bool = False,
+    ) -> None:
+        """
+        Say which attempt is in which block; also when the block changed.
+
+        Args:
+            is_reverted: the transaction failed; the nonce is used up without effect.
+
+        Raises:
+            StateMovedError: nothing was broadcast with the nonce, or it is final.
+        """
+        self._change(
+            sender,
+            account_nonce,
+            (SendState.BROADCAST, *MINED_STATES),
+            state=(SendState.REVERTED if is_reverted else SendState.MINED).value,
+            mined_tx_hash=tx_hash,
+            mined_height=block.height,
+            mined_hash=block.block_hash,
+        )
+
+    def mark_unmined(self, sender: SenderKey, account_nonce: int) -> None:
+        """
+        Say that the block of a mined transaction is gone.
+
+        Raises:
+            StateMovedError: it is neither MINED nor REVERTED.
+        """
+        self._change(
+            sender,
+            account_nonce,
+            MINED_STATES,
+            state=SendState.BROADCAST.value,
+            mined_tx_hash=None,
+            mined_height=None,
+            mined_hash=None,
+        )
+
+    def mark_final(self, sender: SenderKey, account_nonce: int) -> None:
+        """
+        Say that the block of a mined transaction is final.
+
+        Raises:
+            StateMovedError: it is neither MINED nor REVERTED.
+        """
+        self._change(sender, account_nonce, MINED_STATES, state=SendState.FINAL.value)
+
+    def row(self, sender: SenderKey, account_nonce: int) -> SendRow:
+        """
+        Return one nonce.
+
+        Raises:
+            InvariantError: it was never reserved.
+        """
+        row = self._connection.execute(
+            _rows_of(sender).where(SEND.c.account_nonce == account_nonce)
+        ).one_or_none()
+        if row is None:
+            raise InvariantError(f"{sender.chain_id}: nonce {account_nonce} was never reserved")
+        return _send_row(row)
+
+    def rows_of_message(self, message_id: bytes) -> tuple[SendRow, ...]:
+        """Return every nonce that a message uses, on any chain."""
+        rows = self._connection.execute(
+            select(SEND)
+            .where(SEND.c.message_id == message_id)
+            .order_by(SEND.c.chain_id, SEND.c.key_address, SEND.c.account_nonce)
+        )
+        return tuple(_send_row(row) for row in rows)
+
+    def pending(self, sender: SenderKey) -> tuple[SendRow, ...]:
+        """Return what is reserved or broadcast and not mined, lowest nonce first."""
+        rows = self._connection.execute(
+            _rows_of(sender).where(SEND.c.state.in_(OPEN_STATES)).order_by(SEND.c.account_nonce)
+        )
+        return tuple(_send_row(row) for row in rows)
+
+    def mined(self, sender: SenderKey) -> tuple[SendRow, ...]:
+        """Return what is in a block, with effect or not, and not final; lowest nonce first."""
+        rows = self._connection.execute(
+            _rows_of(sender)
+            .where(SEND.c.state.in_([state.value for state in MINED_STATES]))
+            .order_by(SEND.c.account_nonce)
+        )
+        return tuple(_send_row(row) for row in rows)
+
+    def attempts(self, message_id: bytes) -> tuple[SendAttempt, ...]:
+        """Return every signed transaction of a message, oldest first."""
+        table = SEND_ATTEMPT.c
+        rows = self._connection.execute(
+            select(SEND_ATTEMPT)
+            .where(table.message_id == message_id)
+            .order_by(table.chain_id, table.key_address, table.account_nonce, table.seq)
+        )
+        return tuple(
+            SendAttempt(
+                tx_hash=bytes(row.tx_hash),
+                raw=bytes(row.raw),
+                fee_max_wei=row.fee_max_wei,
+                fee_priority_wei=row.fee_priority_wei,
+            )
+            for row in rows
+        )
+
+    def _fence(self, sender: SenderKey, lease: Lease) -> None:
+        name = sender_lease_name(sender.chain_id, sender.address)
+        if lease.name != name:
+            raise LeaseLostError(name=name, holder="another name")
+        LeaseTable(self._connection, self._clock).check(name, lease.token)
+
+    def _lowest_free(self, sender: SenderKey, first_account_nonce: int) -> int:
+        mine = (SEND.c.chain_id == sender.chain_id, SEND.c.key_address == sender.address)
+        # A node that lags names a nonce that is used up: what we know of the chain is a floor.
+        used = self._connection.execute(
+            select(func.max(SEND.c.account_nonce)).where(*mine, SEND.c.state.in_(USED_STATES))
+        ).scalar_one()
+        nonce: int = first_account_nonce if used is None else max(first_account_nonce, used + 1)
+        taken = self._connection.scalars(
+            select(SEND.c.account_nonce)
+            .where(*mine, SEND.c.account_nonce >= nonce, SEND.c.state != SendState.FREED.value)
+            .order_by(SEND.c.account_nonce)
+        )
+        for other in taken:
+            if other != nonce:
+                break
+            nonce += 1
+        return nonce
+
+    def _change(
+        self, sender: SenderKey, account_nonce: int, before: tuple[SendState, ...], **values: Any
+    ) -> None:
+        statement = (
+            update(SEND)
+            .where(SEND.c.chain_id == sender.chain_id, SEND.c.key_address == sender.address)
+            .where(SEND.c.account_nonce == account_nonce)
+            .where(SEND.c.state.in_([state.value for state in before]))
+        )
+        if not rows_changed(self._connection, statement.values(**values)):
+            expected = " or ".join(state.value for state in before)
+            raise StateMovedError(
+                what=f"{sender.chain_id} nonce {account_nonce}", expected=expected
+            )
+
+
+def _rows_of(sender: SenderKey) -> Any:
+    return select(SEND).where(
+        SEND.c.chain_id == sender.chain_id, SEND.c.key_address == sender.address
+    )
+
+
+def _send_row(row: Row[Any]) -> SendRow:
+    block = None
+    if row.mined_height is not None and row.mined_hash is not None:
+        block = BlockRef(row.mined_height, row.mined_hash)
+    return SendRow(
+        sender=SenderKey(ChainId(row.chain_id), row.key_address),
+        account_nonce=row.account_nonce,
+        message_id=row.message_id,
+        state=SendState(row.state),
+        reserved_at=UnixSeconds(row.reserved_at),
+        mined_tx_hash=None if row.mined_tx_hash is None else bytes(row.mined_tx_hash),
+        mined_block=block,
+    )

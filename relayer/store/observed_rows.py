@@ -1,0 +1,137 @@
+"""What a stored observed event is, and its row."""
+
+import json
+from dataclasses import dataclass
+from enum import Enum
+from typing import Any, Final
+
+from sqlalchemy import Row
+
+from chains.events import EventPosition, ObservedEvent, event_of_payload, payload_of
+from chains.types import BlockRef, ChainId
+from relayer.clock import UnixSeconds
+from relayer.errors import RelayerError
+
+EVENTS_PER_QUERY_MAX: Final = 1_000
+
+
+class EventState(Enum):
+    """SEEN: in a block that may go. FINAL: in a final block. ORPHANED: its block is gone."""
+
+    SEEN = "SEEN"
+    FINAL = "FINAL"
+    ORPHANED = "ORPHANED"
+
+
+class Booked(Enum):
+    """What the journal says: nothing, soft, final, taken back; PARKED waits for a person."""
+
+    NONE = "NONE"
+    SOFT = "SOFT"
+    FINAL = "FINAL"
+    VOID = "VOID"
+    PARKED = "PARKED"
+
+
+class LockConflictError(RelayerError):
+    """Two living events claim one lock of a vault; the later one is not stored."""
+
+    def __init__(self, *, chain_id: str, lock_id: int, event_id: bytes) -> None:
+        super().__init__(
+            f"{chain_id}: lock {lock_id} is already stored as event 0x{event_id.hex()}; "
+            f"compare both blocks with another node before resuming the chain"
+        )
+        self.chain_id = chain_id
+        self.lock_id = lock_id
+        self.event_id = event_id
+
+
+@dataclass(frozen=True, slots=True)
+class StoredEvent:
+    """
+    An event and what became of it. Times are Unix seconds.
+
+    revivals counts how often its block came back after the journal had taken the event back; an
+    entry's id must contain it, or the second booking would be taken for the first.
+    """
+
+    event: ObservedEvent
+    state: EventState
+    booked: Booked
+    revivals: int
+    parked_reason: str | None
+    seen_at: UnixSeconds
+    final_at: UnixSeconds | None
+
+    @property
+    def event_id(self) -> bytes:
+        """The id derived from chain, block hash, transaction and log index."""
+        return self.event.position.event_id
+
+
+@dataclass(frozen=True, slots=True)
+class EventFilter:
+    """What to list; None means any. Newest `limit` of a chain come last."""
+
+    chain_id: ChainId | None = None
+    account: bytes | None = None
+    kinds: tuple[str, ...] = ()
+    message_id: bytes | None = None
+    states: tuple[EventState, ...] = ()
+    limit: int = EVENTS_PER_QUERY_MAX
+
+
+@dataclass(frozen=True, slots=True)
+class MalformedLog:
+    """A log of a watched contract that could not be read; it is kept and shown."""
+
+    chain_id: ChainId
+    block: BlockRef
+    tx_hash: bytes
+    log_index: int
+    contract: bytes
+    reason: str
+
+
+def row_of(event: ObservedEvent, state: EventState, now: UnixSeconds) -> dict[str, Any]:
+    """Return the row of an event that is seen for the first time."""
+    position = event.position
+    return {
+        "event_id": position.event_id,
+        "chain_id": position.chain_id,
+        "height": position.block.height,
+        "block_hash": position.block.block_hash,
+        "tx_hash": position.tx_hash,
+        "log_index": position.log_index,
+        "contract": position.contract,
+        "kind": type(event).__name__,
+        "account": event.account,
+        "message_id": getattr(event, "message_id", None),
+        "lock_id": getattr(event, "lock_id", None),
+        "payload": json.dumps(payload_of(event), sort_keys=True, separators=(",", ":")),
+        "state": state.value,
+        "booked": Booked.NONE.value,
+        "revivals": 0,
+        "seen_at": now,
+        "final_at": now if state is EventState.FINAL else None,
+    }
+
+
+def stored_of(row: Row[Any]) -> StoredEvent:
+    """Rebuild an event and its state from a row."""
+    position = EventPosition(
+        chain_id=ChainId(row.chain_id),
+        block=BlockRef(row.height, row.block_hash),
+        tx_hash=bytes(row.tx_hash),
+        log_index=row.log_index,
+        contract=row.contract,
+    )
+    return StoredEvent(
+        event=event_of_payload(row.kind, position, json.loads(row.payload)),
+        state=EventState(row.state),
+        booked=Booked(row.booked),
+        revivals=row.revivals,
+        parked_reason=row.parked_reason,
+        seen_at=row.seen_at,
+        final_at=row.final_at,
+    )

@@ -1,0 +1,49 @@
+"""Pieces of statements that both databases understand."""
+
+from typing import TypeVar, cast
+
+from sqlalchemy import ColumnElement, Connection, Table, case, literal
+from sqlalchemy.dialects import postgresql, sqlite
+from sqlalchemy.sql.dml import Update
+
+from relayer.errors import InvariantError
+
+Value = TypeVar("Value")
+
+
+def insert_into(connection: Connection, table: Table) -> postgresql.Insert:
+    """Return an INSERT that may carry ON CONFLICT; SQLite's has the same methods."""
+    if connection.dialect.name == "sqlite":
+        return cast("postgresql.Insert", sqlite.insert(table))
+    return postgresql.insert(table)
+
+
+def rows_changed(connection: Connection, statement: Update) -> int:
+    """Run an UPDATE and return how many rows it changed."""
+    return connection.execute(statement).rowcount
+
+
+def stores_row(connection: Connection, statement: postgresql.Insert) -> bool:
+    """
+    Run an INSERT ... ON CONFLICT of one row; False when it stored and changed nothing.
+
+    It asks by RETURNING: psycopg's row count of an INSERT is not kept by SQLAlchemy.
+    """
+    return connection.execute(statement.returning(literal(1))).one_or_none() is not None
+
+
+def smaller(left: ColumnElement[int], right: ColumnElement[int]) -> ColumnElement[int]:
+    """Return the smaller of two values that are not null."""
+    return case((left <= right, left), else_=right)
+
+
+def present(value: Value | None, what: str) -> Value:
+    """
+    Return a value that the schema promises to be there.
+
+    Raises:
+        InvariantError: it is missing.
+    """
+    if value is None:
+        raise InvariantError(f"{what} is missing in the database")
+    return value

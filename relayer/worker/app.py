@@ -1,0 +1,74 @@
+"""The Celery application: an at-least-once doorbell; all state is in the database."""
+
+from typing import Any, Final
+
+from celery import Celery
+from kombu.entity import Exchange, Queue
+
+from relayer.steps.queues import queues_of
+from relayer.steps.catalog import Catalog
+
+WORK_EXCHANGE: Final = "relayer.work"
+TASK_SECONDS_MAX: Final = 60
+TASK_SECONDS_SOFT: Final = 45
+SHUTDOWN_SECONDS: Final = 20
+CONFIRM_SECONDS: Final = 5
+HEARTBEAT_SECONDS: Final = 30
+DELIVERY_LIMIT: Final = 20
+MEMORY_SCHEME: Final = "memory:"
+
+
+def is_embedded(broker_url: str) -> bool:
+    """Return whether the broker lives inside the process."""
+    return broker_url.startswith(MEMORY_SCHEME)
+
+
+def create_app(catalog: Catalog, broker_url: str) -> Celery:
+    """
+    Return the application with a deployment's queues.
+
+    No result backend, no countdown, eta, retry or canvas: delayed work is a row with a time.
+    """
+    app = Celery("relayer", broker=broker_url, set_as_current=False)
+    app.conf.update(_settings(is_embedded(broker_url)))
+    exchange = Exchange(WORK_EXCHANGE, type="topic", durable=True)
+    arguments = None if is_embedded(broker_url) else {"x-queue-type": "quorum"}
+    app.conf.task_queues = tuple(
+        Queue(name, exchange, routing_key=name, durable=True, queue_arguments=arguments)
+        for name in queues_of(catalog.chain_ids)
+    )
+    return app
+
+
+def _settings(embedded: bool) -> dict[str, Any]:
+    transport: dict[str, Any] = {}
+    if not embedded:
+        transport = {"confirm_publish": True, "confirm_timeout": CONFIRM_SECONDS}
+    return {
+        "task_acks_late": True,
+        "task_reject_on_worker_lost": True,
+        "task_acks_on_failure_or_timeout": True,
+        "task_ignore_result": True,
+        "task_store_errors_even_if_ignored": False,
+        "task_serializer": "json",
+        "accept_content": ["json"],
+        "task_create_missing_queues": False,
+        "task_default_queue": "assess",
+        "task_default_exchange": WORK_EXCHANGE,
+        "task_default_exchange_type": "topic",
+        "task_default_routing_key": "assess",
+        "task_time_limit": TASK_SECONDS_MAX,
+        "task_soft_time_limit": TASK_SECONDS_SOFT,
+        "worker_prefetch_multiplier": 1,
+        "worker_cancel_long_running_tasks_on_connection_loss": True,
+        "worker_soft_shutdown_timeout": SHUTDOWN_SECONDS,
+        "worker_max_tasks_per_child": 5_000,
+        "worker_hijack_root_logger": False,
+        "worker_send_task_events": False,
+        "worker_enable_remote_control": False,
+        "broker_heartbeat": 0 if embedded else HEARTBEAT_SECONDS,
+        "broker_transport_options": transport,
+        "broker_connection_retry_on_startup": True,
+        "broker_connection_max_retries": None,
+        "enable_utc": True,
+    }

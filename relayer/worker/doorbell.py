@@ -1,0 +1,45 @@
+"""The doorbell: tells workers over the broker that a queue has work. It may be lost at will."""
+
+import threading
+from typing import Final
+
+import structlog
+from celery import Celery
+from kombu.exceptions import KombuError
+
+from relayer.store.unit_of_work import Store
+from relayer.worker.app import CONFIRM_SECONDS
+
+TASK_PREFIX: Final = "relayer."
+log = structlog.get_logger(__name__)
+
+
+class Doorbell:
+    """Rings for what is due in the job table; a failure is logged and made good by the sweeper."""
+
+    def __init__(self, app: Celery, store: Store) -> None:
+        self._app = app
+        self._store = store
+        self._lock = threading.Lock()
+
+    def ring_due(self) -> int:
+        """Ring once for each (queue, kind) with due work; return how many rings were sent."""
+        with self._store.read() as uow:
+            pairs = uow.jobs.due_doorbells(uow.clock.now())
+        return sum(self._ring(queue, kind) for queue, kind in pairs)
+
+    def _ring(self, queue: str, kind: str) -> bool:
+        try:
+            with self._lock:
+                self._app.send_task(
+                    TASK_PREFIX + kind,
+                    args=(queue,),
+                    queue=queue,
+                    mandatory=True,
+                    confirm_timeout=CONFIRM_SECONDS,
+                    retry=False,
+                )
+        except (KombuError, OSError) as exc:
+            log.warning("doorbell.lost", queue=queue, kind=kind, reason=type(exc).__name__)
+            return False
+        return True

@@ -1,0 +1,77 @@
+"""The sweeper: rings again for due work, and winds the clocks that no event winds."""
+
+import asyncio
+import signal
+from typing import Final
+
+import structlog
+
+from relayer import wiring
+from relayer.settings import Settings
+from relayer.steps.catalog import Catalog
+from relayer.steps.lapse import lapse_grants
+from relayer.steps.observe import ring_assess
+from relayer.steps.queues import CUSTODY, reconcile_queue
+from relayer.store.unit_of_work import Store
+from relayer.worker.app import create_app
+from relayer.worker.doorbell import Doorbell
+
+SWEEP_SECONDS: Final = 1.0
+CUSTODY_SECONDS: Final = 5
+ASSESS_SECONDS: Final = 5
+log = structlog.get_logger(__name__)
+
+
+async def sweep(store: Store, catalog: Catalog, doorbell: Doorbell, stop: asyncio.Event) -> None:
+    """Ring for due work each second until told to stop; a failure only costs one round."""
+    last_custody = last_assess = 0
+    while not stop.is_set():
+        now = store.clock.now()
+        try:
+            if now - last_custody >= CUSTODY_SECONDS:
+                await asyncio.to_thread(_ring_custody, store, catalog)
+                last_custody = now
+            if now - last_assess >= ASSESS_SECONDS:
+                await asyncio.to_thread(_ring_assess, store)
+                last_assess = now
+            await asyncio.to_thread(doorbell.ring_due)
+        except Exception:  # the sweeper is what makes everything else good: it never ends by itself
+            log.exception("sweep.failed")
+        try:
+            async with asyncio.timeout(SWEEP_SECONDS):
+                await stop.wait()
+        except TimeoutError:
+            continue
+
+
+def _ring_custody(store: Store, catalog: Catalog) -> None:
+    with store.unit_of_work() as uow:
+        for chain_id in catalog.vaults:
+            uow.jobs.ring(
+                CUSTODY, chain_id, reconcile_queue(chain_id), uow.clock.now(), bytes(32)
+            )
+        lapse_grants(uow, catalog)
+
+
+def _ring_assess(store: Store) -> None:
+    with store.unit_of_work() as uow:
+        ring_assess(uow)
+
+
+def run_sweeper(settings: Settings) -> None:
+    """Run the sweeper until SIGTERM or SIGINT."""
+    store = wiring.open_store(settings)
+    catalog = wiring.catalog_of(settings)
+    doorbell = Doorbell(create_app(catalog, settings.broker_url), store)
+
+    async def _main() -> None:
+        stop = asyncio.Event()
+        loop = asyncio.get_running_loop()
+        for name in (signal.SIGTERM, signal.SIGINT):
+            loop.add_signal_handler(name, stop.set)
+        await sweep(store, catalog, doorbell, stop)
+
+    try:
+        asyncio.run(_main())
+    finally:
+        store.close()

@@ -1,0 +1,143 @@
+"""The tasks: one per step, each with nothing but the name of a queue."""
+
+from typing import Final
+
+from celery import Celery
+
+from chains.types import ChainId, chain_id_of
+from relayer.steps.assess import assess
+from relayer.steps.attest import attest
+from relayer.steps.compare import compare
+from relayer.steps.confirm import Follower, confirm
+from relayer.steps.decide import decide
+from relayer.steps.fence import Fence
+from relayer.steps.liquidate import liquidate_account
+from relayer.steps.queues import (
+    ASSESS,
+    ATTEST,
+    CONFIRM,
+    CUSTODY,
+    DECIDE,
+    LIQUIDATE,
+    PUBLISH,
+    RECONCILE,
+    RELAY,
+)
+from relayer.steps.reconcile import reconcile
+from relayer.steps.relay import Carrier, relay
+from relayer.store.jobs import Job
+from relayer.worker.context import WorkContext
+from relayer.worker.doorbell import TASK_PREFIX
+from relayer.worker.processing import Done, Handler, Later, Outcome, process_due
+from relayer.worker.publishing import publish_due
+
+CONFIRM_SECONDS: Final = 1
+RECONCILE_BATCHES_MAX: Final = 50
+
+
+def _reconcile(context: WorkContext, job: Job, fence: Fence) -> Outcome:
+    for _ in range(RECONCILE_BATCHES_MAX):
+        if not reconcile(context.store, context.catalog, chain_id_of(job.key), fence=fence).has_more:
+            return Done()
+        context.ring_due()
+    return Later(0, "more_events")
+
+
+def _assess(context: WorkContext, job: Job, fence: Fence) -> Outcome:
+    del job
+    assess(context.store, context.catalog, fence=fence)
+    return Done()
+
+
+def _decide(context: WorkContext, job: Job, fence: Fence) -> Outcome:
+    decide(context.store, context.catalog, bytes.fromhex(job.key), fence=fence)
+    return Done()
+
+
+def _liquidate(context: WorkContext, job: Job, fence: Fence) -> Outcome:
+    account = bytes.fromhex(job.key)
+    moved = liquidate_account(context.store, context.catalog, account, fence=fence)
+    return Done() if moved is None else Later(0, "look_again")
+
+
+def _attest(context: WorkContext, job: Job, fence: Fence) -> Outcome:
+    outcome = context.loop.run(
+        attest(
+            context.store,
+            context.catalog,
+            context.guardians,
+            bytes.fromhex(job.key),
+            fence=fence,
+        )
+    )
+    if not outcome.is_open:
+        return Done()
+    return Later(context.catalog.times.attest_retry_seconds, outcome.reason.value)
+
+
+def _relay(context: WorkContext, job: Job, fence: Fence) -> Outcome:
+    chain_id = _target_of(context, job)
+    carrier = Carrier(context.sender(chain_id), context.bridge(chain_id), context.holder)
+    outcome = context.loop.run(
+        relay(context.store, context.catalog, carrier, bytes.fromhex(job.key), fence=fence)
+    )
+    if not outcome.is_open:
+        return Done()
+    return Later(context.catalog.times.relay_retry_seconds, outcome.reason.value)
+
+
+def _confirm(context: WorkContext, job: Job, fence: Fence) -> Outcome:
+    chain_id = _target_of(context, job)
+    follower = Follower(
+        context.reader(chain_id), context.bridge(chain_id), context.sender(chain_id)
+    )
+    outcome = context.loop.run(
+        confirm(context.store, follower, bytes.fromhex(job.key), fence=fence)
+    )
+    return Later(CONFIRM_SECONDS, outcome.reason.value) if outcome.is_open else Done()
+
+
+def _custody(context: WorkContext, job: Job, fence: Fence) -> Outcome:
+    reader = context.reader(chain_id_of(job.key))
+    context.loop.run(compare(context.store, context.catalog, reader, fence=fence))
+    return Done()
+
+
+def _publish(context: WorkContext, job: Job, fence: Fence) -> Outcome:
+    del job
+    publish_due(context, fence)
+    return Done()
+
+
+def _target_of(context: WorkContext, job: Job) -> ChainId:
+    with context.store.read() as uow:
+        stored = uow.outbox.get(bytes.fromhex(job.key))
+    if stored is None:
+        raise KeyError(f"message {job.key} is not in the outbox")
+    return stored.message.target_chain
+
+
+HANDLERS: Final[dict[str, Handler]] = {
+    RECONCILE: _reconcile,
+    ASSESS: _assess,
+    DECIDE: _decide,
+    LIQUIDATE: _liquidate,
+    ATTEST: _attest,
+    RELAY: _relay,
+    CONFIRM: _confirm,
+    CUSTODY: _custody,
+    PUBLISH: _publish,
+}
+
+
+def register_tasks(app: Celery, context: WorkContext) -> None:
+    """Give the application one task per step, bound to a process's context."""
+
+    def _task(kind: str, handler: Handler) -> None:
+        def _run(queue: str) -> int:
+            return process_due(context, kind, queue, handler)
+
+        app.task(_run, name=TASK_PREFIX + kind, ignore_result=True)
+
+    for kind, handler in HANDLERS.items():
+        _task(kind, handler)

@@ -1,0 +1,195 @@
+"""JSON-RPC: every failure ends in the chain error that its caller can act on."""
+
+import asyncio
+import socket
+import time
+from collections.abc import Callable
+from typing import Any
+
+import pytest
+
+from chains.errors import (
+    BlockGoneError,
+    CallRevertedError,
+    ChainError,
+    RpcAnswerError,
+    RpcTimeoutError,
+    RpcUnavailableError,
+)
+from chains.evm import rpc
+from chains.evm.abi import selector_of
+from chains.evm.rpc import RpcClient
+from tests.chains.evm.fake_node import FakeNode, FaultError
+from tests.chains.strategies import CHAIN
+
+
+def ask(url: str, method: str = "eth_x", *, timeout_seconds: float = 5) -> object:
+    """Return the answer of a node to one request."""
+
+    async def asked() -> object:
+        client = RpcClient(CHAIN, url, timeout_seconds=timeout_seconds)
+        try:
+            return await client.call(method, [], reference="0x99")
+        finally:
+            await client.close()
+
+    return asyncio.run(asked())
+
+
+def refusal(fault: FaultError) -> Callable[[list[Any]], Any]:
+    """Return an answer that is an error object."""
+
+    def refuse(params: list[Any]) -> Any:
+        raise fault
+
+    return refuse
+
+
+def test_a_result_is_returned(node: FakeNode) -> None:
+    """Null is a result too."""
+    node.answers["eth_x"] = lambda _: {"a": [1]}
+    node.answers["eth_null"] = lambda _: None
+
+    assert ask(node.url) == {"a": [1]}
+    assert ask(node.url, "eth_null") is None
+
+
+def test_one_client_serves_many_event_loops(node: FakeNode) -> None:
+    """A worker runs each step in a loop of its own."""
+    node.answers["eth_x"] = lambda _: 1
+    client = RpcClient(CHAIN, node.url)
+
+    assert [asyncio.run(client.call("eth_x", [])) for _ in range(3)] == [1, 1, 1]
+    asyncio.run(client.close())
+
+
+@pytest.mark.parametrize(
+    ("code", "text", "expected"),
+    [
+        (-32005, "daily request count exceeded, request rate limited", RpcUnavailableError),
+        (429, "too many requests", RpcUnavailableError),
+        (-32005, "limit exceeded", RpcUnavailableError),
+        (-32603, "internal error", RpcUnavailableError),
+        (-32000, "request timed out", RpcUnavailableError),
+        (-32000, "unknown block", BlockGoneError),
+        (-32000, "header not found", BlockGoneError),
+        (-32001, "Resource not found", BlockGoneError),
+        (-32602, "BlockOutOfRangeError: block height is 0", BlockGoneError),
+        (3, "execution reverted", CallRevertedError),
+        (-32000, "VM Exception: revert", CallRevertedError),
+        (-32601, "the method does not exist", RpcAnswerError),
+        (-32602, "invalid params", RpcAnswerError),
+    ],
+)
+def test_an_error_object_is_classified(
+    node: FakeNode, code: int, text: str, expected: type[ChainError]
+) -> None:
+    """By code and text, as nodes of many makers write them."""
+    node.answers["eth_x"] = refusal(FaultError(code, text))
+
+    with pytest.raises(expected):
+        ask(node.url)
+
+
+@pytest.mark.parametrize("wrap", [lambda data: data, lambda data: {"data": data}])
+def test_a_refusal_of_a_contract_is_decoded(node: FakeNode, wrap: Callable[[str], object]) -> None:
+    """Nodes put the bytes in data or in data.data."""
+    data = "0x" + selector_of("CollateralVaultAccountZero()").hex()
+    node.answers["eth_x"] = refusal(FaultError(3, "execution reverted", wrap(data)))
+
+    with pytest.raises(CallRevertedError, match=r"CollateralVaultAccountZero\(\)"):
+        ask(node.url)
+
+
+@pytest.mark.parametrize("status", [429, 500, 502, 503, 504, 401, 404])
+def test_an_http_error_is_passing(node: FakeNode, status: int) -> None:
+    """A gateway's fault says nothing about the chain."""
+    node.status = status
+    node.body = b"no"
+
+    with pytest.raises(RpcUnavailableError, match=str(status)):
+        ask(node.url)
+
+
+@pytest.mark.parametrize("body", [b"", b"<html>bad gateway</html>", b'{"jsonrpc":"2.0","id'])
+def test_a_body_that_is_not_json_is_passing(node: FakeNode, body: bytes) -> None:
+    """Proxies answer with pages of their own."""
+    node.body = body
+
+    with pytest.raises(RpcUnavailableError, match="not JSON"):
+        ask(node.url)
+
+
+@pytest.mark.parametrize(
+    "body",
+    [
+        b"[]",
+        b"1",
+        b"null",
+        b'{"jsonrpc":"2.0","id":77,"result":1}',
+        b'{"jsonrpc":"2.0","id":1}',
+        b'{"jsonrpc":"2.0","id":1,"error":"no"}',
+        b'{"jsonrpc":"2.0","id":1,"error":{"code":"x","message":"y"}}',
+        b'{"jsonrpc":"2.0","id":1,"error":{"code":true,"message":"y"}}',
+        b'{"jsonrpc":"2.0","id":1,"error":{"code":1}}',
+    ],
+)
+def test_json_that_is_no_answer_to_us_is_unusable(node: FakeNode, body: bytes) -> None:
+    """Another id, neither result nor error, or an error without code and text."""
+    node.body = body
+
+    with pytest.raises(RpcAnswerError):
+        ask(node.url)
+
+
+def test_half_a_body_is_passing(node: FakeNode) -> None:
+    """The connection broke in the middle."""
+    node.answers["eth_x"] = lambda _: "0x1"
+    node.announced_bytes = 10_000
+
+    with pytest.raises(RpcUnavailableError, match="ClientPayloadError"):
+        ask(node.url)
+
+
+def test_a_silent_node_times_out(node: FakeNode) -> None:
+    """The method is named, and we do not wait for long."""
+    node.is_silent = True
+    started = time.monotonic()
+
+    with pytest.raises(RpcTimeoutError, match="eth_x"):
+        ask(node.url, timeout_seconds=0.2)
+    assert time.monotonic() - started < 5
+
+
+def test_a_closed_port_is_passing() -> None:
+    """The node is down."""
+    with socket.socket() as unused:
+        unused.bind(("127.0.0.1", 0))
+        port = unused.getsockname()[1]
+
+    with pytest.raises(RpcUnavailableError):
+        ask(f"http://127.0.0.1:{port}/secret-key")
+
+
+def test_an_endless_answer_is_cut(node: FakeNode, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A node cannot fill our memory."""
+    monkeypatch.setattr(rpc, "ANSWER_BYTES_MAX", 1_000)
+    node.answers["eth_x"] = lambda _: "x" * 2_000
+
+    with pytest.raises(RpcAnswerError, match="1000 bytes"):
+        ask(node.url)
+
+
+@pytest.mark.parametrize("status", [200, 500])
+def test_no_error_holds_the_url(node: FakeNode, status: int) -> None:
+    """A URL may hold a key: neither the text nor what is shown of its causes has it."""
+    node.status = status
+    node.body = b"not json, see " + node.url.encode()
+
+    with pytest.raises(ChainError) as caught:
+        ask(node.url)
+
+    error: BaseException | None = caught.value
+    while error is not None:
+        assert "secret-key" not in str(error)
+        error = error.__cause__ or (None if error.__suppress_context__ else error.__context__)

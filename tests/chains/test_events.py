@@ -1,0 +1,85 @@
+"""Observed events and their stored form."""
+
+from dataclasses import replace
+
+import pytest
+from hypothesis import given
+
+from chains.errors import MessageFormatError
+from chains.events import (
+    CollateralLocked,
+    EventPosition,
+    ObservedEvent,
+    event_of_payload,
+    payload_of,
+)
+from chains.types import BlockRef
+from tests.chains.strategies import CHAIN, POSITIONS, WORDS, observed_events
+
+POSITION = EventPosition(
+    chain_id=CHAIN,
+    block=BlockRef(height=9, block_hash=b"\x01" * 32),
+    tx_hash=b"\x02" * 32,
+    log_index=3,
+    contract=bytes(32),
+)
+LOCKED = CollateralLocked(
+    position=POSITION,
+    lock_id=1,
+    account=b"\x04" * 32,
+    token=bytes(12) + b"\x05" * 20,
+    depositor=bytes(12) + b"\x06" * 20,
+    units=7,
+    held_after_units=8,
+)
+
+
+@given(event=observed_events())
+def test_a_stored_event_is_read_back_unchanged(event: ObservedEvent) -> None:
+    """payload_of and event_of_payload are inverse."""
+    found = event_of_payload(type(event).__name__, event.position, payload_of(event))
+
+    assert found == event
+
+
+@given(position=POSITIONS, other_hash=WORDS)
+def test_the_same_transaction_in_another_block_is_another_event(
+    position: EventPosition, other_hash: bytes
+) -> None:
+    """The block hash is part of an event's id."""
+    moved = replace(position, block=BlockRef(position.block.height, other_hash))
+
+    assert (moved.event_id == position.event_id) == (other_hash == position.block.block_hash)
+
+
+@pytest.mark.parametrize(
+    ("kind", "change"),
+    [
+        ("CollateralBurned", {}),
+        ("CollateralLocked", {"lock_id": str(2**64)}),
+        ("CollateralLocked", {"units": str(2**256)}),
+        ("CollateralLocked", {"units": "-1"}),
+        ("CollateralLocked", {"units": "1e3"}),
+        ("CollateralLocked", {"account": "0x01"}),
+        ("CollateralLocked", {"extra": "1"}),
+    ],
+)
+def test_a_payload_that_is_no_event_is_refused(kind: str, change: dict[str, str]) -> None:
+    """Unknown kinds, unknown fields, and values out of range."""
+    with pytest.raises(MessageFormatError):
+        event_of_payload(kind, POSITION, payload_of(LOCKED) | change)
+
+
+def test_a_payload_with_a_missing_field_is_refused() -> None:
+    """Every field is stored."""
+    payload = payload_of(LOCKED)
+    del payload["units"]
+
+    with pytest.raises(MessageFormatError):
+        event_of_payload("CollateralLocked", POSITION, payload)
+
+
+def test_a_payload_with_a_word_that_is_not_hex_is_refused() -> None:
+    """The one answer to a broken payload is a format error."""
+    with pytest.raises(MessageFormatError):
+        event_of_payload("CollateralLocked", POSITION, payload_of(LOCKED) | {"account": "0xzz"})

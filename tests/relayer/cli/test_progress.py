@@ -1,0 +1,88 @@
+"""The status command."""
+
+from chains.types import BlockRef
+from relayer.money import AssetId
+from relayer.store.breaks import CustodyDifference
+from tests.relayer.cli.conftest import Ask, Run
+from tests.relayer.cli.samples import (
+    CHAIN_ID,
+    VAULT,
+    Deployment,
+    enqueue_release,
+    post_locks,
+    quarantine_job,
+    store_final_head,
+)
+
+
+def find_break(deployment: Deployment) -> None:
+    """Let ledger and chain disagree by one unit."""
+    with deployment.store.unit_of_work() as uow:
+        uow.breaks.record(
+            CustodyDifference(
+                chain_id=CHAIN_ID,
+                asset_id=AssetId("WETH"),
+                contract=VAULT,
+                ledger_units=10**18,
+                chain_units=10**18 - 1,
+                block=BlockRef(7, b"\xb1" * 32),
+            )
+        )
+
+
+def test_a_new_deployment_has_a_status(ask: Ask) -> None:
+    """Nothing read, nothing booked, nothing waiting."""
+    status = ask("status")
+
+    assert status["hub"] == "hub:example"
+    assert status["ledger"]["seq"] == 0
+    assert (status["jobs"], status["messages"], status["breaks"]) == ([], [], [])
+    assert [chain["head_height"] for chain in status["chains"]] == [None, None, None]
+    assert [guardian["label"] for guardian in status["guardians"]] == [
+        "guardian-1",
+        "guardian-2",
+        "guardian-3",
+    ]
+
+
+def test_status_shows_how_far_everything_is(ask: Ask, deployment: Deployment) -> None:
+    """Chains, jobs, messages, breaks and the ledger."""
+    post_locks(deployment.store)
+    message_id = enqueue_release(deployment.store)
+    store_final_head(deployment.store, 120)
+    find_break(deployment)
+    quarantine_job(deployment.store)
+
+    status = ask("status")
+
+    assert status["ledger"]["seq"] == 2
+    chain = status["chains"][0]
+    assert (chain["head_height"], chain["finalized_height"], chain["lag_blocks"]) == (120, 120, 0)
+    (group,) = status["messages"]
+    assert (group["state"], group["reason"], group["count"]) == ("PENDING", "composed", 1)
+    assert group["oldest_message_id"] == "0x" + message_id.hex()
+    assert group["oldest_seconds"] >= 60
+    (found,) = status["breaks"]
+    assert (found["ledger_units"], found["chain_units"]) == (str(10**18), str(10**18 - 1))
+    assert status["jobs"][0]["state"] == "QUARANTINED"
+
+
+def test_a_halted_chain_is_shown_with_its_reason(ask: Ask, deployment: Deployment) -> None:
+    """The operator sees why work stands still."""
+    with deployment.store.unit_of_work() as uow:
+        uow.chains.halt(CHAIN_ID, "final block replaced")
+
+    chain = ask("status")["chains"][0]
+
+    assert chain["is_halted"] is True
+    assert chain["halted_reason"] == "final block replaced"
+
+
+def test_a_person_sees_breaks_in_whole_tokens(run: Run, deployment: Deployment) -> None:
+    """A break of one unit is visible."""
+    find_break(deployment)
+
+    shown = run("status", *deployment.options).stdout
+
+    assert "BREAKS" in shown
+    assert "0.999999999999999999 WETH (999999999999999999)" in shown

@@ -1,0 +1,284 @@
+"""Accept: one transaction per signed command, on both databases, whoever comes at once."""
+
+import threading
+from collections.abc import Iterator
+from dataclasses import replace
+from typing import Any
+
+import pytest
+
+from chains.command import Command, Liquidation, OpenAccount, SignedCommand
+from relayer import wiring
+from relayer.clock import FixedClock
+from relayer.errors import RefusedError
+from relayer.steps.accept import (
+    Accepted,
+    IdempotencyKey,
+    KeyInProgressError,
+    KeyReusedError,
+    accept,
+    fingerprint_of,
+    known_account,
+)
+from relayer.steps.catalog import Catalog
+from relayer.steps.queues import DECIDE, PUBLISH
+from relayer.store.jobs import JobState
+from relayer.store.requests import RequestState
+from relayer.store.unit_of_work import Store
+from tests.databases import BACKENDS, NOW, TestDatabases
+from tests.relayer.api.kit import (
+    ACCOUNT,
+    ANN,
+    BOB,
+    CREDIT,
+    HUB,
+    LINK,
+    OPEN,
+    OPERATOR,
+    UNLOCK,
+    Signer,
+    deployment_settings,
+    other_nonce,
+)
+
+AT_ONCE = 4
+WAIT_SECONDS = 60
+
+
+@pytest.fixture(scope="session")
+def accept_databases() -> Iterator[TestDatabases]:
+    """What makes databases."""
+    made = TestDatabases()
+    yield made
+    made.close()
+
+
+@pytest.fixture(scope="session")
+def catalog() -> Catalog:
+    """The deployment of the tests."""
+    return wiring.catalog_of(deployment_settings())
+
+
+@pytest.fixture
+def clock() -> FixedClock:
+    """The clock of the store."""
+    return FixedClock(NOW)
+
+
+@pytest.fixture(params=BACKENDS)
+def store(
+    request: pytest.FixtureRequest, accept_databases: TestDatabases, clock: FixedClock
+) -> Iterator[Store]:
+    """An empty store on each kind of database."""
+    with accept_databases.store(str(request.param), clock) as made:
+        yield made
+
+
+def signed(command: Any, *signers: Signer) -> SignedCommand:
+    """Return a command with signatures."""
+    digest = command.digest(HUB)
+    return SignedCommand(
+        command, tuple(bytes.fromhex(signer.sign(digest)[2:]) for signer in signers)
+    )
+
+
+def key_of(name: str, command: Command = UNLOCK) -> IdempotencyKey:
+    """Return a key for a command."""
+    return IdempotencyKey(name, fingerprint_of([name, str(command)]))
+
+
+def opened(store: Store, catalog: Catalog) -> None:
+    """Open ann's account."""
+    accept(store, catalog, signed(OPEN, ANN), idempotency=key_of("open", OPEN))
+
+
+def test_one_transaction_holds_everything(store: Store, catalog: Catalog) -> None:
+    """Command, request, job, event and doorbell of the feed are there together."""
+    opened(store, catalog)
+
+    accepted = accept(store, catalog, signed(UNLOCK, ANN), idempotency=key_of("k"))
+
+    assert accepted == Accepted(202, UNLOCK.digest(HUB), "RequestUnlock", ACCOUNT)
+    with store.read() as uow:
+        stored = uow.commands.command(accepted.command_id)
+        request = uow.requests.get(accepted.command_id)
+        assert stored is not None
+        assert stored.signed == signed(UNLOCK, ANN)
+        assert request is not None
+        assert (request.state, request.account) == (RequestState.PENDING, ACCOUNT)
+        assert uow.jobs.job(DECIDE, accepted.command_id.hex()).state is JobState.DUE
+        assert [event.event_type for event in uow.feed.after(ACCOUNT, 0)] == [
+            "account.opened",
+            "unlock.requested",
+        ]
+        assert uow.jobs.due_queues(store.clock.now()) == (DECIDE, PUBLISH)
+
+
+def test_a_refusal_writes_nothing(store: Store, catalog: Catalog) -> None:
+    """Neither command nor key nor event is left."""
+    opened(store, catalog)
+
+    with pytest.raises(RefusedError, match="signer_not_owner"):
+        accept(store, catalog, signed(UNLOCK, BOB), idempotency=key_of("k"))
+
+    with store.read() as uow:
+        assert uow.commands.command(UNLOCK.digest(HUB)) is None
+        assert uow.requests.get(UNLOCK.digest(HUB)) is None
+        assert uow.feed.last_seq() == 1
+
+
+def test_opening_twice_under_two_keys_is_one_opening(store: Store, catalog: Catalog) -> None:
+    """One account, one event, the same answer."""
+    first = accept(store, catalog, signed(OPEN, ANN), idempotency=key_of("1", OPEN))
+    second = accept(store, catalog, signed(OPEN, ANN), idempotency=key_of("2", OPEN))
+
+    assert first == second
+    with store.read() as uow:
+        assert uow.feed.last_seq() == 1
+
+
+def test_a_linked_owner_may_ask(store: Store, catalog: Catalog) -> None:
+    """Bob could not before and can afterwards."""
+    opened(store, catalog)
+    with pytest.raises(RefusedError, match="signer_not_owner"):
+        accept(store, catalog, signed(UNLOCK, BOB), idempotency=key_of("k"))
+
+    linked = accept(store, catalog, signed(LINK, ANN, BOB), idempotency=key_of("l", LINK))
+
+    assert linked.status == 201
+    assert accept(store, catalog, signed(UNLOCK, BOB), idempotency=key_of("k")).status == 202
+
+
+def test_a_credit_request_is_pending_with_both_signatures(store: Store, catalog: Catalog) -> None:
+    """Owner and operator, in this order."""
+    opened(store, catalog)
+
+    accepted = accept(
+        store, catalog, signed(CREDIT, ANN, OPERATOR), idempotency=key_of("k", CREDIT)
+    )
+
+    assert (accepted.status, accepted.kind) == (202, "RequestCredit")
+    with pytest.raises(RefusedError, match="signer_mismatch"):
+        accept(
+            store,
+            catalog,
+            signed(other_nonce(CREDIT, 2), OPERATOR, ANN),
+            idempotency=key_of("k2", CREDIT),
+        )
+
+
+def test_the_last_second_of_the_deadline_counts(
+    store: Store, catalog: Catalog, clock: FixedClock
+) -> None:
+    """At the deadline it is accepted, a second later it is not."""
+    opened(store, catalog)
+    clock.move(UNLOCK.deadline - NOW)
+    assert accept(store, catalog, signed(UNLOCK, ANN), idempotency=key_of("k")).status == 202
+
+    clock.move(1)
+    late = other_nonce(UNLOCK, 2)
+    with pytest.raises(RefusedError, match="deadline_passed"):
+        accept(store, catalog, signed(late, ANN), idempotency=key_of("k2"))
+
+
+def test_a_key_answers_again_refuses_others_and_waits(store: Store, catalog: Catalog) -> None:
+    """Replay, mismatch and in progress are told apart."""
+    opened(store, catalog)
+    key = key_of("k")
+    first = accept(store, catalog, signed(UNLOCK, ANN), idempotency=key)
+
+    again = accept(store, catalog, signed(UNLOCK, ANN), idempotency=key)
+
+    assert again == replace(first, is_replay=True)
+    with pytest.raises(KeyReusedError):
+        accept(
+            store,
+            catalog,
+            signed(other_nonce(UNLOCK, 2), ANN),
+            idempotency=IdempotencyKey("k", fingerprint_of("other")),
+        )
+    busy = key_of("busy")
+    with store.unit_of_work() as uow:
+        uow.commands.begin("busy", "0x" + ANN.address.hex(), busy.fingerprint)
+    with pytest.raises(KeyInProgressError):
+        accept(store, catalog, signed(UNLOCK, ANN), idempotency=busy)
+
+
+@pytest.mark.parametrize("is_one_key", [True, False])
+def test_many_at_once_are_one_command(store: Store, catalog: Catalog, *, is_one_key: bool) -> None:
+    """Under one key or several, racing requests write once and are all answered."""
+    opened(store, catalog)
+    barrier = threading.Barrier(AT_ONCE)
+    answers: list[Accepted] = []
+
+    def ask(number: int) -> None:
+        key = key_of("k" if is_one_key else f"k{number}")
+        barrier.wait(WAIT_SECONDS)
+        answers.append(accept(store, catalog, signed(UNLOCK, ANN), idempotency=key))
+
+    threads = [threading.Thread(target=ask, args=(number,)) for number in range(AT_ONCE)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join(WAIT_SECONDS)
+
+    assert len(answers) == AT_ONCE
+    assert {answer.command_id for answer in answers} == {UNLOCK.digest(HUB)}
+    with store.read() as uow:
+        assert uow.feed.last_seq() == 2
+
+
+def test_a_decision_of_the_hub_is_not_taken_from_outside(store: Store, catalog: Catalog) -> None:
+    """Nobody liquidates by message."""
+    word = bytes(32)
+    liquidation = Liquidation(
+        account=ACCOUNT,
+        liquidator=word,
+        debt_chain="eip155:31339",
+        credit_line=word,
+        repaid=1,
+        collateral_chain="eip155:31337",
+        vault=word,
+        token=word,
+        seized=1,
+        insured=0,
+        recipient=word,
+        decided_at=NOW,
+    )
+
+    with pytest.raises(RefusedError, match="Liquidation"):
+        accept(store, catalog, signed(liquidation, ANN), idempotency=key_of("k"))
+
+
+@pytest.mark.parametrize("signers", [(), (ANN, ANN)])
+def test_the_number_of_signatures_is_fixed(
+    store: Store, catalog: Catalog, signers: tuple[Signer, ...]
+) -> None:
+    """Neither fewer nor more."""
+    with pytest.raises(RefusedError, match="signatures"):
+        accept(store, catalog, signed(OPEN, *signers), idempotency=key_of("k", OPEN))
+
+
+def test_an_account_is_known_once_it_is_open(store: Store, catalog: Catalog) -> None:
+    """Refused with its id before."""
+    with store.read() as uow, pytest.raises(RefusedError, match=ACCOUNT.hex()):
+        known_account(uow, ACCOUNT)
+
+    opened(store, catalog)
+
+    with store.read() as uow:
+        assert known_account(uow, ACCOUNT).opener == ANN.address
+
+
+def test_a_fingerprint_ignores_the_order_of_keys() -> None:
+    """Content counts, not its spelling."""
+    assert fingerprint_of({"a": "1", "b": "2"}) == fingerprint_of({"b": "2", "a": "1"})
+    assert fingerprint_of({"a": "1"}) != fingerprint_of({"a": "2"})
+
+
+def test_somebody_elses_account_cannot_be_opened(store: Store, catalog: Catalog) -> None:
+    """The id is derived from the opener, who must sign."""
+    stolen = OpenAccount(opener=ANN.address, salt=bytes(32))
+
+    with pytest.raises(RefusedError, match="signer_mismatch"):
+        accept(store, catalog, signed(stolen, BOB), idempotency=key_of("k", OPEN))

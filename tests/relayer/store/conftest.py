@@ -1,0 +1,36 @@
+"""A store on each kind of database, fresh for every test."""
+
+from collections.abc import Iterator
+
+import pytest
+
+from relayer.clock import FixedClock
+from relayer.store.unit_of_work import Store
+from tests.databases import BACKENDS, NOW, TestDatabases
+
+
+@pytest.fixture(scope="session")
+def databases() -> Iterator[TestDatabases]:
+    """What makes databases."""
+    made = TestDatabases()
+    yield made
+    made.close()
+
+
+@pytest.fixture
+def clock() -> FixedClock:
+    """The clock of the store; it stands still until a test moves it."""
+    return FixedClock(NOW)
+
+
+@pytest.fixture(params=BACKENDS)
+def backend(request: pytest.FixtureRequest) -> str:
+    """Each kind of database in turn."""
+    return str(request.param)
+
+
+@pytest.fixture
+def store(backend: str, databases: TestDatabases, clock: FixedClock) -> Iterator[Store]:
+    """A migrated, empty store; its address is store.engine.url."""
+    with databases.store(backend, clock) as made:
+        yield made

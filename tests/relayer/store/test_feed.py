@@ -1,0 +1,58 @@
+"""Tests of outgoing events and their sequences."""
+
+import pytest
+
+from relayer.clock import UnixSeconds
+from relayer.errors import StateMovedError
+from relayer.store.feed import FeedEvent
+from relayer.store.unit_of_work import Store, UnitOfWork
+from tests.databases import NOW
+from tests.relayer.store.samples import ANN, BOB, FLOW
+
+
+def append(uow: UnitOfWork, account: bytes | None, units: str = "1") -> FeedEvent:
+    """Append one event."""
+    return uow.feed.append(
+        "relayer.collateral.locked.v1",
+        {"units": units},
+        account=account,
+        correlation_id=FLOW,
+        at=UnixSeconds(NOW),
+    )
+
+
+def test_sequences_have_no_gaps_overall_and_per_account(store: Store) -> None:
+    """A dropped transaction leaves no hole."""
+    with store.unit_of_work() as uow:
+        for account in (ANN, BOB, None):
+            append(uow, account)
+    with pytest.raises(RuntimeError), store.unit_of_work() as uow:
+        append(uow, ANN)
+        raise RuntimeError
+    with store.unit_of_work() as uow:
+        last = append(uow, ANN, str(2**256 - 1))
+
+    assert (last.seq, last.account_seq) == (4, 2)
+    with store.read() as uow:
+        assert [event.seq for event in uow.feed.after(None, 0)] == [1, 2, 3, 4]
+        assert uow.feed.after(ANN, 1) == (last,)
+        assert [event.account_seq for event in uow.feed.after(BOB, 0)] == [1]
+        assert uow.feed.after(None, 2, limit=1)[0].account_seq is None
+        assert (uow.feed.last_seq(), uow.feed.last_seq(ANN), uow.feed.last_seq(FLOW)) == (4, 2, 0)
+
+
+def test_events_stay_unpublished_until_the_broker_confirms_them(store: Store) -> None:
+    """Confirming twice is harmless, confirming what does not exist is not."""
+    with store.unit_of_work() as uow:
+        for account in (ANN, BOB, None):
+            append(uow, account)
+
+    with store.unit_of_work() as uow:
+        assert [event.seq for event in uow.feed.unpublished(2)] == [1, 2]
+        uow.feed.mark_published([1, 3])
+        uow.feed.mark_published([3])
+        uow.feed.mark_published([])
+        assert [event.seq for event in uow.feed.unpublished()] == [2]
+        assert uow.feed.after(None, 0)[0].published_at == NOW
+        with pytest.raises(StateMovedError):
+            uow.feed.mark_published([9])
