@@ -2,6 +2,7 @@
 
 from collections.abc import Mapping
 from dataclasses import dataclass
+from itertools import pairwise
 from typing import Final
 
 from coincurve import PrivateKey, PublicKey
@@ -133,7 +134,7 @@ def verify_attestation(
         raise AttestationError(
             reason=f"{len(signers)} signatures, {guardian_set.threshold} are needed"
         )
-    if any(left >= right for left, right in zip(signers, signers[1:], strict=False)):
+    if any(left >= right for left, right in pairwise(signers)):
         raise AttestationError(reason="signers must ascend strictly")
     for signer in signers:
         if signer not in guardian_set.members:

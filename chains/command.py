@@ -14,6 +14,7 @@ from chains.attestation import DOMAIN_NAME, DOMAIN_VERSION, recover_signer
 from chains.errors import MessageFormatError
 from chains.types import UINT64_MAX, UINT256_MAX, WORD_BYTES, ChainId, chain_key
 
+DECIMAL_DIGITS_MAX: Final = 78  # of 2^256
 ACCOUNT_TAG: Final = keccak(b"relayer.account.v1")
 COMMAND_DOMAIN_TYPE_HASH: Final = keccak(b"EIP712Domain(string name,string version,bytes32 salt)")
 
@@ -211,7 +212,9 @@ def command_of_fields(kind: str, payload: dict[str, str]) -> Command:
     """
     command_type = COMMAND_TYPES.get(kind)
     if command_type is None:
-        raise MessageFormatError(field="kind", reason=f"{kind!r} is not one of {list(COMMAND_TYPES)}")
+        raise MessageFormatError(
+            field="kind", reason=f"{kind!r} is not one of {list(COMMAND_TYPES)}"
+        )
     members = {_snake(name): solidity_type for solidity_type, name in command_type.members()}
     for name in members:
         if name not in payload:
@@ -235,6 +238,6 @@ def _parsed(name: str, solidity_type: str, text: str) -> str | bytes | int:
             except ValueError as exc:
                 raise MessageFormatError(field=name, reason=f"{text!r} is not hex") from exc
         case _:
-            if not (text.isascii() and text.isdecimal()) or len(text) > 78:
+            if not (text.isascii() and text.isdecimal()) or len(text) > DECIMAL_DIGITS_MAX:
                 raise MessageFormatError(field=name, reason=f"{text!r} is not a decimal integer")
             return int(text)

@@ -152,3 +152,13 @@ class GasFundsError(PermanentChainError):
         super().__init__(f"{chain_id}: {address} cannot pay for gas; send it native coins")
         self.chain_id = chain_id
         self.address = address
+
+
+class RpcDisagreementError(TransientChainError):
+    """Nodes of one chain answer differently, and no quorum agrees; nothing is decided on it."""
+
+    def __init__(self, *, chain_id: ChainId, method: str, detail: str) -> None:
+        super().__init__(f"{chain_id}: nodes disagree about {method}: {detail}; it is asked again")
+        self.chain_id = chain_id
+        self.method = method
+        self.detail = detail

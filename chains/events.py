@@ -165,9 +165,7 @@ def payload_of(event: ObservedEvent) -> dict[str, str]:
     return payload
 
 
-def event_of_payload(
-    kind: str, position: EventPosition, payload: dict[str, str]
-) -> ObservedEvent:
+def event_of_payload(kind: str, position: EventPosition, payload: dict[str, str]) -> ObservedEvent:
     """
     Rebuild an event from its stored payload.
 

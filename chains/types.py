@@ -11,6 +11,7 @@ ChainId = NewType("ChainId", str)  # CAIP-2, for example eip155:1; the hub is hu
 WORD_BYTES: Final = 32
 EVM_ADDRESS_BYTES: Final = 20
 EVM_ADDRESS_PAD: Final = bytes(WORD_BYTES - EVM_ADDRESS_BYTES)
+UPPER_NIBBLE_MIN: Final = 8  # EIP-55: from here on a letter is a capital
 UINT64_MAX: Final = 2**64 - 1
 UINT256_MAX: Final = 2**256 - 1
 CAIP2: Final = re.compile(r"^[-a-z0-9]{3,8}:[-_a-zA-Z0-9]{1,32}$")
@@ -75,7 +76,7 @@ def checksum_address(word: bytes) -> str:
     lower = evm_address_of_word(word).hex()
     nibbles = keccak(lower.encode()).hex()
     return "0x" + "".join(
-        letter.upper() if int(nibble, 16) >= 8 else letter
+        letter.upper() if int(nibble, 16) >= UPPER_NIBBLE_MIN else letter
         for letter, nibble in zip(lower, nibbles, strict=False)
     )
 

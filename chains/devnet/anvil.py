@@ -35,6 +35,7 @@ class AnvilOptions:
     Args:
         port: None for a free one.
         block_time_seconds: None mines a block for each transaction.
+        is_mixed: mine a block for each transaction beside those of block_time_seconds.
         slots_in_epoch: N; safe = latest - N, finalized = latest - 2 N.
         state_path: kept there over restarts, if given.
     """
@@ -42,6 +43,7 @@ class AnvilOptions:
     chain_number: int = 31337
     port: int | None = None
     block_time_seconds: float | None = None
+    is_mixed: bool = False
     slots_in_epoch: int = 1
     state_path: Path | None = None
 
@@ -198,6 +200,8 @@ class Anvil:
         arguments += ["--no-request-size-limit"]
         if options.block_time_seconds is not None:
             arguments += ["--block-time", str(options.block_time_seconds)]
+        if options.is_mixed:
+            arguments += ["--mixed-mining"]
         if options.state_path is not None:
             arguments += ["--state", str(options.state_path)]
         return arguments

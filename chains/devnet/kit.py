@@ -29,17 +29,24 @@ USDC: Final = 10**6
 FEED_SCALE: Final = 8
 WETH_ANSWER: Final = 2_000 * 10**FEED_SCALE
 USDC_ANSWER: Final = 10**FEED_SCALE
+TICKS_SECONDS: Final = (1, 2)  # of chains A and B
 FIVE_PERCENT_A_YEAR_RAY: Final = 1_585_489_599_188_229_325
 
 
 @dataclass(frozen=True, slots=True)
 class DevnetOptions:
-    """How the standard layout is built. Capacities are in base units per window."""
+    """
+    How the standard layout is built. Capacities are in base units per window.
+
+    is_ticking lets blocks come by themselves once all is deployed: one a second on A, one every
+    two seconds on B, one a second and one for each transaction on C.
+    """
 
     hub: ChainId = HUB_DEVNET
     chain_numbers: tuple[int, int, int] = (31337, 31338, 31339)
     ports: tuple[int | None, int | None, int | None] = (None, None, None)
     block_time_seconds: float | None = None
+    is_ticking: bool = False
     slots_in_epoch: int = 1
     guardians: tuple[DevKey, ...] = field(default_factory=lambda: guardian_keys(3))
     threshold: int = 2
@@ -149,6 +156,9 @@ class Devnet:
             self.chain_a = self._deploy_weth_vault(nodes[0])
             self.chain_b = self._deploy_usdc_vault(nodes[1])
             self.chain_c = self._deploy_credit_line(nodes[2])
+            if self.options.is_ticking:
+                for node, seconds in zip(nodes, TICKS_SECONDS, strict=False):
+                    node.anvil.rpc.call("evm_setIntervalMining", seconds)
         except BaseException:
             self.stop()
             raise
@@ -172,10 +182,12 @@ class Devnet:
         )
 
     def _anvil_options(self, place: int) -> AnvilOptions:
+        is_mixed = self.options.is_ticking and place == len(TICKS_SECONDS)
         return AnvilOptions(
             chain_number=self.options.chain_numbers[place],
             port=self.options.ports[place],
-            block_time_seconds=self.options.block_time_seconds,
+            block_time_seconds=1.0 if is_mixed else self.options.block_time_seconds,
+            is_mixed=is_mixed,
             slots_in_epoch=self.options.slots_in_epoch,
         )
 

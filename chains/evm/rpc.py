@@ -31,6 +31,8 @@ CODE_LIMIT: Final = -32005
 STATUS_TOO_MANY_REQUESTS: Final = 429
 STATUS_TOO_LARGE: Final = 413
 CODES_PASSING: Final = frozenset({-32603, -32016, -32090, -32097})
+# The SDKs log the URLs they talk to; a URL may hold a key.
+SILENT_LOGGER: Final = logging.Logger("chains.evm.silent", level=logging.CRITICAL + 1)
 BLOCK_GONE_TEXTS: Final = (
     "unknown block",
     "block not found",
@@ -116,7 +118,7 @@ def _has(text: str, parts: tuple[str, ...]) -> bool:
 class BoundedProvider(AsyncHTTPProvider):
     """web3's HTTP provider with kept-alive connections, a bounded answer and no logging of URLs."""
 
-    logger = logging.Logger("chains.evm.silent", level=logging.CRITICAL + 1)
+    logger = SILENT_LOGGER
 
     def __init__(self, endpoint_uri: str, *, timeout_seconds: float) -> None:
         super().__init__(endpoint_uri, exception_retry_configuration=None)

@@ -19,6 +19,7 @@ from chains.evm.answers import (
     fields_of,
     items_of,
     quantity_of,
+    shown,
     usable,
     wei_of,
 )
@@ -186,7 +187,7 @@ class EvmSender:
                 chain_id=self._chain_id, account_nonce=transaction.account_nonce
             ) from fault
         if any(part in text for part in UNDERPRICED_TEXTS):
-            raise FeeTooLowError(chain_id=self._chain_id, reason=fault.text[:100]) from fault
+            raise FeeTooLowError(chain_id=self._chain_id, reason=shown(fault.text)) from fault
         if any(part in text for part in FUNDS_TEXTS):
             raise GasFundsError(
                 chain_id=self._chain_id, address=checksum_address(self._address)

@@ -12,6 +12,8 @@ from web3 import AsyncWeb3, WebSocketProvider
 from web3.exceptions import Web3Exception
 from websockets.exceptions import WebSocketException
 
+from chains.evm.rpc import SILENT_LOGGER
+
 RECONNECT_SECONDS_FIRST: Final = 0.5
 RECONNECT_SECONDS_MAX: Final = 30.0
 SILENCE_SECONDS_MAX: Final = 180.0
@@ -24,6 +26,12 @@ SOCKET_ERRORS: Final = (
     Web3Exception,
     WebSocketException,
 )
+
+
+class QuietWebSocketProvider(WebSocketProvider):
+    """web3's websocket provider, but it does not log its URL."""
+
+    logger = SILENT_LOGGER
 
 
 class HeadWakeup:
@@ -57,7 +65,8 @@ class HeadWakeup:
         """Listen on one connection until it ends or falls silent; say whether it ever spoke."""
         has_spoken = False
         # A fresh AsyncWeb3 for each connection: a used one keeps its subscription labels.
-        async with AsyncWeb3(WebSocketProvider(self._ws_url)) as w3:
+        provider = QuietWebSocketProvider(self._ws_url, websocket_kwargs={"logger": SILENT_LOGGER})
+        async with AsyncWeb3(provider) as w3:
             await w3.eth.subscribe("newHeads")
             heads: Any = w3.socket.process_subscriptions()
             while True:

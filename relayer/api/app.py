@@ -6,7 +6,7 @@ from fastapi import FastAPI
 from fastapi.openapi.utils import get_openapi
 
 from relayer import wiring
-from relayer.api import events, health, messages, queries
+from relayer.api import deployment, events, health, messages, queries
 from relayer.api.body import BODY_BYTES_MAX
 from relayer.api.doors import Doors
 from relayer.api.limits import BodyLimit
@@ -45,8 +45,8 @@ def routed_app() -> FastAPI:
         redoc_url=None,
         redirect_slashes=False,
     )
-    for router in (messages.router, queries.router, events.router, health.router):
-        app.include_router(router)
+    for module in (messages, queries, events, deployment, health):
+        app.include_router(module.router)
     install_problems(app)
     app.add_middleware(BodyLimit, bytes_max=BODY_BYTES_MAX)
     app.openapi = lambda: _openapi(app)  # type: ignore[method-assign]

@@ -53,13 +53,15 @@ def create_guardian_app(
             return _answer(STATUS_MALFORMED, "request_malformed", str(exc))
         try:
             async with booking:
-                signature = await asyncio.to_thread(
-                    countersign, store, catalog, signatory, asked
-                )
+                signature = await asyncio.to_thread(countersign, store, catalog, signatory, asked)
         except (RefusedError, AttestationError, SettingsError) as exc:
             code = exc.code if isinstance(exc, RefusedError) else "refused"
-            log.error("message.refused", message_id="0x" + asked.message.message_id.hex(),
-                      code=code, reason=str(exc))
+            log.error(
+                "message.refused",
+                message_id="0x" + asked.message.message_id.hex(),
+                code=code,
+                reason=str(exc),
+            )
             return _answer(STATUS_REFUSED, code, str(exc))
         except NotYetError as exc:
             return _answer(STATUS_NOT_YET, exc.reason, exc.detail)

@@ -10,6 +10,7 @@ from pydantic import BaseModel
 from starlette.exceptions import HTTPException
 
 from chains.errors import AttestationError, MessageFormatError
+from relayer.api.envelope import MESSAGE_TYPES
 from relayer.errors import NotYetError, RefusedError
 from relayer.store.engine import DATABASE_ERRORS
 from relayer.telemetry import event_log
@@ -152,18 +153,22 @@ def install_problems(app: FastAPI) -> None:
 
 
 async def _on_validation(_request: Request, exc: RequestValidationError) -> JSONResponse:
-    errors = [
-        {
-            "field": printable(".".join(str(part) for part in error["loc"])),
-            "reason": printable(error["msg"]),
-        }
-        for error in exc.errors()[:ERRORS_LISTED_MAX]
-    ]
-    first = errors[0]
-    if first["field"].startswith("body") and exc.errors()[0]["type"] == "json_invalid":
+    found = exc.errors()[:ERRORS_LISTED_MAX]
+    if found[0]["type"] == "json_invalid":
         return problem_response(ProblemError("json_invalid", "body: send one JSON object"))
+    errors = [_field_error(error) for error in found]
+    first = errors[0]
     detail = f"{first['field']}: {first['reason']}; see docs/integrators.md for the form"
     return problem_response(ProblemError("request_invalid", detail, errors=errors))
+
+
+def _field_error(error: Mapping[str, Any]) -> dict[str, str]:
+    # The type of the message is a part of the path inside a union, and no field of the sender's.
+    place = [str(part) for part in error["loc"] if part not in MESSAGE_TYPES]
+    if error["type"] in ("union_tag_not_found", "union_tag_invalid"):
+        known = ", ".join(MESSAGE_TYPES)
+        return {"field": ".".join([*place, "type"]), "reason": f"must be one of {known}"}
+    return {"field": printable(".".join(place)), "reason": printable(error["msg"])}
 
 
 async def _on_http(request: Request, exc: HTTPException) -> JSONResponse:

@@ -94,7 +94,7 @@ def check_broker(settings: Settings) -> Check:
 
         if is_embedded(settings.broker_url):
             return "inside the process; for one machine only"
-        app = create_app(wiring.catalog_of(settings), settings.broker_url)
+        app = create_app(wiring.catalog_of(settings), settings)
         with app.connection_for_write() as connection:
             connection.ensure_connection(max_retries=1, timeout=BROKER_TIMEOUT_SECONDS)
         return "takes connections"
@@ -142,7 +142,10 @@ async def check_guardian(
         async with httpx.AsyncClient(
             timeout=GUARDIAN_TIMEOUT_SECONDS, transport=transport, trust_env=False
         ) as client:
-            response = await client.get(member.url.rstrip("/") + "/v1/status")
+            try:
+                response = await client.get(member.url.rstrip("/") + "/v1/status")
+            except httpx.HTTPError as exc:
+                raise BrokenError(f"no answer: {type(exc).__name__}") from exc
         body = response.json() if response.is_success else None
         if not isinstance(body, dict) or not isinstance(body.get("address"), str):
             raise BrokenError(f"no guardian's answer: HTTP {response.status_code}")

@@ -95,14 +95,13 @@ async def _examine_chain(
     findings = [_halted(store, chain_id)] if is_schema_right else []
     try:
         reader = wiring.chain_reader(settings, chain.id)
-        prices = wiring.price_source(settings, chain.id)
     except Exception as exc:  # noqa: BLE001 - one chain's mistake must not hide the others
         return [*findings, broken("chain.node", chain_id, exc)], {}
     probe = ChainProbe(
         settings=settings,
         chain=chain,
         reader=reader,
-        prices=prices,
+        prices=wiring.price_source(reader),
         now_seconds=store.clock.now(),
         compare_identity=lambda identity: (
             compare_identity(store, chain.id, identity)

@@ -19,7 +19,7 @@ from relayer.cli.answer import (
 if TYPE_CHECKING:
     from rich.table import Table
 
-    from relayer.store.jobs import JobRecord, JobStatistic
+    from relayer.store.job_records import JobRecord, JobStatistic
 
 app = typer.Typer(help="Work to do.", no_args_is_help=True, rich_markup_mode=None)
 
@@ -52,7 +52,7 @@ def replay(
     def make() -> Answer:
         from relayer.cli.render import plain
         from relayer.errors import RefusedError
-        from relayer.store.jobs import JobState
+        from relayer.store.job_records import JobState
 
         with opened_store(config) as (_, store):
             with store.read() as uow:

@@ -6,6 +6,7 @@ from relayer.cli import (
     accounts,
     chain,
     configuration,
+    custody,
     database,
     diagnosis,
     jobs,
@@ -32,6 +33,7 @@ app.command()(processes.guardian)
 app.command()(processes.sweep)
 app.command()(diagnosis.doctor)
 app.command()(progress.status)
+app.command()(custody.custody)
 app.command()(messages.why)
 app.add_typer(accounts.app, name="account")
 app.add_typer(messages.app, name="message")

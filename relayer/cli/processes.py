@@ -35,7 +35,7 @@ def demo(
     """Run the whole story on local chains, and prove that ledger and chains agree."""
 
     def run_demo() -> int:
-        from relayer.cli import demo as story
+        from relayer.cli.demo import run as story
 
         return story.run(is_fleet=fleet, as_json=as_json, state=state, keep=keep)
 
@@ -46,7 +46,7 @@ def up(*, config: ConfigOption = None, as_json: JsonOption = False) -> None:
     """Run everything of a small deployment under one supervisor."""
 
     def start(settings: "Settings") -> None:
-        from relayer.worker.supervisor import run_up
+        from relayer.cli.supervisor import run_up
 
         run_up(settings)
 

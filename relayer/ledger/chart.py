@@ -12,6 +12,7 @@ WORD_BYTES: Final = 32
 PARSED_CODES_MAX: Final = 65_536
 PROTOCOL: Final = re.compile(r"[a-z0-9][a-z0-9._-]{0,63}")
 WORD: Final = re.compile(r"0x[0-9a-f]{64}")
+MALFORMED: Final = "account code {text!r} is malformed; write it like margin:0x<64 hex digits>"
 
 
 class Side(Enum):
@@ -57,9 +58,16 @@ CONSTRAINED_KINDS: Final = frozenset(
         AccountKind.INSURANCE,
     }
 )
-WORD_KINDS: Final = frozenset({AccountKind.VAULT, AccountKind.MARGIN, AccountKind.IN_FLIGHT})
-PROTOCOL_KINDS: Final = frozenset({AccountKind.LENT, AccountKind.INTEREST})
-COMPOSED_KINDS: Final = WORD_KINDS | PROTOCOL_KINDS | {AccountKind.DEBT, AccountKind.ASSUMED}
+# What follows the kind in a code, in order; kinds that are not here stand alone.
+PARTS: Final[dict[AccountKind, tuple[str, ...]]] = {
+    AccountKind.VAULT: ("word",),
+    AccountKind.MARGIN: ("word",),
+    AccountKind.IN_FLIGHT: ("word",),
+    AccountKind.DEBT: ("protocol", "word"),
+    AccountKind.ASSUMED: ("protocol", "word", "assumer"),
+    AccountKind.LENT: ("protocol",),
+    AccountKind.INTEREST: ("protocol",),
+}
 
 FEES: Final = AccountCode(AccountKind.FEES.value)
 INSURANCE: Final = AccountCode(AccountKind.INSURANCE.value)
@@ -146,21 +154,19 @@ def parse_code(text: str) -> ChartAccount:
         kind = AccountKind(head)
     except ValueError as exc:
         raise ValueError(f"account code {text!r}: {head!r} is no kind of account") from exc
-    if kind in WORD_KINDS and len(rest) == 1 and WORD.fullmatch(rest[0]):
-        return ChartAccount(kind, word=bytes.fromhex(rest[0][2:]))
-    if kind in PROTOCOL_KINDS and len(rest) == 1 and PROTOCOL.fullmatch(rest[0]):
-        return ChartAccount(kind, protocol=rest[0])
-    if kind is AccountKind.DEBT and len(rest) == 2:
-        protocol, word = rest
-        if PROTOCOL.fullmatch(protocol) and WORD.fullmatch(word):
-            return ChartAccount(kind, word=bytes.fromhex(word[2:]), protocol=protocol)
-    if kind is AccountKind.ASSUMED and len(rest) == 3:
-        protocol, word, assumer = rest
-        if PROTOCOL.fullmatch(protocol) and WORD.fullmatch(word) and WORD.fullmatch(assumer):
-            return ChartAccount(kind, bytes.fromhex(word[2:]), protocol, bytes.fromhex(assumer[2:]))
-    if kind not in COMPOSED_KINDS and not rest:
-        return ChartAccount(kind)
-    raise ValueError(f"account code {text!r} is malformed; write it like margin:0x<64 hex digits>")
+    names = PARTS.get(kind, ())
+    if len(rest) != len(names):
+        raise ValueError(MALFORMED.format(text=text))
+    protocol: str | None = None
+    words: dict[str, bytes] = {}
+    for name, part in zip(names, rest, strict=True):
+        if not (PROTOCOL if name == "protocol" else WORD).fullmatch(part):
+            raise ValueError(MALFORMED.format(text=text))
+        if name == "protocol":
+            protocol = part
+        else:
+            words[name] = bytes.fromhex(part[2:])
+    return ChartAccount(kind, words.get("word"), protocol, words.get("assumer"))
 
 
 def _hex(word: bytes) -> str:

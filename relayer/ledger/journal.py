@@ -4,6 +4,7 @@ import hashlib
 import struct
 from dataclasses import dataclass, field
 from enum import Enum
+from functools import lru_cache
 from typing import Final, NamedTuple
 
 from chains.types import CAIP2, ChainId
@@ -18,6 +19,7 @@ POSTINGS_MAX: Final = 256
 KIND_LENGTH_MAX: Final = 64
 CAUSE_LENGTH_MAX: Final = 256
 NAME_LENGTH_MAX: Final = 64
+CHAIN_IDS_MAX: Final = 1_024
 GENESIS_HASH: Final = bytes(WORD_BYTES)
 
 
@@ -65,7 +67,7 @@ class Posting:
         parse_code(self.code)
         if not 1 <= len(self.asset_id) <= NAME_LENGTH_MAX:
             raise ValueError(f"posting asset_id {self.asset_id!r}: 1 to {NAME_LENGTH_MAX} letters")
-        if not CAIP2.fullmatch(self.chain_id):
+        if not _is_chain_id(self.chain_id):
             raise ValueError(f"posting chain_id {self.chain_id!r}: write it like eip155:1")
 
 
@@ -103,6 +105,11 @@ class JournalEntry:
         if self.reversal_of is not None and self.phase is not Phase.POSTED:
             raise ValueError("entry reversal_of: a reversal is POSTED; a pending entry is voided")
         _check_postings(self.postings)
+
+
+@lru_cache(maxsize=CHAIN_IDS_MAX)
+def _is_chain_id(text: str) -> bool:
+    return CAIP2.fullmatch(text) is not None
 
 
 def _check_ids(entry: JournalEntry) -> None:

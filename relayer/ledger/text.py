@@ -14,7 +14,7 @@ from typing import Final
 
 from chains.types import ChainId
 from relayer.clock import UnixSeconds
-from relayer.ledger.chart import PROTOCOL_KINDS, AccountCode, AccountKind
+from relayer.ledger.chart import PARTS, AccountCode, AccountKind
 from relayer.ledger.journal import WORD_BYTES, JournalEntry, Phase, Posting, entry_id_of
 from relayer.money import AssetId
 
@@ -78,10 +78,15 @@ def code_of_text(text: str) -> AccountCode:
     kind = next((kind for kind in AccountKind if kind.value == head), None)
     if kind is None:
         raise ValueError(f"account code {text!r}: {head!r} is no kind of account")
-    has_protocol = kind in PROTOCOL_KINDS or kind in (AccountKind.DEBT, AccountKind.ASSUMED)
-    plain = parts[:1] if has_protocol else []
-    words = [_word_of_name(part) for part in parts[len(plain) :]]
-    return AccountCode(":".join([head, *plain, *words]))
+    names = PARTS.get(kind, ())
+    if len(names) != len(parts):
+        after = ", ".join(names) or "nothing"
+        raise ValueError(f"account code {text!r}: {head} is followed by {after}")
+    words = [
+        part if name == "protocol" else _word_of_name(part)
+        for name, part in zip(names, parts, strict=True)
+    ]
+    return AccountCode(":".join([head, *words]))
 
 
 def _posting_of_text(text: str) -> Posting:

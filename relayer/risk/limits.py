@@ -142,10 +142,12 @@ def credit_check(
         StalePriceError: the price of a debt, this one included, was refused.
         NotYetError: the asset is not listed as a debt.
     """
-    if limit_units <= 0:
+    if limit_units < 0:
         raise RefusedError(
-            code="amount_invalid", detail=f"a limit of {limit_units} units; ask for 1 or more"
+            code="amount_invalid", detail=f"a limit of {limit_units} units; ask for 0 or more"
         )
+    if limit_units == 0:
+        return  # the grant is handed back: nothing can be drawn on it any more
     line = position.debt_of(key)
     max_units = max_credit_units(position, key, parameters=parameters, prices=prices)
     counted_units = max(limit_units, line.counted_units(Level.INITIAL))

@@ -134,7 +134,7 @@ class ReachIndex:
         return group, (factor_wad, position.account)
 
     def _moves(self, prices: PriceBook) -> dict[AssetId, tuple[int, int]]:
-        """Return price / anchor of each asset, scaled, rounded down and up; none beyond the limit."""
+        """Return price / anchor of each asset, rounded down and up; left out beyond the limit."""
         found = {}
         for asset_id in self._anchor.entries:
             now, then = prices.find(asset_id), self._anchor.find(asset_id)

@@ -16,7 +16,12 @@ from relayer.errors import RefusedError
 from relayer.steps.catalog import Catalog
 
 OwnedCommand = OpenAccount | LinkOwner | RequestUnlock | RequestCredit
-SIGNATURES: Final = {OpenAccount: 1, LinkOwner: 2, RequestUnlock: 1, RequestCredit: 2}
+SIGNATURES: Final[dict[type[OwnedCommand], int]] = {
+    OpenAccount: 1,
+    LinkOwner: 2,
+    RequestUnlock: 1,
+    RequestCredit: 2,
+}
 
 
 def asset_at(catalog: Catalog, chain_id: ChainId, token: bytes) -> Asset:
@@ -32,7 +37,7 @@ def asset_at(catalog: Catalog, chain_id: ChainId, token: bytes) -> Asset:
         raise RefusedError(
             code="unknown_token",
             detail=f"token: {text_of_word(token)} on {chain_id} is not served; "
-            "take a token of GET /v1/accounts or ask the operator",
+            "take one of GET /v1/deployment",
         ) from exc
 
 

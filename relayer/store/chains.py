@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from enum import Enum
 from typing import Any, Final
 
-from sqlalchemy import Row, select, update
+from sqlalchemy import Row, Select, select, update
 
 from chains.errors import FinalityViolationError, WrongChainError
 from chains.events import ObservedEvent
@@ -99,17 +99,13 @@ class ChainTable(ObservedEventTable):
                 .values(reference=reference, genesis_hash=genesis_hash)
             )
             return
-        if row.reference != reference:
-            raise WrongChainError(
-                chain_id=chain_id, field="reference", expected=row.reference, found=reference
-            )
-        if row.genesis_hash != genesis_hash:
-            raise WrongChainError(
-                chain_id=chain_id,
-                field="genesis hash",
-                expected="0x" + row.genesis_hash.hex(),
-                found="0x" + genesis_hash.hex(),
-            )
+        for field, expected, found in (
+            ("reference", row.reference, reference),
+            ("genesis hash", "0x" + row.genesis_hash.hex(), "0x" + genesis_hash.hex()),
+        ):
+            if expected != found:
+                values = {"field": field, "expected": expected, "found": found}
+                raise WrongChainError(chain_id=chain_id, **values)
 
     def halt(self, chain_id: ChainId, reason: str) -> None:
         """Halt a chain until an operator resumes it; the first reason stays."""
@@ -301,24 +297,13 @@ class ChainTable(ObservedEventTable):
         self, chain_id: ChainId, limit: int = CHECKPOINTS_PER_QUERY_MAX
     ) -> tuple[Checkpoint, ...]:
         """Return living checkpoints, newest first: the candidates of a rewind target."""
-        rows = self._connection.execute(
-            select(CHECKPOINT)
-            .where(CHECKPOINT.c.chain_id == chain_id)
-            .where(CHECKPOINT.c.state != CheckpointState.ORPHANED.value)
-            .order_by(CHECKPOINT.c.height.desc())
-            .limit(limit)
-        )
+        rows = self._connection.execute(_living_checkpoints(chain_id).limit(limit))
         return tuple(_checkpoint(row) for row in rows)
 
     def canonical_checkpoint(self, chain_id: ChainId, height: int) -> Checkpoint | None:
         """Return the newest living checkpoint at or below a height."""
-        row = self._connection.execute(
-            select(CHECKPOINT)
-            .where(CHECKPOINT.c.chain_id == chain_id, CHECKPOINT.c.height <= height)
-            .where(CHECKPOINT.c.state != CheckpointState.ORPHANED.value)
-            .order_by(CHECKPOINT.c.height.desc())
-            .limit(1)
-        ).one_or_none()
+        below = _living_checkpoints(chain_id).where(CHECKPOINT.c.height <= height)
+        row = self._connection.execute(below.limit(1)).one_or_none()
         return None if row is None else _checkpoint(row)
 
     def _ensure(self, chain_id: ChainId) -> None:
@@ -329,11 +314,8 @@ class ChainTable(ObservedEventTable):
         return self._connection.execute(select(CHAIN).where(CHAIN.c.chain_id == chain_id)).one()
 
     def _log(self, chain_id: ChainId, action: str, reason: str) -> None:
-        self._connection.execute(
-            CHAIN_LOG.insert().values(
-                chain_id=chain_id, action=action, reason=reason, at=self._clock.now()
-            )
-        )
+        row = {"chain_id": chain_id, "action": action, "reason": reason, "at": self._clock.now()}
+        self._connection.execute(CHAIN_LOG.insert().values(row))
 
     def _guard(self, cursor: Cursor, lease: Lease) -> None:
         """Fence the watcher, then take the cursor's row; both hold until the transaction ends."""
@@ -392,6 +374,15 @@ class ChainTable(ObservedEventTable):
     def _is_living(self, chain_id: ChainId, block: BlockRef) -> bool:
         checkpoint = self.canonical_checkpoint(chain_id, block.height)
         return checkpoint is not None and checkpoint.header.block == block
+
+
+def _living_checkpoints(chain_id: ChainId) -> Select[Any]:
+    return (
+        select(CHECKPOINT)
+        .where(CHECKPOINT.c.chain_id == chain_id)
+        .where(CHECKPOINT.c.state != CheckpointState.ORPHANED.value)
+        .order_by(CHECKPOINT.c.height.desc())
+    )
 
 
 def _block(height: int | None, block_hash: bytes | None) -> BlockRef | None:

@@ -2,7 +2,6 @@
 
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
-from enum import Enum
 from typing import Any, Final
 
 from sqlalchemy import Connection, Row, and_, case, func, null, select, tuple_, update
@@ -11,20 +10,12 @@ from relayer.clock import Clock, UnixSeconds
 from relayer.errors import LeaseLostError, StateMovedError
 from relayer.outbox.life import retry_delay_seconds
 from relayer.store.fleet_tables import JOB
+from relayer.store.job_records import JobRecord, JobState, JobStatistic, age_seconds, record_of
 from relayer.store.statements import insert_into, rows_changed, smaller
 
 ATTEMPTS_MAX: Final = 5
 CLAIM_LIMIT_MAX: Final = 1_000
 LEASE_EXPIRED: Final = "lease_expired"
-
-
-class JobState(Enum):
-    """IDLE: nothing wanted. DUE: waits its time. CLAIMED: leased. QUARANTINED: a person acts."""
-
-    IDLE = "IDLE"
-    DUE = "DUE"
-    CLAIMED = "CLAIMED"
-    QUARANTINED = "QUARANTINED"
 
 
 @dataclass(frozen=True, slots=True)
@@ -54,32 +45,6 @@ class Job:
     wanted: int
     correlation_id: bytes
     lease_ends_at: UnixSeconds
-
-
-@dataclass(frozen=True, slots=True)
-class JobRecord:
-    """A job as an operator sees it. Times are Unix seconds."""
-
-    kind: str
-    key: str
-    queue: str
-    state: JobState
-    ready_at: UnixSeconds | None
-    waiting_since: UnixSeconds | None
-    attempts: int
-    reason: str | None
-    holder: str | None
-
-
-@dataclass(frozen=True, slots=True)
-class JobStatistic:
-    """One kind in one state; overdue is past its time, oldest is since it was first wanted."""
-
-    kind: str
-    state: JobState
-    count: int
-    overdue_seconds: int
-    oldest_seconds: int
 
 
 class JobTable:
@@ -188,7 +153,7 @@ class JobTable:
         rows = self._connection.execute(
             ready.order_by(JOB.c.ready_at).limit(limit).with_for_update(skip_locked=True)
         ).all()
-        poison = [row for row in rows if _expired(row) and row.attempts + 1 >= ATTEMPTS_MAX]
+        poison = [row for row in rows if _is_claimed(row) and row.attempts + 1 >= ATTEMPTS_MAX]
         chosen = [row for row in rows if row not in poison]
         self._update_all(
             poison,
@@ -210,23 +175,36 @@ class JobTable:
         return tuple(_claimed(row, ends_at) for row in chosen)
 
     def complete(self, job: Job) -> bool:
+        """End a job; True when it was rung meanwhile and is due again. See complete_all."""
+        return bool(self.complete_all([job]))
+
+    def complete_all(self, jobs: Sequence[Job]) -> tuple[Job, ...]:
         """
-        End a job; True when it was rung meanwhile and is due again.
+        End jobs, in the transaction of their effects; return those that are due again.
 
         Raises:
-            LeaseLostError: the lease ran out and another process took the job.
+            LeaseLostError: a lease ran out and another process took the job.
         """
-        is_done = JOB.c.wanted == job.wanted
-        now = self._clock.now()
-        self._end(
-            job,
-            state=case((is_done, JobState.IDLE.value), else_=JobState.DUE.value),
-            ready_at=case((is_done, null()), else_=func.coalesce(JOB.c.rung_for, now)),
-            waiting_since=case((is_done, null()), else_=now),
-            attempts=0,
-            reason=None,
+        keys = [(job.kind, job.key) for job in jobs]
+        found = self._connection.execute(
+            select(JOB).where(tuple_(JOB.c.kind, JOB.c.key).in_(keys)).with_for_update()
         )
-        return self.job(job.kind, job.key).state is JobState.DUE
+        rows = {(row.kind, row.key): row for row in found}
+        for job in jobs:
+            row = rows.get((job.kind, job.key))
+            if row is None or not _is_claimed(row) or row.token != job.token:
+                raise _lost(job, row)
+        ended: dict[str, Any] = {"attempts": 0, "reason": None, "rung_for": None, "holder": None}
+        idle: dict[str, Any] = {"state": JobState.IDLE.value, "ready_at": None}
+        now = self._clock.now()
+        ready_at = func.coalesce(JOB.c.rung_for, now)
+        due: dict[str, Any] = {"state": JobState.DUE.value, "ready_at": ready_at}
+        again = tuple(job for job in jobs if rows[job.kind, job.key].wanted != job.wanted)
+        done = [rows[job.kind, job.key] for job in jobs if job not in again]
+        self._update_all(done, **ended, **idle, waiting_since=None)
+        waiting = [rows[job.kind, job.key] for job in again]
+        self._update_all(waiting, **ended, **due, waiting_since=now)
+        return again
 
     def defer(self, job: Job, due_at: UnixSeconds, reason: str) -> None:
         """
@@ -290,20 +268,12 @@ class JobTable:
 
     def due_queues(self, now: UnixSeconds) -> tuple[str, ...]:
         """Return the queues that have work to claim: the doorbells to ring."""
-        return tuple(
-            self._connection.scalars(
-                select(JOB.c.queue).where(JOB.c.ready_at <= now).distinct().order_by(JOB.c.queue)
-            )
-        )
+        return tuple(sorted({queue for queue, _ in self.due_doorbells(now)}))
 
     def due_doorbells(self, now: UnixSeconds) -> tuple[tuple[str, str], ...]:
         """Return the (queue, kind) pairs that have work to claim."""
-        rows = self._connection.execute(
-            select(JOB.c.queue, JOB.c.kind)
-            .where(JOB.c.ready_at <= now)
-            .distinct()
-            .order_by(JOB.c.queue, JOB.c.kind)
-        )
+        pairs = select(JOB.c.queue, JOB.c.kind).where(JOB.c.ready_at <= now).distinct()
+        rows = self._connection.execute(pairs.order_by(JOB.c.queue, JOB.c.kind))
         return tuple((row.queue, row.kind) for row in rows)
 
     def job(self, kind: str, key: str) -> JobRecord:
@@ -318,7 +288,7 @@ class JobTable:
         ).one_or_none()
         if row is None:
             raise KeyError(f"no job {kind} {key}")
-        return _record(row)
+        return record_of(row)
 
     def quarantined(self, limit: int = CLAIM_LIMIT_MAX) -> tuple[JobRecord, ...]:
         """Return the jobs that wait for a person, the longest waiting first."""
@@ -328,7 +298,7 @@ class JobTable:
             .order_by(JOB.c.waiting_since, JOB.c.kind, JOB.c.key)
             .limit(limit)
         )
-        return tuple(_record(row) for row in rows)
+        return tuple(record_of(row) for row in rows)
 
     def stats(self, now: UnixSeconds) -> tuple[JobStatistic, ...]:
         """Return counts and ages by kind and state; idle jobs have no age. [seconds]"""
@@ -345,11 +315,11 @@ class JobTable:
         )
         return tuple(
             JobStatistic(
-                kind=row.kind,
-                state=JobState(row.state),
-                count=row.jobs,
-                overdue_seconds=_age_seconds(now, row.ready_at),
-                oldest_seconds=_age_seconds(now, row.waiting_since),
+                row.kind,
+                JobState(row.state),
+                row.jobs,
+                overdue_seconds=age_seconds(now, row.ready_at),
+                oldest_seconds=age_seconds(now, row.waiting_since),
             )
             for row in rows
         )
@@ -364,8 +334,7 @@ class JobTable:
             .where(JOB.c.state == JobState.CLAIMED.value)
         )
         if not rows_changed(self._connection, statement.values(**values)):
-            holder = self.job(job.kind, job.key).holder or "nobody"
-            raise LeaseLostError(name=f"job {job.kind} {job.key}", holder=holder)
+            raise _lost(job, self.job(job.kind, job.key))
 
     def _update_all(self, rows: Sequence[Row[Any]], **values: Any) -> None:
         if rows:
@@ -375,36 +344,21 @@ class JobTable:
             )
 
 
-def _expired(row: Row[Any]) -> bool:
+def _lost(job: Job, row: Any) -> LeaseLostError:
+    holder = "nobody" if row is None or row.holder is None else row.holder
+    return LeaseLostError(name=f"job {job.kind} {job.key}", holder=holder)
+
+
+def _is_claimed(row: Row[Any]) -> bool:
     return bool(row.state == JobState.CLAIMED.value)
 
 
 def _claimed(row: Row[Any], ends_at: UnixSeconds) -> Job:
     return Job(
-        kind=row.kind,
-        key=row.key,
-        queue=row.queue,
+        *(row.kind, row.key, row.queue),
         token=row.token + 1,
-        attempts=row.attempts + (1 if _expired(row) else 0),
+        attempts=row.attempts + (1 if _is_claimed(row) else 0),
         wanted=row.wanted,
         correlation_id=row.correlation_id,
         lease_ends_at=ends_at,
     )
-
-
-def _record(row: Row[Any]) -> JobRecord:
-    return JobRecord(
-        kind=row.kind,
-        key=row.key,
-        queue=row.queue,
-        state=JobState(row.state),
-        ready_at=row.ready_at,
-        waiting_since=row.waiting_since,
-        attempts=row.attempts,
-        reason=row.reason,
-        holder=row.holder,
-    )
-
-
-def _age_seconds(now: UnixSeconds, since: int | None) -> int:
-    return 0 if since is None else max(0, now - since)

@@ -66,13 +66,16 @@ CHECKPOINT_COLUMNS: Final = {**COUNTER_COLUMNS, "seq": "int8", "line_key": "byte
 WIDTH_BYTES: Final = {"units": U256_BYTES, **dict.fromkeys(COUNTER_NAMES, COUNTER_BYTES)}
 MOVED_NAMES: Final = (*COUNTER_NAMES, "postings_count")
 MOVE_LINES_SQLITE: Final = (
-    f"UPDATE ledger_line SET {', '.join(f'{name} = ?' for name in MOVED_NAMES)} WHERE line_key = ?"
+    "UPDATE ledger_line SET debits_pending = ?, debits_posted = ?, credits_pending = ?,"
+    " credits_posted = ?, postings_count = ? WHERE line_key = ?"
 )
 MOVE_LINES_POSTGRESQL: Final = (
-    f"UPDATE ledger_line SET {', '.join(f'{name} = moved.{name}' for name in MOVED_NAMES)} FROM"
+    "UPDATE ledger_line SET debits_pending = moved.debits_pending,"
+    " debits_posted = moved.debits_posted, credits_pending = moved.credits_pending,"
+    " credits_posted = moved.credits_posted, postings_count = moved.postings_count FROM"
     " unnest(%s::numeric[], %s::numeric[], %s::numeric[], %s::numeric[], %s::bigint[],"
-    f" %s::bytea[]) AS moved ({', '.join(MOVED_NAMES)}, line_key)"
-    " WHERE ledger_line.line_key = moved.line_key"
+    " %s::bytea[]) AS moved (debits_pending, debits_posted, credits_pending, credits_posted,"
+    " postings_count, line_key) WHERE ledger_line.line_key = moved.line_key"
 )
 
 StoredRow = tuple[Any, ...]

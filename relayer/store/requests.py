@@ -67,7 +67,8 @@ class RequestTable:
         dialect = self._connection.dialect.name
         insert = postgresql.insert if dialect == "postgresql" else sqlite.insert
         statement = insert(REQUESTS).values(values).on_conflict_do_nothing()
-        return self._connection.execute(statement).rowcount == 1
+        stored = self._connection.execute(statement.returning(REQUESTS.c.command_id))
+        return stored.one_or_none() is not None
 
     def get(self, command_id: bytes) -> Request | None:
         """Return a request, or None when nobody asked."""

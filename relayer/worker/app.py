@@ -5,10 +5,11 @@ from typing import Any, Final
 from celery import Celery
 from kombu.entity import Exchange, Queue
 
-from relayer.steps.queues import queues_of
+from relayer.settings import Settings
 from relayer.steps.catalog import Catalog
+from relayer.steps.queues import ASSESS, queues_of
 
-WORK_EXCHANGE: Final = "relayer.work"
+EVENTS: Final = "events.v1"
 TASK_SECONDS_MAX: Final = 60
 TASK_SECONDS_SOFT: Final = 45
 SHUTDOWN_SECONDS: Final = 20
@@ -23,24 +24,52 @@ def is_embedded(broker_url: str) -> bool:
     return broker_url.startswith(MEMORY_SCHEME)
 
 
-def create_app(catalog: Catalog, broker_url: str) -> Celery:
+def broker_name(settings: Settings, name: str) -> str:
+    """Return how a queue or exchange is called on the broker: deployments may share one."""
+    return f"{settings.broker_prefix}.{name}"
+
+
+def create_app(catalog: Catalog, settings: Settings) -> Celery:
     """
     Return the application with a deployment's queues.
 
     No result backend, no countdown, eta, retry or canvas: delayed work is a row with a time.
     """
-    app = Celery("relayer", broker=broker_url, set_as_current=False)
-    app.conf.update(_settings(is_embedded(broker_url)))
-    exchange = Exchange(WORK_EXCHANGE, type="topic", durable=True)
-    arguments = None if is_embedded(broker_url) else {"x-queue-type": "quorum"}
+    is_memory = is_embedded(settings.broker_url)
+    app = Celery("relayer", broker=settings.broker_url, set_as_current=False)
+    app.conf.update(_settings(embedded=is_memory))
+    exchange = Exchange(broker_name(settings, "work"), type="topic", durable=True)
+    arguments = None if is_memory else {"x-queue-type": "quorum"}
     app.conf.task_queues = tuple(
         Queue(name, exchange, routing_key=name, durable=True, queue_arguments=arguments)
-        for name in queues_of(catalog.chain_ids)
+        for name in broker_queues(catalog, settings)
+    )
+    default = broker_name(settings, ASSESS)
+    app.conf.update(
+        task_default_queue=default,
+        task_default_exchange=exchange.name,
+        task_default_exchange_type="topic",
+        task_default_routing_key=default,
     )
     return app
 
 
-def _settings(embedded: bool) -> dict[str, Any]:
+def broker_queues(catalog: Catalog, settings: Settings) -> tuple[str, ...]:
+    """Return every queue of a deployment as the broker knows it."""
+    return tuple(broker_name(settings, name) for name in queues_of(catalog.chain_ids))
+
+
+def remove_queues(catalog: Catalog, settings: Settings) -> None:
+    """Delete a deployment's queues and exchanges; nothing is lost, the database has it all."""
+    app = create_app(catalog, settings)
+    with app.connection_for_write() as connection, connection.channel() as channel:
+        for queue in app.conf.task_queues:
+            queue(channel).delete()
+        for name in ("work", EVENTS):
+            Exchange(broker_name(settings, name), channel=channel).delete()
+
+
+def _settings(*, embedded: bool) -> dict[str, Any]:
     transport: dict[str, Any] = {}
     if not embedded:
         transport = {"confirm_publish": True, "confirm_timeout": CONFIRM_SECONDS}
@@ -53,10 +82,6 @@ def _settings(embedded: bool) -> dict[str, Any]:
         "task_serializer": "json",
         "accept_content": ["json"],
         "task_create_missing_queues": False,
-        "task_default_queue": "assess",
-        "task_default_exchange": WORK_EXCHANGE,
-        "task_default_exchange_type": "topic",
-        "task_default_routing_key": "assess",
         "task_time_limit": TASK_SECONDS_MAX,
         "task_soft_time_limit": TASK_SECONDS_SOFT,
         "worker_prefetch_multiplier": 1,

@@ -7,8 +7,9 @@ import structlog
 from celery import Celery
 from kombu.exceptions import KombuError
 
+from relayer.settings import Settings
 from relayer.store.unit_of_work import Store
-from relayer.worker.app import CONFIRM_SECONDS
+from relayer.worker.app import CONFIRM_SECONDS, broker_name
 
 TASK_PREFIX: Final = "relayer."
 log = structlog.get_logger(__name__)
@@ -17,8 +18,9 @@ log = structlog.get_logger(__name__)
 class Doorbell:
     """Rings for what is due in the job table; a failure is logged and made good by the sweeper."""
 
-    def __init__(self, app: Celery, store: Store) -> None:
+    def __init__(self, app: Celery, store: Store, settings: Settings) -> None:
         self._app = app
+        self._settings = settings
         self._store = store
         self._lock = threading.Lock()
 
@@ -34,7 +36,7 @@ class Doorbell:
                 self._app.send_task(
                     TASK_PREFIX + kind,
                     args=(queue,),
-                    queue=queue,
+                    queue=broker_name(self._settings, queue),
                     mandatory=True,
                     confirm_timeout=CONFIRM_SECONDS,
                     retry=False,

@@ -12,10 +12,9 @@ from chains.types import ChainId
 from relayer.steps.fence import Fence
 from relayer.steps.queues import chain_part
 from relayer.store.feed import FeedEvent
-from relayer.worker.app import CONFIRM_SECONDS, is_embedded
+from relayer.worker.app import CONFIRM_SECONDS, EVENTS, broker_name, is_embedded
 from relayer.worker.context import WorkContext
 
-EVENTS_EXCHANGE: Final = "relayer.events.v1"
 EVENTS_PER_RUN_MAX: Final = 200
 HUB_PART: Final = "hub"
 SHARDS: Final = 16
@@ -34,7 +33,7 @@ def publish_due(context: WorkContext, fence: Fence) -> int:
         events = uow.feed.unpublished(EVENTS_PER_RUN_MAX)
     if not events:
         return 0
-    exchange = Exchange(EVENTS_EXCHANGE, type="topic", durable=True)
+    exchange = Exchange(broker_name(context.settings, EVENTS), type="topic", durable=True)
     embedded = is_embedded(context.settings.broker_url)
     options = {} if embedded else {"confirm_publish": True}
     with Connection(context.settings.broker_url, transport_options=options) as connection:

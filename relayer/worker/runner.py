@@ -11,7 +11,7 @@ from relayer import wiring
 from relayer.settings import Settings
 from relayer.steps.queues import queues_of
 from relayer.store.unit_of_work import Store
-from relayer.worker.app import create_app
+from relayer.worker.app import broker_name, broker_queues, create_app
 from relayer.worker.context import WorkContext
 from relayer.worker.doorbell import Doorbell
 from relayer.worker.tasks import register_tasks
@@ -23,8 +23,8 @@ STOP_SECONDS_MAX: Final = 30.0
 def worker_app(settings: Settings, store: Store) -> tuple[Celery, WorkContext, Doorbell]:
     """Return an application whose tasks are bound to a new context, with its doorbell."""
     catalog = wiring.catalog_of(settings)
-    app = create_app(catalog, settings.broker_url)
-    doorbell = Doorbell(app, store)
+    app = create_app(catalog, settings)
+    doorbell = Doorbell(app, store, settings)
     context = WorkContext(settings, store, catalog, ring_due=lambda: _ring(doorbell))
     register_tasks(app, context)
     return app, context, doorbell
@@ -43,13 +43,13 @@ def run_worker(settings: Settings, queues: Sequence[str]) -> None:
     """
     store = wiring.open_store(settings)
     app, context, _ = worker_app(settings, store)
-    chosen = list(queues) or list(queues_of(context.catalog.chain_ids))
+    chosen = queues or queues_of(context.catalog.chain_ids)
     try:
         app.Worker(
             hostname=f"relayer@{context.holder}",
             pool_cls="threads",
             concurrency=THREADS,
-            queues=chosen,
+            queues=[broker_name(settings, name) for name in chosen],
             without_gossip=True,
             without_mingle=True,
             quiet=True,
@@ -68,7 +68,7 @@ class EmbeddedWorker:
             hostname=f"relayer@{context.holder}",
             pool_cls="threads",
             concurrency=THREADS,
-            queues=list(queues_of(context.catalog.chain_ids)),
+            queues=list(broker_queues(context.catalog, context.settings)),
             without_gossip=True,
             without_mingle=True,
             without_heartbeat=True,

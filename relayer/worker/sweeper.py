@@ -62,7 +62,7 @@ def run_sweeper(settings: Settings) -> None:
     """Run the sweeper until SIGTERM or SIGINT."""
     store = wiring.open_store(settings)
     catalog = wiring.catalog_of(settings)
-    doorbell = Doorbell(create_app(catalog, settings.broker_url), store)
+    doorbell = Doorbell(create_app(catalog, settings), store, settings)
 
     async def _main() -> None:
         stop = asyncio.Event()

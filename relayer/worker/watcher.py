@@ -80,7 +80,7 @@ def run_watcher(settings: Settings, chain_id: ChainId) -> None:
     """
     store = wiring.open_store(settings)
     catalog = wiring.catalog_of(settings)
-    doorbell = Doorbell(create_app(catalog, settings.broker_url), store)
+    doorbell = Doorbell(create_app(catalog, settings), store, settings)
 
     async def _main() -> None:
         stop = asyncio.Event()

@@ -1,9 +1,12 @@
 """The reader on real chains."""
 
 import asyncio
+from collections.abc import Callable, Coroutine
+from typing import Any
 
 import pytest
 
+from chains.attestation import GuardianSet
 from chains.devnet.actors import ALICE
 from chains.devnet.kit import WETH, Devnet
 from chains.devnet.reorg import reorg, roll_back
@@ -249,13 +252,19 @@ def test_a_vault_state_is_that_of_its_block(devnet: Devnet) -> None:
     reading(chain_a, ask)
 
 
+def asking_guardian_set(
+    contract: bytes,
+) -> Callable[[EvmReader], Coroutine[Any, Any, GuardianSet]]:
+    """Return a question about the current guardian set of a contract."""
+    return lambda reader: reader.guardian_set(contract, None)
+
+
 def test_the_guardian_set_is_read_from_the_chain(devnet: Devnet) -> None:
     """From a vault and from a credit line."""
     for target in devnet.chains:
         contract = target.vault or target.credit_line
         assert contract is not None
-        found = reading(target, lambda reader, at=contract: reader.guardian_set(at, None))  # type: ignore[misc]
-        assert found == devnet.guardian_set
+        assert reading(target, asking_guardian_set(contract)) == devnet.guardian_set
 
 
 def test_a_node_that_is_killed_is_passing_trouble() -> None:

@@ -10,7 +10,8 @@ from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, ru
 
 from relayer.clock import FixedClock, UnixSeconds
 from relayer.errors import LeaseLostError
-from relayer.store.jobs import ATTEMPTS_MAX, Job, JobState
+from relayer.store.job_records import JobState
+from relayer.store.jobs import ATTEMPTS_MAX, Job
 from relayer.store.unit_of_work import Store
 from tests.databases import NOW, TestDatabases
 
@@ -102,7 +103,7 @@ class JobMachine(RuleBasedStateMachine):
 
     @invariant()
     def nothing_is_lost(self) -> None:
-        """A job with uncovered rings is due, claimed or quarantined; others are idle."""
+        """Find each job with uncovered rings due, claimed or quarantined, the others idle."""
         if not hasattr(self, "store"):
             return
         with self.store.read() as uow:

@@ -54,7 +54,8 @@ def test_the_book_decides_like_the_reference_for_every_account(
     if data.draw(st.booleans()):
         book.remove(accounts[0].account)
         accounts = accounts[1:]
-    if accounts and data.draw(st.booleans()):
+    is_changed = data.draw(st.booleans())
+    if accounts and is_changed:
         changed = replace(data.draw(positions()), account=accounts[0].account)
         book.put(changed)
         accounts = (changed, *accounts[1:])
@@ -83,7 +84,8 @@ def test_a_tick_reaches_everybody_whose_state_it_changes(
             moved_wad = max(1, entry.price_wad * data.draw(moves) // BPS)
             entries[asset_id] = Price(asset_id, moved_wad, moved_wad, moved_wad, age_seconds=0)
     after = World(world.parameters, PriceBook(entries))
-    accounts = data.draw(populations(after if data.draw(st.booleans()) else world))
+    is_late = data.draw(st.booleans())
+    accounts = data.draw(populations(after if is_late else world))
     index = ReachIndex(accounts[1:], parameters=world.parameters, anchor=world.prices)
     index.put(accounts[0])
 

@@ -3,9 +3,11 @@
 import io
 import json
 import logging
+import re
 from collections.abc import Iterator
 from dataclasses import dataclass
 from enum import Enum
+from pathlib import Path
 
 import pytest
 import structlog
@@ -235,6 +237,17 @@ def test_event_names_are_noun_dot_verb() -> None:
     """The list holds each name once, in order, as two words."""
     assert all(name.count(".") == 1 and name == name.lower() for name in EVENT_NAMES)
     assert "message.submitted" in EVENT_NAMES
+
+
+def test_every_event_that_is_logged_is_in_the_list() -> None:
+    """A name that is not listed is a slip, or belongs into the list."""
+    sources = (Path(__file__).parents[2] / "relayer").rglob("*.py")
+    call = re.compile(r'\blog\.(?:debug|info|warning|error|exception)\(\s*"([^"]+)"')
+
+    logged = {name for source in sources for name in call.findall(source.read_text())}
+
+    assert logged - EVENT_NAMES == set()
+    assert "events.posted" in logged
 
 
 def test_a_terminal_gets_readable_lines() -> None:

@@ -79,7 +79,8 @@ contract VaultHandler is Guardians {
     function passTime(
         uint16 seconds_
     ) external {
-        _now += seconds_;
+        // Small steps against the window of an hour, so that spans overlap.
+        _now += seconds_ % 1200;
     }
 
     function lock(

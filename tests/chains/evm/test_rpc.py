@@ -1,6 +1,7 @@
 """JSON-RPC: every failure ends in the chain error that its caller can act on."""
 
 import asyncio
+import logging
 import socket
 import time
 from collections.abc import Callable
@@ -193,3 +194,13 @@ def test_no_error_holds_the_url(node: FakeNode, status: int) -> None:
     while error is not None:
         assert "secret-key" not in str(error)
         error = error.__cause__ or (None if error.__suppress_context__ else error.__context__)
+
+
+def test_nothing_is_logged(node: FakeNode, caplog: pytest.LogCaptureFixture) -> None:
+    """The SDK below would log the URL with its key."""
+    node.answers["eth_x"] = lambda _: 1
+
+    with caplog.at_level(logging.DEBUG):
+        ask(node.url)
+
+    assert "secret-key" not in caplog.text

@@ -64,7 +64,11 @@ def test_in_flight_counts_messages_that_are_on_their_way(
         for message in (waiting, sent):
             uow.outbox.enqueue(message)
         uow.outbox.move(
-            sent.message_id, MessageEvent.DISPATCH, WaitReason.SIGNATURES_MISSING, "", NOW
+            sent.message_id,
+            MessageEvent.DISPATCH,
+            WaitReason.SIGNATURES_MISSING,
+            "",
+            UnixSeconds(NOW),
         )
 
     assert open_client.get(PATH).json()["balances"][0]["in_flight"] == "4"

@@ -7,7 +7,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from pydantic import TypeAdapter, ValidationError
 
-from chains.command import RequestUnlock
+from chains.command import Command, RequestUnlock
 from relayer.api.envelope import MESSAGE_TYPES, AnyMessage, UnlockMessage
 from tests.relayer.api.kit import (
     ACCOUNT,
@@ -19,13 +19,14 @@ from tests.relayer.api.kit import (
     OPEN,
     OPERATOR,
     UNLOCK,
+    Signer,
     check_of,
     message_of,
     short,
 )
 
 ADAPTER: TypeAdapter[Any] = TypeAdapter(AnyMessage)
-SIGNED = [
+SIGNED: list[tuple[Command, tuple[Signer, ...]]] = [
     (OPEN, (ANN,)),
     (LINK, (ANN, BOB)),
     (UNLOCK, (ANN,)),
@@ -35,7 +36,9 @@ WORDS = st.binary(min_size=32, max_size=32)
 
 
 @pytest.mark.parametrize(("command", "signers"), SIGNED)
-def test_a_message_means_the_command_that_was_signed(command: Any, signers: Any) -> None:
+def test_a_message_means_the_command_that_was_signed(
+    command: Command, signers: tuple[Signer, ...]
+) -> None:
     """Fields to text and back give the same command and the same signatures."""
     message = ADAPTER.validate_python(message_of(command, *signers))
 

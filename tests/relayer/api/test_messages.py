@@ -10,7 +10,7 @@ from fastapi.testclient import TestClient
 from relayer.clock import FixedClock
 from relayer.steps.accept import fingerprint_of
 from relayer.steps.queues import DECIDE
-from relayer.store.jobs import JobState
+from relayer.store.job_records import JobState
 from relayer.store.unit_of_work import Store
 from tests.relayer.api.kit import (
     ACCOUNT,

@@ -6,6 +6,7 @@ import pytest
 from fastapi import FastAPI
 from fastapi.testclient import TestClient
 
+from relayer.api.envelope import MESSAGE_TYPES
 from relayer.api.problems import (
     PROBLEMS,
     TYPE_PREFIX,
@@ -16,6 +17,7 @@ from relayer.api.problems import (
 )
 from relayer.errors import NotYetError, RefusedError, StalePriceError
 from relayer.store.engine import DATABASE_ERRORS, engine_of
+from tests.relayer.api.kit import ANN, UNLOCK, key_header, message_of
 
 ROOT = Path(__file__).parents[3]
 
@@ -95,6 +97,29 @@ def test_a_method_that_is_not_served_is_a_problem(client: TestClient) -> None:
 
     assert (answer.status_code, answer.json()["type"]) == (405, TYPE_PREFIX + "method_not_allowed")
     assert "POST" in answer.headers["allow"]
+
+
+def test_a_wrong_field_is_named_as_the_sender_wrote_it(client: TestClient) -> None:
+    """Without the message type that stands in our own union's path."""
+    message = message_of(UNLOCK, ANN)
+    message["data"]["amount"] = 5
+
+    answer = client.post("/v1/messages", json=message, headers=key_header("k")).json()
+
+    assert [error["field"] for error in answer["errors"]] == ["body.data.amount"]
+    assert answer["detail"].startswith("body.data.amount: ")
+
+
+@pytest.mark.parametrize("changes", [{"type": "relayer.unknown"}, {"type": None}])
+def test_a_wrong_type_is_answered_with_the_right_ones(
+    client: TestClient, changes: dict[str, object]
+) -> None:
+    """The list of types is the remedy."""
+    answer = client.post("/v1/messages", json=message_of(UNLOCK, ANN) | changes).json()
+
+    assert answer["errors"][0]["field"] == "body.type"
+    for message_type in MESSAGE_TYPES:
+        assert message_type in answer["detail"]
 
 
 def test_the_guide_lists_every_problem_with_its_status() -> None:

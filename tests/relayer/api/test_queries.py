@@ -3,6 +3,7 @@
 import pytest
 from fastapi.testclient import TestClient
 
+from relayer.clock import UnixSeconds
 from relayer.outbox.life import MessageEvent, WaitReason
 from relayer.store.unit_of_work import Store
 from tests.databases import NOW
@@ -30,15 +31,14 @@ def test_history_is_paged_without_gaps_or_doubles(open_client: TestClient, store
     """Following next_cursor gives every entry once, in the order of the journal."""
     booked = [book_lock(store, Lock(units=number), number) for number in range(1, 8)]
 
-    seen, cursor = [], None
+    seen: list[str] = []
+    cursor: dict[str, str] = {}
     for _ in range(10):
-        page = open_client.get(
-            HISTORY, params={"limit": 3} | ({"cursor": cursor} if cursor else {})
-        )
+        page = open_client.get(HISTORY, params={"limit": "3"} | cursor)
         seen += [entry["entry_id"] for entry in page.json()["entries"]]
-        cursor = page.json()["next_cursor"]
-        if cursor is None:
+        if page.json()["next_cursor"] is None:
             break
+        cursor = {"cursor": page.json()["next_cursor"]}
 
     assert seen == ["0x" + entry_id.hex() for entry_id in booked]
 
@@ -142,7 +142,11 @@ def test_a_message_shows_its_life_and_signatures(open_client: TestClient, store:
     with store.unit_of_work() as uow:
         uow.outbox.enqueue(message)
         uow.outbox.move(
-            message.message_id, MessageEvent.DISPATCH, WaitReason.SIGNATURES_MISSING, "", NOW
+            message.message_id,
+            MessageEvent.DISPATCH,
+            WaitReason.SIGNATURES_MISSING,
+            "",
+            UnixSeconds(NOW),
         )
         uow.outbox.add_signature(message.message_id, 0, ANN.address, b"\x01" * 65)
 
@@ -164,7 +168,7 @@ def test_messages_of_an_account_are_paged(open_client: TestClient, store: Store)
     after: dict[str, str] = {}
     for _ in range(5):
         page = open_client.get(
-            "/v1/messages", params={"account": ACCOUNT_TEXT, "limit": 2} | after
+            "/v1/messages", params={"account": ACCOUNT_TEXT, "limit": "2"} | after
         ).json()
         seen += [message["nonce"] for message in page["messages"]]
         if page["next_after"] is None:

@@ -15,8 +15,8 @@ LINE = "2026-01-02 vault:base +5 USDC@eip155:1 | margin:ann -5 USDC@eip155:1"
         LINE,
         LINE.replace("02 ", "02T03:04:05Z "),
         LINE.replace("02 ", "02 pending "),
-        "2026-01-02 debt:pool:ann +5 USDC@eip155:1 | lent:pool -4 USDC@eip155:1"
-        " | interest:pool -1 USDC@eip155:1",
+        "2026-01-02 debt:pool:ann +5 USDC@eip155:1 | interest:pool -5 USDC@eip155:1",
+        "2026-01-02 assumed:pool:ann:bob +5 USDC@eip155:1 | lent:pool -5 USDC@eip155:1",
         f"2026-01-02 fees +1 USDC@hub:devnet | {margin_code(bytes(range(32)))} -1 USDC@hub:devnet",
     ],
 )

@@ -225,3 +225,20 @@ def test_a_sequence_of_plans_ends_at_the_target() -> None:
     assert len(factors) >= 2
     assert factors == sorted(factors)
     assert factors[-1] >= WAD
+
+
+def test_many_small_liquidations_pay_no_more_than_one() -> None:
+    """I-26: the bonus falls as the account heals, so cutting a liquidation up gains nothing."""
+    whole = plan_for(example_position())
+    position, repaid_units, taken_units = example_position(), 0, 0
+    for _ in range(2):
+        part = plan_for(position, parameters=with_rules(close_factor_bps=500))
+        line, debt = position.line_of(part.path), position.debt_of(part.debt)
+        position = position.with_line(
+            replace(line, final_units=line.final_units - part.taken_units)
+        ).with_debt(replace(debt, owed_units=debt.owed_units - part.repaid_units))
+        repaid_units += part.repaid_units
+        taken_units += part.taken_units
+
+    assert repaid_units < whole.repaid_units
+    assert taken_units * whole.repaid_units <= whole.taken_units * repaid_units

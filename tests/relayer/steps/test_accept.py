@@ -22,7 +22,7 @@ from relayer.steps.accept import (
 )
 from relayer.steps.catalog import Catalog
 from relayer.steps.queues import DECIDE, PUBLISH
-from relayer.store.jobs import JobState
+from relayer.store.job_records import JobState
 from relayer.store.requests import RequestState
 from relayer.store.unit_of_work import Store
 from tests.databases import BACKENDS, NOW, TestDatabases

@@ -7,7 +7,8 @@ import pytest
 from relayer.clock import FixedClock, UnixSeconds
 from relayer.errors import LeaseLostError, StateMovedError
 from relayer.store.engine import engine_of
-from relayer.store.jobs import ATTEMPTS_MAX, LEASE_EXPIRED, Job, JobState, JobStatistic, Ring
+from relayer.store.job_records import JobState, JobStatistic
+from relayer.store.jobs import ATTEMPTS_MAX, LEASE_EXPIRED, Job, Ring
 from relayer.store.unit_of_work import Store
 from tests.databases import NOW
 from tests.relayer.store.samples import FLOW
@@ -28,9 +29,7 @@ def ring(store: Store, key: str = "ann", due_in_seconds: int = 0, kind: str = "a
 def claim(store: Store, limit: int = 10, kinds: tuple[str, ...] = ()) -> tuple[Job, ...]:
     """Claim jobs of the queue."""
     with store.unit_of_work() as uow:
-        return uow.jobs.claim(
-            QUEUE, limit, lease_seconds=LEASE_SECONDS, holder="me", kinds=kinds
-        )
+        return uow.jobs.claim(QUEUE, limit, lease_seconds=LEASE_SECONDS, holder="me", kinds=kinds)
 
 
 def state(store: Store, key: str = "ann") -> JobState:
@@ -118,6 +117,26 @@ def test_a_job_whose_lease_ran_out_goes_to_the_next(store: Store, clock: FixedCl
     assert not complete(store, new)
     with pytest.raises(LeaseLostError, match="nobody"):
         complete(store, new)
+
+
+def test_jobs_end_together_or_not_at_all(store: Store, clock: FixedClock) -> None:
+    """One lost lease drops the whole batch, so its transaction writes nothing."""
+    ring(store, "ann")
+    (lost,) = claim(store)
+    clock.move(LEASE_SECONDS)
+    for key in ("bob", "cid"):
+        ring(store, key)
+    jobs = claim(store)
+    bob, cid = (job for job in jobs if job.key != "ann")
+    ring(store, "cid")
+
+    with pytest.raises(LeaseLostError, match="ann"), store.unit_of_work() as uow:
+        uow.jobs.complete_all([bob, cid, lost])
+    assert state(store, "bob") is JobState.CLAIMED
+    with store.unit_of_work() as uow:
+        assert uow.jobs.complete_all([bob, cid]) == (cid,)
+        assert uow.jobs.complete_all([]) == ()
+    assert (state(store, "bob"), state(store, "cid")) == (JobState.IDLE, JobState.DUE)
 
 
 def test_an_extended_lease_lasts_longer(store: Store, clock: FixedClock) -> None:

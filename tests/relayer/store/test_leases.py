@@ -70,9 +70,7 @@ def test_a_lease_that_ran_out_goes_to_the_next_with_a_higher_token(
         assert uow.leases.lease(NAME) == new
 
 
-def test_a_renewed_lease_lasts_longer_under_the_same_token(
-    store: Store, clock: FixedClock
-) -> None:
+def test_a_renewed_lease_lasts_longer_under_the_same_token(store: Store, clock: FixedClock) -> None:
     """Also when it had run out and nobody wanted it."""
     lease = held(store, "one")
     clock.move(20)

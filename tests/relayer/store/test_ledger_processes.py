@@ -27,7 +27,8 @@ def lock(number: int) -> JournalEntry:
     """Return the lock that event number makes."""
     units = 10**20 + number
     return entry_of_text(
-        f"2026-01-02 vault:base +{units} USDC@eip155:1 | margin:a{number % 7} -{units} USDC@eip155:1"
+        f"2026-01-02 vault:base +{units} USDC@eip155:1"
+        f" | margin:a{number % 7} -{units} USDC@eip155:1"
     )
 
 
@@ -69,7 +70,9 @@ def pool() -> Iterator[Pool]:
 
 
 @pytest.mark.slow
-def test_every_event_is_booked_once_however_many_processes_deliver_it(store: Store, pool: Pool) -> None:
+def test_every_event_is_booked_once_however_many_processes_deliver_it(
+    store: Store, pool: Pool
+) -> None:
     """Four processes post the same 400 events: 400 entries, gapless, sound."""
     running = pool.starmap_async(
         post_events, [(store.engine.url, process) for process in range(PROCESSES)], chunksize=1

@@ -4,12 +4,9 @@ import multiprocessing
 from collections.abc import Iterator
 
 import pytest
-from alembic.autogenerate import compare_metadata
 from alembic.config import Config
-from alembic.runtime.migration import MigrationContext
 from alembic.script import ScriptDirectory
 from sqlalchemy import URL, inspect
-from sqlmodel import SQLModel
 
 from relayer.clock import FixedClock
 from relayer.ledger.text import entry_of_text
@@ -113,24 +110,6 @@ def test_there_is_one_line_of_migrations_from_0001() -> None:
     assert names == [f"{number:04d}" for number in range(1, len(names) + 1)]
     assert [found.revision for found in script.walk_revisions()] == names[::-1]
     assert newest_migration() == script.get_current_head()
-
-
-def test_the_declared_tables_are_those_that_migrations_make(store: Store) -> None:
-    """No column, type, nullability, index or key differs on PostgreSQL."""
-    if store.engine.dialect.name != POSTGRESQL:
-        return
-    names = {table.name for table in LEDGER_TABLES}
-    with store.engine.connect() as connection:
-        context = MigrationContext.configure(
-            connection,
-            opts={
-                "include_object": lambda made, name, kind, *_: kind != "table" or name in names,
-                "compare_type": True,
-            },
-        )
-        found = compare_metadata(context, SQLModel.metadata)
-
-    assert [change for change in found if "comment" not in str(change)] == []
 
 
 def test_every_table_and_column_says_what_it_holds(store: Store) -> None:

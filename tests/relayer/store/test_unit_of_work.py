@@ -65,7 +65,7 @@ def test_an_empty_database_is_refused_with_the_remedy(
     url = databases.empty_url(backend)
     store = Store(engine_of(url), FixedClock(NOW))
     try:
-        with pytest.raises(SchemaVersionError, match="at migration none.*relayer db upgrade"):
+        with pytest.raises(SchemaVersionError, match=r"at migration none.*relayer db upgrade"):
             store.check_schema()
     finally:
         store.close()

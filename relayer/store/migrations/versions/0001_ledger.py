@@ -290,7 +290,8 @@ def _guard_sqlite() -> None:
 
 
 def _refuse_sqlite(table: str, change: str, trigger: str) -> None:
+    reason = f"{table} is append-only: {change.partition(' ')[0]} refused"
     op.execute(
         f"CREATE TRIGGER {trigger} BEFORE {change} ON {table} "
-        f"BEGIN SELECT RAISE(ABORT, '{table} is append-only: {change.split(maxsplit=1)[0]} refused'); END"
+        f"BEGIN SELECT RAISE(ABORT, '{reason}'); END"
     )

@@ -1,5 +1,7 @@
 """Chains, what is observed on them, breaks, debts, grants and prices."""
 
+from typing import Any
+
 import sqlalchemy as sa
 from alembic import op
 
@@ -47,17 +49,19 @@ def _is_postgresql() -> bool:
     return op.get_bind().dialect.name == "postgresql"
 
 
-def _column(name: str, kind: sa.types.TypeEngine, comment: str, **options: bool) -> sa.Column:
+def _column(
+    name: str, kind: "sa.types.TypeEngine[Any]", comment: str, **options: Any
+) -> "sa.Column[Any]":
     return sa.Column(
         name, kind, comment=comment, nullable=options.pop("nullable", False), **options
     )
 
 
-def _key(name: str, kind: sa.types.TypeEngine, comment: str) -> sa.Column:
+def _key(name: str, kind: "sa.types.TypeEngine[Any]", comment: str) -> "sa.Column[Any]":
     return sa.Column(name, kind, comment=comment, primary_key=True, autoincrement=False)
 
 
-def _maybe(name: str, kind: sa.types.TypeEngine, comment: str) -> sa.Column:
+def _maybe(name: str, kind: "sa.types.TypeEngine[Any]", comment: str) -> "sa.Column[Any]":
     return _column(name, kind, comment, nullable=True)
 
 
@@ -66,9 +70,11 @@ def _table(name: str, comment: str, *parts: sa.schema.SchemaItem, **states: str)
     checks = []
     for part in parts:
         rule = None
-        if isinstance(part, sa.Column) and part.type is WORD:
+        if not isinstance(part, sa.Column):
+            continue
+        if part.type is WORD:
             rule = f"{part.name} IS NULL OR length({part.name}) = 32"
-        if isinstance(part, sa.Column) and part.type is UNITS:
+        if part.type is UNITS:
             rule = f"{part.name} BETWEEN 0 AND {U256_MAX}"
             if not _is_postgresql():
                 rule = f"typeof({part.name}) = 'blob' AND length({part.name}) = 32"

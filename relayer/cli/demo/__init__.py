@@ -1,0 +1,1 @@
+"""The whole story on local chains, through public doors only."""
