@@ -3,6 +3,7 @@
 import asyncio
 import itertools
 import logging
+from collections.abc import AsyncGenerator
 from typing import Any, Final
 
 import aiohttp
@@ -115,6 +116,14 @@ def _has(text: str, parts: tuple[str, ...]) -> bool:
     return any(part in lower for part in parts)
 
 
+async def _held(session: aiohttp.ClientSession) -> AsyncGenerator[None, None]:
+    """Close a session when this generator is closed, at the latest by its ending event loop."""
+    try:
+        yield
+    finally:
+        await session.close()
+
+
 class BoundedProvider(AsyncHTTPProvider):
     """web3's HTTP provider with kept-alive connections, a bounded answer and no logging of URLs."""
 
@@ -124,24 +133,26 @@ class BoundedProvider(AsyncHTTPProvider):
         super().__init__(endpoint_uri, exception_retry_configuration=None)
         self._timeout = aiohttp.ClientTimeout(total=timeout_seconds)
         self._session: aiohttp.ClientSession | None = None
+        self._holder: AsyncGenerator[None, None] | None = None
         self._loop: asyncio.AbstractEventLoop | None = None
 
-    def _session_of_loop(self) -> aiohttp.ClientSession:
+    async def _session_of_loop(self) -> aiohttp.ClientSession:
+        """Return the session of the running loop; a worker runs each step in a loop of its own."""
         loop = asyncio.get_running_loop()
         if self._session is None or self._session.closed or self._loop is not loop:
-            if self._session is not None and not self._session.closed:
-                self._session.detach()  # its loop is gone, so it cannot be closed properly
             self._session = aiohttp.ClientSession(
                 timeout=self._timeout,
                 connector=aiohttp.TCPConnector(limit=CONNECTIONS_MAX),
                 headers={"Content-Type": "application/json"},
             )
             self._loop = loop
+            self._holder = _held(self._session)
+            await anext(self._holder)
         return self._session
 
     async def post(self, body: bytes) -> bytes:
         """Return the answer to one HTTP request."""
-        session = self._session_of_loop()
+        session = await self._session_of_loop()
         chunks: list[bytes] = []
         size = 0
         async with session.post(str(self.endpoint_uri), data=body) as response:
@@ -155,9 +166,9 @@ class BoundedProvider(AsyncHTTPProvider):
 
     async def close(self) -> None:
         """Close the connections of the running loop."""
-        if self._session is not None and self._loop is asyncio.get_running_loop():
-            await self._session.close()
-        self._session = None
+        if self._holder is not None and self._loop is asyncio.get_running_loop():
+            await self._holder.aclose()
+        self._session, self._holder = None, None
 
 
 class RpcClient:

@@ -35,9 +35,9 @@ def demo(
     """Run the whole story on local chains, and prove that ledger and chains agree."""
 
     def run_demo() -> int:
-        from relayer.cli.demo import run as story
+        from relayer.cli.demo.run import run as play
 
-        return story.run(is_fleet=fleet, as_json=as_json, state=state, keep=keep)
+        return play(is_fleet=fleet, as_json=as_json, state=state, keep=keep)
 
     _exit_with(run_demo, as_json=as_json)
 

@@ -134,7 +134,7 @@ def credit_check(
     Refuse a grant whose limit the account cannot carry; return when it can.
 
     A grant still outstanding for the same debt counts up to its own limit as well, so that the
-    check holds whichever of the two is drawn first.
+    check holds whichever of the two is drawn first. A limit of 0 hands the grant back.
 
     Raises:
         RefusedError: code amount_invalid or insufficient_margin; the detail names weighted

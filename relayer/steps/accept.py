@@ -244,9 +244,7 @@ def _apply(uow: UnitOfWork, command: OwnedCommand, accepted: Accepted) -> None:
             assert_never(command)
 
 
-def _announce(
-    uow: UnitOfWork, event_type: str, command: OwnedCommand, accepted: Accepted
-) -> None:
+def _announce(uow: UnitOfWork, event_type: str, command: OwnedCommand, accepted: Accepted) -> None:
     content = {"command_id": "0x" + accepted.command_id.hex(), **command_fields(command)}
     tell(
         uow,

@@ -14,7 +14,6 @@ from relayer.outbox.life import FINAL_STATES, MessageEvent, MessageState, WaitRe
 from relayer.steps.ending import return_hold
 from relayer.steps.fence import Fence
 from relayer.steps.queues import RELAY, relay_queue
-from relayer.steps.relay import REVERTED_DETAIL, reverted_count, send_id
 from relayer.steps.tell import tell
 from relayer.store.nonces import SendRow, SendState
 from relayer.store.outbox import StoredMessage
@@ -69,9 +68,7 @@ def _read(store: Store, message_id: bytes) -> tuple[StoredMessage, tuple[SendRow
         stored = uow.outbox.get(message_id)
         if stored is None:
             raise StateMovedError(what=f"message 0x{message_id.hex()}", expected="stored")
-        identities = [send_id(message_id, place) for place in range(reverted_count(uow, stored) + 1)]
-        rows = [row for identity in identities for row in uow.nonces.rows_of_message(identity)]
-        return stored, tuple(rows)
+        return stored, uow.nonces.rows_of_message(message_id)
 
 
 async def _follow_rows(
@@ -98,8 +95,14 @@ async def _follow_rows(
                         uow.nonces.mark_unmined(row.sender, row.account_nonce)
                     _relay_again(uow, stored)
                     return
-                uow.nonces.mark_mined(row.sender, row.account_nonce, found.tx_hash, found.block)
-                if found.block.height <= final_height:
+                uow.nonces.mark_mined(
+                    row.sender,
+                    row.account_nonce,
+                    found.tx_hash,
+                    found.block,
+                    is_reverted=not found.is_success,
+                )
+                if found.is_success and found.block.height <= final_height:
                     uow.nonces.mark_final(row.sender, row.account_nonce)
                 if not found.is_success and row.state is SendState.BROADCAST:
                     _reverted(uow, stored, found.block)
@@ -133,7 +136,7 @@ def _reverted(uow: UnitOfWork, stored: StoredMessage, block: BlockRef) -> None:
         stored.message_id,
         WaitReason.TARGET_REVERTS,
         next_attempt_at=UnixSeconds(uow.clock.now() + 1),
-        detail=f"{REVERTED_DETAIL} {block.height}",
+        detail=f"a transaction failed in block {block.height}",
     )
     _ring_relay(uow, stored)
     log.error("message.reverted", message_id="0x" + stored.message_id.hex(), height=block.height)

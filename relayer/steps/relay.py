@@ -1,7 +1,6 @@
 """Relay: carry an attested message to its target. The nonce and the bytes are stored first."""
 
 import asyncio
-import hashlib
 from dataclasses import dataclass
 from typing import Final
 
@@ -19,12 +18,11 @@ from relayer.steps.queues import CONFIRM, relay_queue
 from relayer.store.leases import Lease, sender_lease_name
 from relayer.store.nonces import SendAttempt, SenderKey, SendRow, SendState
 from relayer.store.outbox import StoredMessage
-from relayer.store.unit_of_work import Store, UnitOfWork
+from relayer.store.unit_of_work import Store
 
 SENDER_LEASE_SECONDS: Final = 20
 FEE_BUMP_SECONDS: Final = 30
 DELIVER_ROLE: Final = "deliver"
-REVERTED_DETAIL: Final = "reverted in block"
 CARRIED_STATES: Final = (MessageState.ATTESTED, MessageState.SUBMITTED)
 log = structlog.get_logger(__name__)
 
@@ -179,21 +177,6 @@ def _free(store: Store, key: SenderKey, account_nonce: int, lease: Lease) -> Non
         uow.nonces.free(key, account_nonce, lease)
 
 
-def send_id(message_id: bytes, reverted: int) -> bytes:
-    """Return the id that a message's nonce is reserved under; a new one after each revert."""
-    if not reverted:
-        return message_id
-    return hashlib.sha256(message_id + reverted.to_bytes(4, "big")).digest()
-
-
-def reverted_count(uow: UnitOfWork, stored: StoredMessage) -> int:
-    """Return how many broadcast transactions of a message failed in a block."""
-    return sum(
-        entry.reason is WaitReason.TARGET_REVERTS and entry.detail.startswith(REVERTED_DETAIL)
-        for entry in uow.outbox.life(stored.message_id)
-    )
-
-
 def _reserve(
     store: Store,
     sender: TransactionSender,
@@ -202,10 +185,11 @@ def _reserve(
     lease: Lease,
 ) -> tuple[SendRow, tuple[SendAttempt, ...]]:
     with store.unit_of_work() as uow:
-        identity = send_id(stored.message_id, reverted_count(uow, stored))
         key = SenderKey(sender.chain_id, sender.address)
-        row = uow.nonces.reserve(key, identity, first_account_nonce, lease)
-        return row, uow.nonces.attempts(identity)
+        row = uow.nonces.reserve(key, stored.message_id, first_account_nonce, lease)
+        if row.state is not SendState.BROADCAST:
+            return row, ()  # earlier attempts belong to a nonce whose transaction failed
+        return row, uow.nonces.attempts(stored.message_id)
 
 
 def _is_stuck(row: SendRow, store: Store) -> bool:

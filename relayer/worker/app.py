@@ -15,7 +15,8 @@ TASK_SECONDS_SOFT: Final = 45
 SHUTDOWN_SECONDS: Final = 20
 CONFIRM_SECONDS: Final = 5
 HEARTBEAT_SECONDS: Final = 30
-DELIVERY_LIMIT: Final = 20
+EMBEDDED_POLL_SECONDS: Final = 0.02
+EMBEDDED_PREFETCH: Final = 8
 MEMORY_SCHEME: Final = "memory:"
 
 
@@ -70,7 +71,8 @@ def remove_queues(catalog: Catalog, settings: Settings) -> None:
 
 
 def _settings(*, embedded: bool) -> dict[str, Any]:
-    transport: dict[str, Any] = {}
+    # The embedded transport sleeps this long whenever it finds nothing or may take no more.
+    transport: dict[str, Any] = {"polling_interval": EMBEDDED_POLL_SECONDS}
     if not embedded:
         transport = {"confirm_publish": True, "confirm_timeout": CONFIRM_SECONDS}
     return {
@@ -84,7 +86,7 @@ def _settings(*, embedded: bool) -> dict[str, Any]:
         "task_create_missing_queues": False,
         "task_time_limit": TASK_SECONDS_MAX,
         "task_soft_time_limit": TASK_SECONDS_SOFT,
-        "worker_prefetch_multiplier": 1,
+        "worker_prefetch_multiplier": EMBEDDED_PREFETCH if embedded else 1,
         "worker_cancel_long_running_tasks_on_connection_loss": True,
         "worker_soft_shutdown_timeout": SHUTDOWN_SECONDS,
         "worker_max_tasks_per_child": 5_000,

@@ -1,6 +1,7 @@
 """The doorbell: tells workers over the broker that a queue has work. It may be lost at will."""
 
 import threading
+import time
 from typing import Final
 
 import structlog
@@ -12,6 +13,7 @@ from relayer.store.unit_of_work import Store
 from relayer.worker.app import CONFIRM_SECONDS, broker_name
 
 TASK_PREFIX: Final = "relayer."
+RING_SECONDS_MIN: Final = 0.25
 log = structlog.get_logger(__name__)
 
 
@@ -23,12 +25,26 @@ class Doorbell:
         self._settings = settings
         self._store = store
         self._lock = threading.Lock()
+        self._rung_at: dict[tuple[str, str], float] = {}
 
     def ring_due(self) -> int:
-        """Ring once for each (queue, kind) with due work; return how many rings were sent."""
+        """
+        Ring once for each (queue, kind) with due work; return how many rings were sent.
+
+        A pair is rung at most every RING_SECONDS_MIN: a worker that is behind must not get its
+        queue filled with bells, which would only put it further behind.
+        """
         with self._store.read() as uow:
             pairs = uow.jobs.due_doorbells(uow.clock.now())
-        return sum(self._ring(queue, kind) for queue, kind in pairs)
+        return sum(self._ring(queue, kind) for queue, kind in pairs if self._is_time(queue, kind))
+
+    def _is_time(self, queue: str, kind: str) -> bool:
+        now = time.monotonic()
+        with self._lock:
+            if now - self._rung_at.get((queue, kind), -RING_SECONDS_MIN) < RING_SECONDS_MIN:
+                return False
+            self._rung_at[queue, kind] = now
+            return True
 
     def _ring(self, queue: str, kind: str) -> bool:
         try:

@@ -3,6 +3,7 @@
 from datetime import UTC, datetime
 from typing import Any, Final
 
+import orjson
 import structlog
 from kombu.connection import Connection
 from kombu.entity import Exchange
@@ -41,10 +42,10 @@ def publish_due(context: WorkContext, fence: Fence) -> int:
         for event in events:
             extra: dict[str, Any] = {} if embedded else {"confirm_timeout": CONFIRM_SECONDS}
             producer.publish(
-                envelope_of(event, hub=context.catalog.hub),
+                orjson.dumps(envelope_of(event, hub=context.catalog.hub)),
                 routing_key=routing_key_of(event),
-                serializer="json",
                 content_type=CONTENT_TYPE,
+                content_encoding="utf-8",
                 message_id=str(event.seq),
                 delivery_mode="persistent",
                 **extra,

@@ -126,6 +126,21 @@ class ModelLedger:
         side[key] = side.get(key, 0) + sign * abs(posting.units)
 
 
+@st.composite
+def free_postings(draw: st.DrawFn) -> tuple[Posting, ...]:
+    """Draw two or three postings that sum to zero, on any accounts."""
+    codes = draw(st.permutations(CODES))
+    place = draw(st.sampled_from(PLACES))
+    sign = draw(st.sampled_from([1, -1]))
+    first, second = draw(AMOUNTS), draw(st.integers(0, 10))
+    units = [first, -first]
+    if 0 < second < first:
+        units = [first, second - first, -second]
+    return tuple(
+        Posting(code, *place, sign * amount) for code, amount in zip(codes, units, strict=False)
+    )
+
+
 class LedgerMachine(RuleBasedStateMachine):
     """Posts the same to the database and to the model and compares after every step."""
 
@@ -153,23 +168,10 @@ class LedgerMachine(RuleBasedStateMachine):
     @rule(
         target=booked,
         phase=st.sampled_from([Phase.POSTED, Phase.POSTED, Phase.PENDING]),
-        codes=st.permutations(CODES).map(lambda codes: codes[:3]),
-        place=st.sampled_from(PLACES),
-        first=AMOUNTS,
-        second=st.integers(0, 10),
-        sign=st.sampled_from([1, -1]),
+        postings=free_postings(),
     )
-    def post_new(
-        self, phase: Phase, codes: list[AccountCode], place: tuple[AssetId, ChainId],
-        first: int, second: int, sign: int,
-    ) -> JournalEntry:  # fmt: skip
+    def post_new(self, phase: Phase, postings: tuple[Posting, ...]) -> JournalEntry:
         """Post something new, of two or three postings."""
-        units = [first, -first] if second == 0 or first <= second else [
-            first, second - first, -second
-        ]  # fmt: skip
-        postings = tuple(
-            Posting(code, *place, sign * amount) for code, amount in zip(codes, units, strict=False)
-        )
         return self.post(self.entry(phase, postings))
 
     @rule(

@@ -7,6 +7,7 @@ import time
 from collections.abc import Callable
 from typing import Any
 
+import aiohttp
 import pytest
 
 from chains.errors import (
@@ -61,7 +62,21 @@ def test_one_client_serves_many_event_loops(node: FakeNode) -> None:
     client = RpcClient(CHAIN, node.url)
 
     assert [asyncio.run(client.call("eth_x", [])) for _ in range(3)] == [1, 1, 1]
-    asyncio.run(client.close())
+
+
+def test_an_ending_loop_takes_its_connections_along(node: FakeNode) -> None:
+    """Nothing is left open when the owner of the loop forgot to close."""
+    node.answers["eth_x"] = lambda _: 1
+    client = RpcClient(CHAIN, node.url)
+
+    async def ask() -> aiohttp.ClientSession | None:
+        await client.call("eth_x", [])
+        return client._provider._session
+
+    session = asyncio.run(ask())
+
+    assert session is not None
+    assert session.closed
 
 
 @pytest.mark.parametrize(

@@ -88,86 +88,66 @@ def deployment_settings(database_url: str = "sqlite:///unused.sqlite3", **change
 
 
 def _settings_values(database_url: str) -> dict[str, Any]:
-    def text(word: bytes) -> str:
-        return "0x" + word.hex()
-
-    def feed(asset: str) -> dict[str, str]:
-        label = f"{asset.lower()}-usd"
-        return {"label": label, "chain_id": CHAIN_A, "address": text(contract(label))}
-
     return {
         "hub": HUB,
         "profile": "development",
         "database_url": database_url,
-        "chains": [
-            {
-                "chain_id": CHAIN_A,
-                "rpc_url": "http://127.0.0.1:1",
-                "vaults": [{"address": text(VAULT_A)}],
-            },
-            {
-                "chain_id": CHAIN_B,
-                "rpc_url": "http://127.0.0.1:2",
-                "vaults": [{"address": text(VAULT_B)}],
-            },
-            {
-                "chain_id": CHAIN_C,
-                "rpc_url": "http://127.0.0.1:3",
-                "credit_lines": [
-                    {
-                        "protocol": "lender",
-                        "address": text(LINE_C),
-                        "token": text(USDC_C),
-                        "operator": text(OPERATOR.address),
-                    }
-                ],
-            },
-        ],
+        "chains": _chains(),
         "assets": [
-            {
-                "asset_id": "WETH",
-                "scale": 18,
-                "tokens": [{"chain_id": CHAIN_A, "address": text(WETH_A)}],
-                "feeds": [feed("WETH")],
-            },
-            {
-                "asset_id": "USDC",
-                "scale": 6,
-                "tokens": [
-                    {"chain_id": CHAIN_B, "address": text(USDC_B)},
-                    {"chain_id": CHAIN_C, "address": text(USDC_C)},
-                ],
-                "feeds": [feed("USDC")],
-            },
+            _asset("WETH", 18, (CHAIN_A, WETH_A)),
+            _asset("USDC", 6, (CHAIN_B, USDC_B), (CHAIN_C, USDC_C)),
         ],
-        "risk": {
-            "paths": [
-                {
-                    "asset_id": "WETH",
-                    "chain_id": CHAIN_A,
-                    "initial_weight_bps": 7500,
-                    "maintenance_weight_bps": 8000,
-                },
-                {
-                    "asset_id": "USDC",
-                    "chain_id": CHAIN_B,
-                    "initial_weight_bps": 9000,
-                    "maintenance_weight_bps": 9300,
-                },
-            ]
-        },
+        "risk": {"paths": [_path("WETH", CHAIN_A, 7_500), _path("USDC", CHAIN_B, 9_000)]},
         "guardians": {
             "threshold": 2,
             "members": [
                 {
                     "label": f"g{number}",
-                    "address": text(guardian.address),
+                    "address": _hex(guardian.address),
                     "url": f"http://127.0.0.1:{9000 + number}",
                 }
                 for number, guardian in enumerate(GUARDIANS)
             ],
         },
     }
+
+
+def _chains() -> list[dict[str, Any]]:
+    line = {
+        "protocol": "lender",
+        "address": _hex(LINE_C),
+        "token": _hex(USDC_C),
+        "operator": _hex(OPERATOR.address),
+    }
+    rpc_url = "http://127.0.0.1:1"
+    return [
+        {"chain_id": CHAIN_A, "rpc_url": rpc_url, "vaults": [{"address": _hex(VAULT_A)}]},
+        {"chain_id": CHAIN_B, "rpc_url": rpc_url, "vaults": [{"address": _hex(VAULT_B)}]},
+        {"chain_id": CHAIN_C, "rpc_url": rpc_url, "credit_lines": [line]},
+    ]
+
+
+def _asset(asset_id: str, scale: int, *tokens: tuple[ChainId, bytes]) -> dict[str, Any]:
+    label = f"{asset_id.lower()}-usd"
+    return {
+        "asset_id": asset_id,
+        "scale": scale,
+        "tokens": [{"chain_id": chain_id, "address": _hex(word)} for chain_id, word in tokens],
+        "feeds": [{"label": label, "chain_id": CHAIN_A, "address": _hex(contract(label))}],
+    }
+
+
+def _path(asset_id: str, chain_id: ChainId, initial_weight_bps: int) -> dict[str, Any]:
+    return {
+        "asset_id": asset_id,
+        "chain_id": chain_id,
+        "initial_weight_bps": initial_weight_bps,
+        "maintenance_weight_bps": initial_weight_bps + 300,
+    }
+
+
+def _hex(word: bytes) -> str:
+    return "0x" + word.hex()
 
 
 OPEN: Final = OpenAccount(opener=ANN.address, salt=SALT)

@@ -121,11 +121,18 @@ def test_a_lower_limit_does_not_hide_an_outstanding_higher_one() -> None:
         credit_check(position, DEBT, WHOLE_USDC, parameters=PARAMETERS, prices=CALM)
 
 
-@pytest.mark.parametrize("units", [0, -5])
-def test_a_limit_of_nothing_is_refused(units: int) -> None:
-    """Limits start at one unit."""
+def test_a_negative_limit_is_refused() -> None:
+    """Limits start at zero."""
     with pytest.raises(RefusedError, match="amount_invalid"):
-        credit_check(example_position(), DEBT, units, parameters=PARAMETERS, prices=CALM)
+        credit_check(example_position(), DEBT, -5, parameters=PARAMETERS, prices=CALM)
+
+
+def test_a_grant_can_always_be_handed_back() -> None:
+    """A limit of zero is accepted from a short account too, and without any price."""
+    unpriced = book_of(eth_cents=None, sol_cents=None, usdc_cents=None)
+
+    credit_check(example_position(), DEBT, 0, parameters=PARAMETERS, prices=FALLEN)
+    credit_check(example_position(), DEBT, 0, parameters=PARAMETERS, prices=unpriced)
 
 
 def test_without_collateral_there_is_no_credit() -> None:
