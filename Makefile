@@ -19,7 +19,6 @@ PYTHON ?= $(shell $(FIND_PYTHON))
 
 # node comes from the machine, or from the environment when the machine has none
 export PATH := $(PATH):$(CURDIR)/$(BIN)
-export PYTHONDONTWRITEBYTECODE := 1
 
 .PHONY: help setup demo demo-fleet test check bench faults format contracts contracts-check slither lock clean
 
@@ -97,6 +96,7 @@ $(VENV)/.stamp-package: $(VENV)/.stamp-lock pyproject.toml $(wildcard setup.py) 
 	@command -v gcc > /dev/null || { echo "a C compiler is needed: apt-get install gcc python3-dev"; exit 1; }
 	$(BIN)/python -m pip install --quiet --disable-pip-version-check --no-deps --no-build-isolation \
 		--editable .
+	$(BIN)/python -m compileall -q relayer chains
 	@touch $@
 
 $(EVM)/node_modules/.stamp: $(EVM)/package-lock.json $(VENV)/.stamp-lock
