@@ -35,7 +35,7 @@ demo-fleet: setup ## the same story on PostgreSQL and RabbitMQ, in separate proc
 
 test: setup ## every test: units, properties, contracts, devnets, the story
 	$(BIN)/python -m pytest -q -n $(WORKERS) -m "$(OFFLINE)" tests
-	cd $(EVM) && $(FORGE_FOLDER)/forge test
+	cd $(EVM) && $(FORGE_FOLDER)/forge test --force
 	$(BIN)/python -m pytest -q -n $(WORKERS) -m "$(SERVICES)" tests
 	$(BIN)/python -m pytest -q -m "devnet or slow or story" tests
 
@@ -49,9 +49,11 @@ check: setup ## format, lint, types, imports, tidy and the offline tests
 	$(BIN)/python -m pytest -q -n $(WORKERS) -m "$(OFFLINE)" --ignore tests/style tests
 
 bench: setup ## measure; BENCH=risk runs one; results go to build/bench.json
-	@set -e; for file in tests/bench/bench_$(BENCH).py; do \
+	@failed=; test "$(BENCH)" != "*" || rm -f build/bench.json; \
+	for file in tests/bench/bench_$(BENCH).py; do \
 		test -f $$file || { echo "there is no $$file"; exit 1; }; \
-		echo "$$file"; $(BIN)/python -m tests.bench.$$(basename $$file .py); done
+		echo "$$file"; $(BIN)/python -m tests.bench.$$(basename $$file .py) || failed="$$failed $$file"; \
+	done; test -z "$$failed" || { echo "failed:$$failed"; exit 1; }
 
 faults: setup ## break things on purpose: killed processes, forked chains, lying nodes
 	$(BIN)/python -m pytest -q tests/faults

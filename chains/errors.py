@@ -75,8 +75,14 @@ class CallRevertedError(PermanentChainError):
 class MalformedLogError(PermanentChainError):
     """A log of a watched contract does not have the shape its topic promises."""
 
-    def __init__(self, *, tx_hash: bytes, log_index: int, reason: str) -> None:
-        super().__init__(f"log {log_index} of 0x{tx_hash.hex()} is malformed: {reason}")
+    def __init__(
+        self, *, block: BlockRef, contract: bytes, tx_hash: bytes, log_index: int, reason: str
+    ) -> None:
+        super().__init__(
+            f"log {log_index} of 0x{tx_hash.hex()} in block {block.height} is malformed: {reason}"
+        )
+        self.block = block
+        self.contract = contract
         self.tx_hash = tx_hash
         self.log_index = log_index
         self.reason = reason

@@ -284,6 +284,10 @@ class TransactionSender(Protocol):
         """Return the next nonce as of the newest final block; below it all are used for ever."""
         ...
 
+    async def balance_wei(self) -> int:
+        """Return what the key can pay gas with, as of the newest block. [wei]"""
+        ...
+
     async def suggest_fees(self) -> Fees:
         """Return fees for a transaction to enter one of the next blocks, within the limits."""
         ...

@@ -78,7 +78,8 @@ class SchemaVersionError(RelayerError):
 
     def __init__(self, *, found: str, expected: str) -> None:
         super().__init__(
-            f"database is at migration {found}, the code needs {expected}; run: relayer db upgrade"
+            f"database is at migration {found}, the code needs {expected}; "
+            "run: relayer db upgrade --yes"
         )
         self.found = found
         self.expected = expected

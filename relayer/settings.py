@@ -19,6 +19,12 @@ from relayer.errors import SettingsError
 CONFIG_VARIABLE: Final = "RELAYER_CONFIG"
 CONFIG_DEFAULT: Final = "relayer.toml"
 GUARDIANS_PRODUCTION_MIN: Final = 3
+THRESHOLD_PRODUCTION_MIN: Final = 2
+NODES_MAX: Final = 9
+POSTGRESQL_VARIABLE: Final = "RELAYER_DEMO_POSTGRESQL"
+POSTGRESQL_DEFAULT: Final = "postgresql://postgres@127.0.0.1:5432/postgres"
+RABBITMQ_VARIABLE: Final = "RELAYER_DEMO_RABBITMQ"
+RABBITMQ_DEFAULT: Final = "amqp://guest:guest@127.0.0.1:5672//"
 
 ChainIdText = Annotated[str, AfterValidator(lambda text: str(chain_id_of(text)))]
 AddressText = Annotated[str, AfterValidator(lambda text: "0x" + word_of_text(text).hex())]
@@ -51,7 +57,8 @@ class ChainSettings(Section):
     """One chain and what is watched on it."""
 
     chain_id: ChainIdText
-    rpc_url: str
+    rpc_urls: Annotated[tuple[str, ...], Field(min_length=1, max_length=NODES_MAX)]
+    rpc_quorum: Annotated[int, Field(ge=1, le=NODES_MAX)] | None = None
     websocket_url: str | None = None
     rpc_timeout_seconds: PositiveSeconds = 10
     poll_milliseconds: Annotated[int, Field(ge=50, le=60_000)] = 1_000
@@ -65,6 +72,11 @@ class ChainSettings(Section):
     def id(self) -> ChainId:
         """The chain id as its own type."""
         return ChainId(self.chain_id)
+
+    @property
+    def quorum(self) -> int:
+        """How many nodes must give the same answer: as set, or two thirds, rounded up."""
+        return self.rpc_quorum or -(-2 * len(self.rpc_urls) // 3)
 
 
 class TokenSettings(Section):
@@ -224,7 +236,7 @@ class Settings(BaseSettings):
 
     @model_validator(mode="after")
     def _check_references(self) -> "Settings":
-        mistakes = [*_duplicates(self), *_dangling(self), *_unsafe(self)]
+        mistakes = [*_duplicates(self), *_dangling(self), *_nodes(self), *_unsafe(self)]
         if mistakes:
             raise ValueError("; ".join(mistakes))
         return self
@@ -241,6 +253,13 @@ class Settings(BaseSettings):
                 return chain
         known = ", ".join(chain.chain_id for chain in self.chains)
         raise SettingsError((f"chains: {chain_id} is not configured; known: {known}",))
+
+    @property
+    def single_node_chains(self) -> tuple[ChainId, ...]:
+        """The chains of a production deployment whose only node is believed in everything."""
+        if self.profile != "production":
+            return ()
+        return tuple(chain.id for chain in self.chains if len(chain.rpc_urls) == 1)
 
 
 def _duplicates(settings: Settings) -> list[str]:
@@ -299,6 +318,22 @@ def _dangling(settings: Settings) -> list[str]:
     return mistakes
 
 
+def _nodes(settings: Settings) -> list[str]:
+    mistakes = []  # without the URLs: they may hold keys
+    for chain in settings.chains:
+        count = len(chain.rpc_urls)
+        if len(set(chain.rpc_urls)) != count:
+            mistakes.append(
+                f"chains.{chain.chain_id}.rpc_urls: a URL stands twice; one node agrees with itself"
+            )
+        if not count // 2 < chain.quorum <= count:
+            mistakes.append(
+                f"chains.{chain.chain_id}.rpc_quorum: {chain.quorum} of {count}; two quorums must "
+                f"share a node, so at least {count // 2 + 1} and at most {count}"
+            )
+    return mistakes
+
+
 def _unsafe(settings: Settings) -> list[str]:
     guardians = settings.guardians
     count = len(guardians.members)
@@ -309,7 +344,7 @@ def _unsafe(settings: Settings) -> list[str]:
             f"member, so at least {count // 2 + 1}"
         )
     if settings.profile == "production":
-        if guardians.threshold < 2:
+        if guardians.threshold < THRESHOLD_PRODUCTION_MIN:
             mistakes.append("guardians.threshold: 1 is refused in production; use at least 2")
         if count < GUARDIANS_PRODUCTION_MIN:
             mistakes.append(
@@ -348,20 +383,9 @@ def load_settings(path: Path | None = None) -> Settings:
         ) from exc
 
 
-def read_secret(path: Path) -> str:
-    """
-    Return a secret from its file.
-
-    Raises:
-        SettingsError: the file is missing, empty, or readable by other users.
-    """
-    try:
-        mode = path.stat().st_mode
-        text = path.read_text().strip()
-    except OSError as exc:
-        raise SettingsError((f"key file {path} cannot be read: {exc.strerror}",)) from exc
-    if mode & 0o077:
-        raise SettingsError((f"key file {path} is readable by others; run: chmod 600 {path}",))
-    if not text:
-        raise SettingsError((f"key file {path} is empty",))
-    return text
+def demo_server_urls() -> tuple[str, str]:
+    """Return the PostgreSQL and the RabbitMQ that the demo of a fleet may use."""
+    return (
+        os.environ.get(POSTGRESQL_VARIABLE, POSTGRESQL_DEFAULT),
+        os.environ.get(RABBITMQ_VARIABLE, RABBITMQ_DEFAULT),
+    )

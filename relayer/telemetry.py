@@ -26,6 +26,7 @@ LogEvent = Literal[
     "break.found",
     "chain.halted",
     "chain.resumed",
+    "chain.trusted",
     "chain.unread",
     "chain.unreadable",
     "credit.granted",

@@ -11,6 +11,7 @@ from coincurve import PrivateKey
 from chains.attestation import GuardianSet, sign_digest, signer_address
 from chains.bridges.guardian import GuardianBridge
 from chains.bridges.guardian_door import GuardianHttpDoor
+from chains.evm.agreement import AgreeingReader
 from chains.evm.fees import FeeLimits
 from chains.evm.keys import read_key_file
 from chains.evm.reader import EvmReader, Watched
@@ -116,17 +117,29 @@ def catalog_of(settings: Settings) -> Catalog:
 
 
 def chain_reader(settings: Settings, chain_id: ChainId) -> ChainReader:
-    """Return the reader of a chain."""
+    """Return the reader of a chain: its one node, or what a quorum of several agrees on."""
+    nodes = node_readers(settings, chain_id)
+    if len(nodes) == 1:
+        return nodes[0]
+    return AgreeingReader(nodes, quorum=settings.chain(chain_id).quorum)
+
+
+def node_readers(settings: Settings, chain_id: ChainId) -> tuple[ChainReader, ...]:
+    """Return a reader for each node of a chain, in the order of the settings."""
     chain = settings.chain(chain_id)
-    return EvmReader(
-        chain.id,
-        chain.rpc_url,
-        watched=Watched(
-            vaults=tuple(word_of_text(vault.address) for vault in chain.vaults),
-            credit_lines=tuple(word_of_text(line.address) for line in chain.credit_lines),
-        ),
-        timeout_seconds=float(chain.rpc_timeout_seconds),
-        span_max=chain.finalized_span_max,
+    watched = Watched(
+        vaults=tuple(word_of_text(vault.address) for vault in chain.vaults),
+        credit_lines=tuple(word_of_text(line.address) for line in chain.credit_lines),
+    )
+    return tuple(
+        EvmReader(
+            chain.id,
+            rpc_url,
+            watched=watched,
+            timeout_seconds=float(chain.rpc_timeout_seconds),
+            span_max=chain.finalized_span_max,
+        )
+        for rpc_url in chain.rpc_urls
     )
 
 
@@ -142,7 +155,7 @@ def bridge(reader: ChainReader) -> Bridge:
 
 def transaction_sender(settings: Settings, chain_id: ChainId) -> TransactionSender:
     """
-    Return what sends to a chain.
+    Return what sends to a chain, through the first of its nodes.
 
     Raises:
         SettingsError: no sender is configured.
@@ -153,7 +166,7 @@ def transaction_sender(settings: Settings, chain_id: ChainId) -> TransactionSend
     chain = settings.chain(chain_id)
     return EvmSender(
         chain.id,
-        chain.rpc_url,
+        chain.rpc_urls[0],
         key=read_key_file(settings.sender.key_file),
         limits=FeeLimits(max_fee_wei_max=settings.sender.fee_cap_gwei * GWEI),
         timeout_seconds=float(chain.rpc_timeout_seconds),
@@ -180,9 +193,7 @@ def guardian_doors(settings: Settings) -> tuple[GuardianHttpDoor, ...]:
     """Return where each guardian is asked, in order of their addresses."""
     members = sorted(settings.guardians.members, key=lambda member: member.address)
     return tuple(
-        GuardianHttpDoor(
-            label=member.label, address=word_of_text(member.address), url=member.url
-        )
+        GuardianHttpDoor(label=member.label, address=word_of_text(member.address), url=member.url)
         for member in members
     )
 

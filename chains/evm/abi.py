@@ -48,6 +48,7 @@ ERROR_SIGNATURES: Final = (
     "CreditLineNoDebt(bytes32 account)",
     "CreditLineNonceOutdated(bytes32 account,uint64 nonce,uint256 nonceMin)",
     "CreditLineNotBorrower(bytes32 account,address caller,address borrower)",
+    "CreditLineOverpaid(uint256 expectedBalance,uint256 balance)",
     "CreditLineRateTooHigh(uint256 ratePerSecondRay,uint256 rateMaxRay)",
     "CreditLineRecipientInvalid(address recipient)",
     "CreditLineRepaymentTooSmall(bytes32 account,uint256 amount)",

@@ -280,6 +280,9 @@ def _largest_group(answers: list[_Answer]) -> int:
 def _sameness(value: Any) -> Hashable:
     """Return what two equal answers share; errors inside an answer compare by what they say."""
     if isinstance(value, EventRead):
-        malformed = tuple((one.tx_hash, one.log_index, one.reason) for one in value.malformed)
+        malformed = tuple(
+            (one.block, one.contract, one.tx_hash, one.log_index, one.reason)
+            for one in value.malformed
+        )
         return (value.events, malformed)
     return (value,)

@@ -150,4 +150,10 @@ def _value(log: RawLog, name: str, kind: str, word: bytes) -> bytes | int:
 
 
 def _malformed(log: RawLog, reason: str) -> MalformedLogError:
-    return MalformedLogError(tx_hash=log.tx_hash, log_index=log.log_index, reason=reason)
+    return MalformedLogError(
+        block=log.block,
+        contract=log.contract,
+        tx_hash=log.tx_hash,
+        log_index=log.log_index,
+        reason=reason,
+    )

@@ -92,6 +92,13 @@ class EvmSender:
         """Return the next nonce as of the newest final block; below it all are used for ever."""
         return await self._account_nonce("finalized")
 
+    async def balance_wei(self) -> int:
+        """Return what the key can pay gas with, as of the newest block. [wei]"""
+        method = "eth_getBalance"
+        answer = await self._rpc.call(method, [hex_address(self._address), "latest"])
+        with usable(self._chain_id, method):
+            return wei_of(answer, "balance")
+
     async def suggest_fees(self) -> Fees:
         """Return fees for a transaction to enter one of the next blocks, within the limits."""
         method = "eth_feeHistory"

@@ -18,6 +18,7 @@ from relayer.guardian.request import request_of_fields
 from relayer.settings import Settings
 from relayer.steps.catalog import Catalog
 from relayer.steps.countersign import Signatory, countersign
+from relayer.steps.expire import return_expired
 from relayer.steps.fence import open_fence
 from relayer.steps.lapse import lapse_grants
 from relayer.steps.observe import Observation
@@ -44,17 +45,17 @@ def create_guardian_app(
 
     @app.post("/v1/attestations")
     async def _attest(request: Request) -> JSONResponse:
-        body = await _body(request)
-        if body is None:
+        raw = await _body(request)
+        if len(raw) > REQUEST_BYTES_MAX:
             return _answer(STATUS_TOO_LARGE, "request_too_large", f"over {REQUEST_BYTES_MAX} bytes")
         try:
-            asked = request_of_fields(body)
+            asked = request_of_fields(orjson.loads(raw))
         except (MessageFormatError, ValueError) as exc:
             return _answer(STATUS_MALFORMED, "request_malformed", str(exc))
         try:
             async with booking:
                 signature = await asyncio.to_thread(countersign, store, catalog, signatory, asked)
-        except (RefusedError, AttestationError, SettingsError) as exc:
+        except (RefusedError, AttestationError, MessageFormatError, SettingsError) as exc:
             code = exc.code if isinstance(exc, RefusedError) else "refused"
             log.error(
                 "message.refused",
@@ -90,17 +91,14 @@ def create_guardian_app(
     return app
 
 
-async def _body(request: Request) -> object | None:
+async def _body(request: Request) -> bytes:
+    """Return the body; of one that is too long only so much as shows it."""
     raw = bytearray()
     async for chunk in request.stream():
         raw += chunk
         if len(raw) > REQUEST_BYTES_MAX:
-            return None
-    try:
-        parsed: object = orjson.loads(bytes(raw))
-        return parsed
-    except ValueError:
-        return {}
+            break
+    return bytes(raw)
 
 
 def _answer(status: int, code: str, detail: str) -> JSONResponse:
@@ -114,6 +112,7 @@ def book(store: Store, catalog: Catalog, chain_id: ChainId) -> None:
             break
     with store.unit_of_work() as uow:
         lapse_grants(uow, catalog)
+        return_expired(uow, catalog)
 
 
 async def _watch_own(

@@ -1,9 +1,8 @@
 """Run the API as a process: uvicorn under our logging, ended cleanly by SIGTERM."""
 
-import os
 import signal
-import socket
 import threading
+from collections.abc import Callable
 from types import FrameType
 from typing import Final
 
@@ -12,14 +11,10 @@ import uvicorn
 from relayer import wiring
 from relayer.api.app import create_app
 from relayer.settings import Settings
-from relayer.telemetry import configure_logging, event_log
 
-SERVICE: Final = "api"
 GRACE_SECONDS: Final = 10
 KEEP_ALIVE_SECONDS: Final = 30
 CONNECTIONS_MAX: Final = 1_000
-
-log = event_log()
 
 
 class _Server(uvicorn.Server):
@@ -39,23 +34,20 @@ class _Server(uvicorn.Server):
             self.should_exit = True
 
 
-def serve(settings: Settings) -> None:
+def serve(settings: Settings, ring_due: Callable[[], object] | None = None) -> None:
     """
-    Serve the message API until SIGTERM or SIGINT.
+    Serve the message API until SIGTERM or SIGINT; logging is the caller's to set up.
+
+    Args:
+        ring_due: see create_app.
 
     Raises:
         SchemaVersionError: the database is not at the version of the code.
         SettingsError: the configuration contradicts itself.
     """
-    configure_logging(
-        service=SERVICE,
-        node=f"{socket.gethostname()}:{os.getpid()}",
-        log_format=settings.log_format,
-        log_level=settings.log_level,
-    )
     store = wiring.open_store(settings)
     try:
-        app = create_app(store, settings)
+        app = create_app(store, settings, ring_due)
         config = uvicorn.Config(
             app,
             host=settings.api.listen_host,
@@ -67,8 +59,6 @@ def serve(settings: Settings) -> None:
             timeout_keep_alive=KEEP_ALIVE_SECONDS,
             timeout_graceful_shutdown=GRACE_SECONDS,
         )
-        log.info("process.started", host=settings.api.listen_host, port=settings.api.listen_port)
         _Server(config, app.state.doors.stopping).run()
-        log.info("process.stopped")
     finally:
         store.close()

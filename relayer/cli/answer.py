@@ -172,7 +172,7 @@ def settings_of(config: Path | None) -> "Settings":
 
     settings = load_settings(config)
     for chain in settings.chains:
-        for url in (chain.rpc_url, chain.websocket_url):
+        for url in (*chain.rpc_urls, chain.websocket_url):
             if url is not None and len(url) >= SECRET_LENGTH_MIN:
                 hide_secret(url)
     return settings

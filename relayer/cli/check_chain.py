@@ -1,5 +1,6 @@
 """The doctor's checks of one chain: node, identity, heads, contracts, feeds."""
 
+import asyncio
 from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Final
@@ -22,6 +23,7 @@ class ChainProbe:
     """
     What is needed to look at one chain.
 
+    reader is what the processes use; nodes are the single nodes behind it, to find one that is out.
     compare_identity raises WrongChainError when the database knows the chain by another identity,
     and returns what to say otherwise.
     """
@@ -29,6 +31,7 @@ class ChainProbe:
     settings: Settings
     chain: ChainSettings
     reader: ChainReader
+    nodes: tuple[ChainReader, ...]
     prices: PriceSource
     now_seconds: int
     compare_identity: Callable[[ChainIdentity], str]
@@ -44,9 +47,10 @@ async def check_chain(probe: ChainProbe) -> tuple[tuple[Check, ...], dict[str, Q
     identities: list[ChainIdentity] = []
     node = await _check_node(probe, identities)
     if node.state is not CheckState.OK:
-        return (node, skipped("chain.finality", probe.chain_id, "the node is not usable")), {}
+        return (node, skipped("chain.finality", probe.chain_id, "no node is usable")), {}
     heads: list[Heads] = []
-    checks = [node, await _check_genesis(probe, identities[0]), await _check_finality(probe, heads)]
+    checks = [node, await _check_nodes(probe), await _check_genesis(probe, identities[0])]
+    checks.append(await _check_finality(probe, heads))
     if heads:
         checks += [await _check_head(probe, heads[0]), await _check_clock(probe, heads[0])]
         checks += await _check_contracts(probe, heads[0])
@@ -71,6 +75,27 @@ async def _check_node(probe: ChainProbe, identities: list[ChainIdentity]) -> Che
     if wrong_chain:
         return Check("chain.identity", probe.chain_id, CheckState.BROKEN, str(wrong_chain[0]))
     return found
+
+
+async def _check_nodes(probe: ChainProbe) -> Check:
+    async def run() -> str:
+        count = len(probe.nodes)
+        if probe.chain_id in probe.settings.single_node_chains:
+            raise WarningError("one node only: whatever it says is believed")
+        answers = await asyncio.gather(
+            *(node.heads() for node in probe.nodes), return_exceptions=True
+        )
+        silent = [
+            f"node {place} of {count}: {type(answer).__name__}"
+            for place, answer in enumerate(answers, start=1)
+            if isinstance(answer, BaseException)
+        ]
+        text = f"{probe.chain.quorum} of {count} nodes must agree"
+        if silent:
+            raise WarningError(f"{text}; {', '.join(silent)}")
+        return f"{text}; each answers"
+
+    return await attempt_async("chain.nodes", probe.chain_id, run)
 
 
 async def _check_genesis(probe: ChainProbe, identity: ChainIdentity) -> Check:

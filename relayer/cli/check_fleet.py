@@ -9,17 +9,27 @@ import httpx
 from chains.finality import ChainIdentity
 from chains.port import Quote, TransactionSender
 from chains.types import ChainId, text_of_word, word_of_text
-from relayer.cli.checks import BrokenError, Check, CheckState, attempt, attempt_async, skipped
+from relayer.cli.checks import (
+    BrokenError,
+    Check,
+    CheckState,
+    WarningError,
+    attempt,
+    attempt_async,
+    skipped,
+)
 from relayer.clock import UnixSeconds
 from relayer.money import WAD, AssetId
 from relayer.oracle.price import FeedRule, price_of
 from relayer.oracle.price import Quote as JudgedQuote
-from relayer.settings import AssetSettings, GuardianMemberSettings, Settings, read_secret
+from relayer.settings import AssetSettings, GuardianMemberSettings, Settings
 from relayer.store.unit_of_work import Store
 
 GUARDIAN_TIMEOUT_SECONDS: Final = 5
-BROKER_TIMEOUT_SECONDS: Final = 5
 KEY_BYTES: Final = 32
+OTHERS_MAY_READ: Final = 0o077
+GAS_PER_DELIVERY: Final = 350_000  # 235,000 measured at most, 21,000 to begin, 75,000 headroom
+DELIVERIES_MIN: Final = 50
 
 
 class _UndoError(Exception):
@@ -89,14 +99,12 @@ def check_broker(settings: Settings) -> Check:
     """Return whether the broker takes a connection with these credentials."""
 
     def run() -> str:
-        from relayer import wiring
-        from relayer.worker.app import create_app, is_embedded
+        from relayer.worker.app import check_broker as reach_broker
+        from relayer.worker.link import is_embedded
 
         if is_embedded(settings.broker_url):
             return "inside the process; for one machine only"
-        app = create_app(wiring.catalog_of(settings), settings)
-        with app.connection_for_write() as connection:
-            connection.ensure_connection(max_retries=1, timeout=BROKER_TIMEOUT_SECONDS)
+        reach_broker(settings.broker_url)
         return "takes connections"
 
     return attempt("broker.reachable", "broker", run)
@@ -106,7 +114,7 @@ def check_key(code: str, path: Path) -> Check:
     """Return whether a key file is private and holds a key; nothing of it is shown."""
 
     def run() -> str:
-        text = read_secret(path)
+        text = _private_text(path)
         if text.startswith("{"):
             return "private; a keystore with a passphrase"
         try:
@@ -118,6 +126,39 @@ def check_key(code: str, path: Path) -> Check:
         return "private, and a key of 32 bytes"
 
     return attempt(code, str(path), run)
+
+
+def _private_text(path: Path) -> str:
+    try:
+        mode = path.stat().st_mode
+        text = path.read_text().strip()
+    except (OSError, UnicodeDecodeError) as exc:
+        raise BrokenError(f"cannot be read: {type(exc).__name__}") from exc
+    if mode & OTHERS_MAY_READ:
+        raise BrokenError("readable by others")
+    if not text:
+        raise BrokenError("empty")
+    return text
+
+
+async def check_funds(sender: TransactionSender) -> Check:
+    """Return whether the sending key can pay for deliveries on a chain, at today's fees."""
+
+    async def run() -> str:
+        balance_wei = await sender.balance_wei()
+        fee_wei = (await sender.suggest_fees()).max_fee_wei
+        deliveries = balance_wei // max(GAS_PER_DELIVERY * fee_wei, 1)
+        found = (
+            f"{text_of_word(sender.address)} has {balance_wei} wei: {deliveries} deliveries of "
+            f"{GAS_PER_DELIVERY} gas at {fee_wei} wei"
+        )
+        if deliveries == 0:
+            raise BrokenError(f"{found}; nothing is delivered on this chain")
+        if deliveries < DELIVERIES_MIN:
+            raise WarningError(f"{found}; keep {DELIVERIES_MIN} or more")
+        return found
+
+    return await attempt_async("sender.funds", sender.chain_id, run)
 
 
 async def check_sender(sender: TransactionSender) -> Check:

@@ -27,9 +27,11 @@ REMEDIES: Final[dict[str, str]] = {
     "database.append_only": "a trigger was dropped: restore it from the migration, then run: "
     "relayer ledger verify",
     "broker.reachable": "start the broker, or correct broker_url; work goes on through the sweeper",
-    "chain.node": "start the node, or correct rpc_url of the chain",
-    "chain.identity": "point rpc_url at a node of the right chain",
-    "chain.genesis": "the node serves another chain than the one in the database: correct rpc_url",
+    "chain.nodes": "list several independent nodes in rpc_urls of the chain, and heal those that "
+    "do not answer",
+    "chain.node": "start the nodes, or correct rpc_urls of the chain",
+    "chain.identity": "point rpc_urls at nodes of the right chain",
+    "chain.genesis": "the nodes serve another chain than the one in the database: correct rpc_urls",
     "chain.finality": "use a node that knows the finalized tag",
     "chain.head": "the node does not follow its chain: check its peers and its disk",
     "chain.clock": "set this machine's clock (NTP); deadlines and price ages depend on it",
@@ -41,6 +43,7 @@ REMEDIES: Final[dict[str, str]] = {
     "price.usable": "wait for the feeds' next round, or configure more of them",
     "sender.key": "put the sending key, 32 bytes of hex, in a file with mode 0600",
     "sender.chain": "check the node, and that the key's address is the right one",
+    "sender.funds": "send the chain's own coin to the sending key's address, on this chain",
     "guardian.key": "put the guardian's key, 32 bytes of hex, in a file with mode 0600",
     "guardian.reachable": "start the guardian, or correct its url in guardians.members",
     "guardian.identity": "the url leads to another guardian: correct url or address in "

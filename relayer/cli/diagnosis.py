@@ -86,6 +86,8 @@ async def _examine(settings: "Settings", store: "Store") -> "tuple[Check, ...]":
 async def _examine_chain(
     settings: "Settings", store: "Store", chain_id: str, is_schema_right: bool
 ) -> "tuple[list[Check], dict[str, Quote]]":
+    import asyncio
+
     from relayer import wiring
     from relayer.cli.check_chain import ChainProbe, check_chain
     from relayer.cli.check_fleet import compare_identity
@@ -95,12 +97,14 @@ async def _examine_chain(
     findings = [_halted(store, chain_id)] if is_schema_right else []
     try:
         reader = wiring.chain_reader(settings, chain.id)
+        nodes = wiring.node_readers(settings, chain.id)
     except Exception as exc:  # noqa: BLE001 - one chain's mistake must not hide the others
         return [*findings, broken("chain.node", chain_id, exc)], {}
     probe = ChainProbe(
         settings=settings,
         chain=chain,
         reader=reader,
+        nodes=nodes,
         prices=wiring.price_source(reader),
         now_seconds=store.clock.now(),
         compare_identity=lambda identity: (
@@ -112,7 +116,7 @@ async def _examine_chain(
     try:
         found, quotes = await check_chain(probe)
     finally:
-        await reader.close()
+        await asyncio.gather(*(each.close() for each in (reader, *nodes)))
     return [*findings, *found], quotes
 
 
@@ -131,7 +135,7 @@ def _halted(store: "Store", chain_id: str) -> "Check":
 
 async def _examine_sender(settings: "Settings") -> "list[Check]":
     from relayer import wiring
-    from relayer.cli.check_fleet import check_key, check_sender
+    from relayer.cli.check_fleet import check_funds, check_key, check_sender
     from relayer.cli.checks import CheckState, broken
 
     if settings.sender is None:
@@ -147,6 +151,8 @@ async def _examine_sender(settings: "Settings") -> "list[Check]":
             continue
         try:
             findings.append(await check_sender(sender))
+            if findings[-1].state is CheckState.OK:
+                findings.append(await check_funds(sender))
         finally:
             await sender.close()
     return findings

@@ -2,7 +2,7 @@
 
 from collections.abc import Callable
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING, Annotated, Final
 
 import typer
 
@@ -17,6 +17,8 @@ from relayer.cli.answer import (
 
 if TYPE_CHECKING:
     from relayer.settings import Settings
+
+ONE_NODE_REMEDY: Final = "list several independent nodes in rpc_urls of the chain"
 
 
 def demo(
@@ -95,8 +97,14 @@ def api(*, config: ConfigOption = None, as_json: JsonOption = False) -> None:
 
     def start(settings: "Settings") -> None:
         from relayer.api.serve import serve
+        from relayer.worker.doorbell import open_doorbell
+        from relayer.worker.link import is_embedded
 
-        serve(settings)
+        if is_embedded(settings.broker_url):
+            serve(settings)  # no worker is in this process
+            return
+        with open_doorbell(settings) as doorbell:
+            serve(settings, ring_due=doorbell.ring_soon)
 
     _run("api", start, config=config, as_json=as_json)
 
@@ -158,6 +166,10 @@ def _run(
         )
         log = event_log()
         log.info("process.started", hub=settings.hub)
+        for chain_id in settings.single_node_chains:
+            log.warning(
+                "chain.trusted", chain_id=chain_id, reason="one_node", remedy=ONE_NODE_REMEDY
+            )
         try:
             start(settings)
         except Exception:

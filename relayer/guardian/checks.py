@@ -20,6 +20,7 @@ from relayer.errors import RefusedError
 from relayer.guardian.request import AttestationRequest
 
 EXPIRY_AHEAD_SECONDS_MAX: Final = 7 * 86_400
+NONCE_MAX: Final = 2**63 - 1
 COMMAND_OF_KIND: Final[dict[MessageKind, type[Command]]] = {
     MessageKind.RELEASE: RequestUnlock,
     MessageKind.SEIZE: Liquidation,
@@ -29,12 +30,17 @@ COMMAND_OF_KIND: Final[dict[MessageKind, type[Command]]] = {
 
 @dataclass(frozen=True, slots=True)
 class GuardianView:
-    """What a guardian knows by itself of the message's target."""
+    """
+    What a guardian knows by itself of the message's target.
+
+    is_executed: the target has accepted the message already, so its time and epoch are the past's.
+    """
 
     hub: ChainId
     epoch: int
     target_contract: bytes
     now: UnixSeconds
+    is_executed: bool = False
 
 
 def refuse(code: str, detail: str) -> RefusedError:
@@ -55,18 +61,23 @@ def check_binding(request: AttestationRequest, view: GuardianView) -> None:
         ("origin", message.origin, chain_key(view.hub)),
         ("target", message.target, chain_key(request.target_chain)),
         ("vault", message.vault, view.target_contract),
-        ("epoch", message.epoch, view.epoch),
         ("evidence", message.evidence, command.digest(view.hub)),
     ]
     if COMMAND_OF_KIND.get(message.kind) is not type(command):
         raise refuse(
-            "kind_mismatch", f"a {message.kind.name} message cannot come of {type(command).__name__}"
+            "kind_mismatch",
+            f"a {message.kind.name} message cannot come of {type(command).__name__}",
         )
+    if not view.is_executed:
+        expected.append(("epoch", message.epoch, view.epoch))
     expected += _terms(message, request.target_chain, command)
     for field, found, needed in expected:
         if found != needed:
             raise refuse("message_mismatch", f"{field}: {_shown(found)} is not {_shown(needed)}")
-    _check_times(message, command, view.now)
+    if message.nonce > NONCE_MAX:
+        raise refuse("message_mismatch", f"nonce: {message.nonce} is above {NONCE_MAX}")
+    if not view.is_executed:
+        _check_times(message, command, view.now)
 
 
 def _terms(
@@ -111,7 +122,8 @@ def _check_times(message: Message, command: Command, now: UnixSeconds) -> None:
     if not now < message.expiry_seconds <= now + EXPIRY_AHEAD_SECONDS_MAX:
         raise refuse(
             "expiry_out_of_range",
-            f"expiry: {message.expiry_seconds} is not within {EXPIRY_AHEAD_SECONDS_MAX} s after {now}",
+            f"expiry: {message.expiry_seconds} is not within "
+            f"{EXPIRY_AHEAD_SECONDS_MAX} s after {now}",
         )
     if isinstance(command, RequestUnlock | RequestCredit) and command.deadline < now:
         raise refuse("deadline_passed", f"deadline: {command.deadline} is before {now}")
@@ -127,7 +139,8 @@ def check_signers(signed: SignedCommand, *, hub: ChainId, count: int) -> tuple[b
     if len(signed.signatures) != count:
         raise refuse(
             "signatures_missing",
-            f"signatures: {type(signed.command).__name__} needs {count}, has {len(signed.signatures)}",
+            f"signatures: {type(signed.command).__name__} needs {count}, "
+            f"has {len(signed.signatures)}",
         )
     try:
         return signed.signers(hub)

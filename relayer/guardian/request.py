@@ -12,6 +12,7 @@ from chains.types import ChainId, chain_id_of
 SIGNATURES_MAX: Final = 4
 CONTEXT_MAX: Final = 200
 CHAINS_MAX: Final = 100
+HEIGHT_DIGITS_MAX: Final = 20
 REQUEST_KEYS: Final = frozenset({"message", "target_chain", "command", "context", "heights"})
 COMMAND_KEYS: Final = frozenset({"kind", "fields", "signatures"})
 
@@ -117,6 +118,10 @@ def _chain(field: str, value: object) -> ChainId:
 
 
 def _height(value: object) -> int:
-    if not isinstance(value, str) or not value.isdecimal() or len(value) > 20:
+    if (
+        not isinstance(value, str)
+        or not (value.isascii() and value.isdecimal())
+        or len(value) > HEIGHT_DIGITS_MAX
+    ):
         raise MessageFormatError(field="heights", reason="decimal text is needed")
     return int(value)

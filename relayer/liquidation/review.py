@@ -71,6 +71,17 @@ def plan_objections(
     cap_wad = bonus_cap_wad(position, parameters=parameters, prices=prices)
     bonus_wad = min(wanted_bonus_wad(worst, parameters), cap_wad + tolerance_bps * (WAD // BPS))
     repaid_units_max, _ = sized(mine, worst, parameters)
+    insured_units_min = mul_div(
+        max(
+            0,
+            plan.taken_units * BPS - mine.taken_units(plan.repaid_units, 0) * (BPS + tolerance_bps),
+        ),
+        parameters.liquidation.insurance_share_bps,
+        BPS * BPS,
+        Rounding.DOWN,
+    )
+    if plan.insured_units < insured_units_min:
+        found.append(f"insured_units: {plan.insured_units}, at least {insured_units_min} here")
     return tuple(found) + _amount_objections(
         plan,
         replace(mine, bonus_wad=bonus_wad),

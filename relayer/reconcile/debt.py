@@ -1,6 +1,6 @@
 """Debt of one account at one credit line: its own part, parts taken over, interest on all."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from relayer.errors import InvariantError
 from relayer.money import RAY, Rounding, mul_div
@@ -20,15 +20,20 @@ class DebtState:
     """
     Debt of one borrower as the ledger has it, all phases counted. [debt token base units]
 
-    own_units may not be below zero; the sum of own and assumed is what the chain says the
-    borrower owes.
+    The sum of own and assumed is what the chain says the borrower owes. own_units is below zero
+    only while a borrowing that was taken over in part stands in no block: a reorg took it away.
+
+    Args:
+        ahead_units: interest that the hub booked after the credit line's last word, when it moved
+            the debt; the credit line's next word may be that much lower.
     """
 
     own_units: int
     assumed: tuple[AssumedPart, ...] = ()
+    ahead_units: int = 0
 
     def __post_init__(self) -> None:
-        if self.own_units < 0 or any(part.units < 0 for part in self.assumed):
+        if self.ahead_units < 0 or any(part.units < 0 for part in self.assumed):
             raise InvariantError(f"a debt is below zero: {self}")
 
     @property
@@ -46,23 +51,29 @@ def with_interest(state: DebtState, interest_units: int) -> DebtState:
     """
     Spread interest over the parts in proportion; what rounding leaves falls on the own part.
 
-    When nothing is owed on the own part it falls on the last assumed part.
+    When nothing is owed on the own part it falls on the first part that owes something. Interest
+    below zero takes back what was booked ahead, and no part below zero.
     """
-    total_units = state.total_units
+    owed = [max(0, state.own_units), *(part.units for part in state.assumed)]
+    total_units = sum(owed)
     if interest_units == 0 or total_units == 0:
-        return DebtState(state.own_units + interest_units, state.assumed)
-    shares = [
-        mul_div(interest_units, part.units, total_units, Rounding.DOWN) for part in state.assumed
-    ]
-    rest_units = interest_units - sum(shares)
-    if state.own_units == 0:
-        shares[-1] += rest_units
-        rest_units = 0
+        return replace(state, own_units=state.own_units + interest_units)
+    size_units = abs(interest_units)
+    shares = [mul_div(size_units, units, total_units, Rounding.DOWN) for units in owed]
+    rest_units = size_units - sum(shares)
+    for at, units in enumerate(owed):
+        room_units = rest_units if interest_units > 0 and units else units - shares[at]
+        taken_units = min(rest_units, max(0, room_units))
+        shares[at] += taken_units
+        rest_units -= taken_units
+    if rest_units:
+        raise InvariantError(f"{size_units} units of interest are taken back from {state}")
+    sign = 1 if interest_units > 0 else -1
     assumed = tuple(
-        AssumedPart(part.assumer, part.units + share)
-        for part, share in zip(state.assumed, shares, strict=True)
+        AssumedPart(part.assumer, part.units + sign * share)
+        for part, share in zip(state.assumed, shares[1:], strict=True)
     )
-    return DebtState(state.own_units + rest_units, assumed)
+    return replace(state, own_units=state.own_units + sign * shares[0], assumed=assumed)
 
 
 def after_borrowing(
@@ -75,10 +86,10 @@ def after_borrowing(
         DebtMismatchError: the chain reports less than the ledger knows.
     """
     interest_units = total_after_units - units - state.total_units
-    if interest_units < 0:
+    if interest_units < -state.ahead_units:
         raise DebtMismatchError(
             account=account,
-            expected_units=units + state.total_units,
+            expected_units=units + state.total_units - state.ahead_units,
             found_units=total_after_units,
         )
     accrued = with_interest(state, interest_units)
@@ -102,10 +113,10 @@ def after_repayment(
         DebtMismatchError: the chain reports less than the ledger knows.
     """
     interest_units = total_after_units + units - state.total_units
-    if interest_units < 0:
+    if interest_units < -state.ahead_units:
         raise DebtMismatchError(
             account=account,
-            expected_units=state.total_units,
+            expected_units=state.total_units - state.ahead_units,
             found_units=total_after_units + units,
         )
     accrued = with_interest(state, interest_units)
@@ -113,7 +124,7 @@ def after_repayment(
     parts = {part.assumer: part.units for part in accrued.assumed}
     if payer_account in parts:
         rest_units = _pay(parts, payer_account, rest_units)
-    own_paid_units = min(accrued.own_units, rest_units)
+    own_paid_units = min(max(0, accrued.own_units), rest_units)
     rest_units -= own_paid_units
     for assumer in sorted(parts):
         rest_units = _pay(parts, assumer, rest_units)

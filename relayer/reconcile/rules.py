@@ -1,6 +1,6 @@
 """One rule per observed event: which postings book it. Pure; the step brings the context."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Final, assert_never
 
 from chains.events import (
@@ -33,6 +33,7 @@ from relayer.reconcile.debt import DebtState, after_borrowing, after_repayment, 
 SEEN: Final = "seen"
 FINAL: Final = "final"
 REVERTED: Final = "reverted"
+REST: Final = "rest"
 
 
 @dataclass(frozen=True, slots=True)
@@ -46,6 +47,7 @@ class EventContext:
         debt: the borrower's debt before the event; only for Borrowed and Repaid.
         payer_account: the margin account that the payer of a Repaid acts for, if any.
         margin_available_units: what the account has available; only for CollateralExited.
+        vault_available_units: what the vault holds for sure; only for CollateralExited.
     """
 
     asset_id: AssetId
@@ -53,6 +55,7 @@ class EventContext:
     debt: DebtState | None = None
     payer_account: bytes | None = None
     margin_available_units: int = 0
+    vault_available_units: int = 0
 
 
 def kind_of(event: ObservedEvent) -> str:
@@ -110,6 +113,28 @@ def postings_of(event: ObservedEvent, context: EventContext) -> tuple[Posting, .
     return postings_from(moves, context.asset_id, event.position)
 
 
+def seen_postings_of(event: ObservedEvent, context: EventContext) -> tuple[Posting, ...]:
+    """
+    Return the postings of an event whose block may still go; empty when it moves no unit yet.
+
+    Of an exit only what margin and vault have for sure is reserved: the collateral behind the
+    rest may itself be in a block that is not final. The rest is booked when the exit is final.
+
+    Raises:
+        DebtMismatchError: a credit line reports less debt than the ledger knows.
+    """
+    if isinstance(event, CollateralExited):
+        sure_units = min(context.margin_available_units, context.vault_available_units)
+        event = replace(event, units=min(event.units, max(0, sure_units)))
+    return postings_of(event, context)
+
+
+def rest_of_exit(event: CollateralExited, pending: JournalEntry | None) -> CollateralExited:
+    """Return the part of a final exit that was not reserved while it was seen; units may be 0."""
+    reserved_units = 0 if pending is None else sum(max(0, p.units) for p in pending.postings)
+    return replace(event, units=event.units - reserved_units)
+
+
 def postings_from(
     moves: dict[AccountCode, int], asset_id: AssetId, position: EventPosition
 ) -> tuple[Posting, ...]:
@@ -155,18 +180,19 @@ def announce(
     event: ObservedEvent,
     postings: tuple[Posting, ...],
     *,
-    phase: Phase,
+    stage: str,
     revivals: int,
     correlation_id: bytes,
     booked_at: UnixSeconds,
 ) -> JournalEntry:
     """
-    Return the first entry of an event: PENDING while it is seen, POSTED when it is final at once.
+    Return the first entry of an event: PENDING while it is seen, POSTED when it is final.
 
     Args:
+        stage: SEEN; FINAL when it is final at once; REST for what an exit did not reserve.
         revivals: how often the event's block came back after its entry had been taken back.
     """
-    stage = SEEN if phase is Phase.PENDING else FINAL
+    phase = Phase.PENDING if stage == SEEN else Phase.POSTED
     kind = f"{kind_of(event)}.{stage}"
     event_id = event.position.event_id
     return JournalEntry(

@@ -39,12 +39,9 @@ def assess(store: Store, catalog: Catalog, *, fence: Fence) -> Assessed:
             book.put(position_of(uow, catalog, account, now))
     assessment = book.assess(parameters=catalog.parameters, prices=prices)
     for waiting in assessment.waiting:
-        log.warning(
-            "price.refused", account="0x" + waiting.account.hex(), reason=waiting.detail
-        )
+        log.warning("price.refused", account="0x" + waiting.account.hex(), reason=waiting.detail)
     if assessment.liquidatable:
         with store.unit_of_work() as uow:
-            fence(uow)
             for health in assessment.liquidatable:
                 uow.jobs.ring(
                     LIQUIDATE, health.account.hex(), DECIDE, uow.clock.now(), health.account
@@ -61,6 +58,8 @@ def assess(store: Store, catalog: Catalog, *, fence: Fence) -> Assessed:
                     account="0x" + health.account.hex(),
                     factor_wad=str(health.factor_wad),
                 )
+            # Last: a liquidation holds its own job's row and rings for this one.
+            fence(uow)
     return Assessed(len(book), assessment)
 
 

@@ -7,23 +7,24 @@ from typing import Any, Final
 
 import structlog
 
-from chains.attestation import attestation_digest, recover_signer
+from chains.attestation import GuardianSet, attestation_digest, recover_signer
 from chains.command import LinkOwner, Liquidation, OpenAccount, SignedCommand
 from chains.errors import AttestationError
 from chains.types import ChainId
 from relayer.clock import UnixSeconds
 from relayer.errors import InvariantError, StateMovedError
-from relayer.guardian.request import AttestationRequest, request_fields
+from relayer.guardian.request import CONTEXT_MAX, AttestationRequest, request_fields
 from relayer.outbox.life import MessageEvent, MessageState, WaitReason
 from relayer.steps.catalog import Catalog
 from relayer.steps.ending import drop_hold, settle_hold
 from relayer.steps.fence import Fence
 from relayer.steps.ports import GuardianAnswer, GuardianDoor
-from relayer.steps.queues import RELAY, relay_queue
+from relayer.steps.queues import CONFIRM, RELAY, relay_queue
 from relayer.store.outbox import StoredMessage
 from relayer.store.unit_of_work import Store, UnitOfWork
 
 OPEN_STATES: Final = (MessageState.PENDING, MessageState.DISPATCHED)
+UNASKED_STATES: Final = (MessageState.FAILED, MessageState.RETURNED)
 DETAIL_CHARACTERS_MAX: Final = 1_500
 log = structlog.get_logger(__name__)
 
@@ -105,12 +106,12 @@ def attestation_request(
         message=stored.message.message,
         target_chain=stored.message.target_chain,
         command=command,
-        context=_context(uow, command),
+        context=_context(uow, catalog, command),
         heights=heights,
     )
 
 
-def _context(uow: UnitOfWork, signed: SignedCommand) -> tuple[SignedCommand, ...]:
+def _context(uow: UnitOfWork, catalog: Catalog, signed: SignedCommand) -> tuple[SignedCommand, ...]:
     """Return what opened the accounts involved and linked their owners, in order."""
     command = signed.command
     if isinstance(command, OpenAccount | LinkOwner):
@@ -118,18 +119,50 @@ def _context(uow: UnitOfWork, signed: SignedCommand) -> tuple[SignedCommand, ...
     accounts = [command.account]
     if isinstance(command, Liquidation):
         accounts.append(command.liquidator)
-    context: list[SignedCommand] = []
+    context = []
     for account in accounts:
-        opened = uow.accounts.account(account)
-        if opened is None:
-            continue
-        command_ids = [opened.command_id]
-        command_ids += [owner.command_id for owner in uow.accounts.owners(account)]
-        for command_id in dict.fromkeys(command_ids):
-            known = uow.commands.command(command_id)
-            if known is not None:
-                context.append(known.signed)
-    return tuple(context)
+        context += _history(uow, catalog, account)
+    if not isinstance(command, Liquidation):
+        context = _path_to(context, set(signed.signers(catalog.hub)), catalog)
+    return tuple(context[:CONTEXT_MAX])
+
+
+def _history(uow: UnitOfWork, catalog: Catalog, account: bytes) -> list[SignedCommand]:
+    """Return an account's opening and its links, each after the one that let its signer sign."""
+    opened = uow.accounts.account(account)
+    opening = None if opened is None else uow.commands.command(opened.command_id)
+    if opened is None or opening is None:
+        return []
+    command_ids = dict.fromkeys(owner.command_id for owner in uow.accounts.owners(account))
+    found = [uow.commands.command(command_id) for command_id in command_ids]
+    waiting = [
+        (stored.signed, stored.signed.signers(catalog.hub))
+        for stored in found
+        if stored is not None
+    ]
+    history, owners = [opening.signed], {opened.opener}
+    while any(signers[0] in owners for _, signers in waiting):
+        ready = [link for link in waiting if link[1][0] in owners]
+        waiting = [link for link in waiting if link[1][0] not in owners]
+        history += [signed for signed, _ in ready]
+        owners |= {signers[1] for _, signers in ready}
+    return history
+
+
+def _path_to(
+    history: list[SignedCommand], signers: set[bytes], catalog: Catalog
+) -> list[SignedCommand]:
+    """Return what of an account's history makes the signers owners: it may be long, this is not."""
+    needed = set(signers)
+    path = []
+    for known in reversed(history):
+        command = known.command
+        if isinstance(command, OpenAccount):
+            path.append(known)
+        elif isinstance(command, LinkOwner) and command.owner in needed:
+            path.append(known)
+            needed.add(known.signers(catalog.hub)[0])
+    return path[::-1]
 
 
 def _write(
@@ -139,6 +172,7 @@ def _write(
     message_id = stored.message_id
     with store.unit_of_work() as uow:
         fence(uow)
+        uow.ledger.lock()
         now = uow.clock.now()
         for entry in asked:
             if entry.answer.signature is not None and _is_by(stored, catalog, entry):
@@ -150,8 +184,7 @@ def _write(
         state = stored.state if current is None else current.state
         reason = _reason(count, guardian_set.threshold, asked)
         if state not in OPEN_STATES:
-            is_open = count < len(guardian_set.members) and state is not MessageState.FAILED
-            return AttestOutcome(state, count, is_open, reason)
+            return AttestOutcome(state, count, _is_open(state, count, guardian_set), reason)
         if state is MessageState.PENDING:
             state = uow.outbox.move(message_id, MessageEvent.DISPATCH, reason, "", now)
         if count >= guardian_set.threshold:
@@ -159,9 +192,7 @@ def _write(
         elif _refusals(asked) > len(guardian_set.members) - guardian_set.threshold:
             state = _refused(uow, stored, asked, now)
         elif now > stored.message.message.expiry_seconds:
-            state = uow.outbox.move(
-                message_id, MessageEvent.EXPIRE, WaitReason.EXPIRY_PASSED, "", now
-            )
+            state = _expired(uow, stored, now)
         else:
             uow.outbox.wait(
                 message_id,
@@ -169,12 +200,16 @@ def _write(
                 next_attempt_at=UnixSeconds(now + catalog.times.attest_retry_seconds),
                 detail=_detail(asked),
             )
-    is_open = state is not MessageState.FAILED and count < len(guardian_set.members)
-    return AttestOutcome(state, count, is_open, reason)
+    return AttestOutcome(state, count, _is_open(state, count, guardian_set), reason)
+
+
+def _is_open(state: MessageState, count: int, guardian_set: GuardianSet) -> bool:
+    """Return whether a guardian is left that must still learn of the message."""
+    return state not in UNASKED_STATES and count < len(guardian_set.members)
 
 
 def _attested(uow: UnitOfWork, stored: StoredMessage, count: int, now: UnixSeconds) -> MessageState:
-    """A quorum exists, so anybody may carry the message: what it holds is in flight from here."""
+    """Move on with a quorum: anybody may carry the message, so what it holds is in flight."""
     state = uow.outbox.move(
         stored.message_id,
         MessageEvent.ATTEST,
@@ -191,6 +226,21 @@ def _attested(uow: UnitOfWork, stored: StoredMessage, count: int, now: UnixSecon
         stored.message.correlation_id,
     )
     log.info("message.attested", message_id="0x" + stored.message_id.hex(), signatures=count)
+    return state
+
+
+def _expired(uow: UnitOfWork, stored: StoredMessage, now: UnixSeconds) -> MessageState:
+    """No quorum in time: what is held comes back once a final block proves that nothing ran."""
+    state = uow.outbox.move(
+        stored.message_id, MessageEvent.EXPIRE, WaitReason.EXPIRY_PASSED, "no quorum in time", now
+    )
+    uow.jobs.ring(
+        CONFIRM,
+        stored.message_id.hex(),
+        relay_queue(stored.message.target_chain),
+        now,
+        stored.message.correlation_id,
+    )
     return state
 
 

@@ -123,7 +123,9 @@ class Catalog:
     def assets_on(self, chain_id: ChainId) -> tuple[AssetId, ...]:
         """Return the assets that have a token on a chain, in order."""
         found = {
-            asset.asset_id for token, asset in self.assets.tokens.items() if token.chain_id == chain_id
+            asset.asset_id
+            for token, asset in self.assets.tokens.items()
+            if token.chain_id == chain_id
         }
         return tuple(sorted(found))
 

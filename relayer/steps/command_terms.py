@@ -96,7 +96,7 @@ def check_terms(command: OwnedCommand, catalog: Catalog) -> None:
                     detail=f"token: {line.protocol} lends {text_of_word(line.token)}, "
                     f"not {text_of_word(command.token)}",
                 )
-        # a limit of 0 hands the grant back
+            # a limit of 0 is right: it hands the grant back
             _check_address("borrower", command.borrower)
         case _:
             assert_never(command)

@@ -128,8 +128,9 @@ def _custody(
 def _record(store: Store, differing: list[Custody], fence: Fence) -> None:
     with store.unit_of_work() as uow:
         fence(uow)
+        known = {found.break_id for found in uow.breaks.open_breaks()}
         for custody in differing:
-            uow.breaks.record(
+            found = uow.breaks.record(
                 CustodyDifference(
                     chain_id=custody.chain_id,
                     asset_id=custody.asset_id,
@@ -139,6 +140,8 @@ def _record(store: Store, differing: list[Custody], fence: Fence) -> None:
                     block=custody.block,
                 )
             )
+            if found.break_id in known:
+                continue  # it was told when it was found
             tell(
                 uow,
                 "break.found",

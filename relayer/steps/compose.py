@@ -1,4 +1,4 @@
-"""Compose: make a message with its hold and put both into the store, in the caller's transaction."""
+"""Compose: make a message with its hold and store both in the caller's transaction."""
 
 from dataclasses import dataclass
 
@@ -229,9 +229,9 @@ def store_message(
             correlation_id=correlation_id,
             hold_entry_id=hold_entry_id,
             command=signed,
-            created_at=now,
+            # A guardian that was away may learn of an executed message after its expiry.
+            created_at=UnixSeconds(min(now, message.expiry_seconds)),
             deadline_at=UnixSeconds(message.expiry_seconds),
         )
     )
     uow.jobs.ring(ATTEST, message.message_id.hex(), ATTEST, now, correlation_id)
-

@@ -6,7 +6,8 @@ from typing import Final
 
 import structlog
 
-from chains.port import Bridge, ChainReader, TransactionSender
+from chains.errors import PermanentChainError
+from chains.port import Bridge, ChainReader, Fees, Receipt, SignedTransaction, TransactionSender
 from chains.types import BlockRef
 from relayer.clock import UnixSeconds
 from relayer.errors import StateMovedError
@@ -15,11 +16,13 @@ from relayer.steps.ending import return_hold
 from relayer.steps.fence import Fence
 from relayer.steps.queues import RELAY, relay_queue
 from relayer.steps.tell import tell
-from relayer.store.nonces import SendRow, SendState
+from relayer.store.nonces import SendAttempt, SendRow, SendState
 from relayer.store.outbox import StoredMessage
 from relayer.store.unit_of_work import Store, UnitOfWork
 
 WAITING_STATES: Final = (MessageState.ATTESTED, MessageState.SUBMITTED, MessageState.DISPUTED)
+CARRIED_STATES: Final = (MessageState.ATTESTED, MessageState.SUBMITTED)
+FOLLOWED_STATES: Final = (SendState.BROADCAST, SendState.MINED, SendState.REVERTED)
 log = structlog.get_logger(__name__)
 
 
@@ -54,9 +57,8 @@ async def confirm(
         StateMovedError: the message is unknown.
     """
     stored, rows = await asyncio.to_thread(_read, store, message_id)
-    await _follow_rows(store, follower, stored, rows, fence)
+    is_open = await _follow_rows(store, follower, stored, rows, fence)
     if stored.state in FINAL_STATES:
-        is_open = any(row.state is SendState.MINED for row in rows)
         return ConfirmOutcome(stored.state, is_open, stored.reason)
     if stored.state in WAITING_STATES:
         await _follow_expiry(store, follower, stored, fence)
@@ -77,47 +79,87 @@ async def _follow_rows(
     stored: StoredMessage,
     rows: tuple[SendRow, ...],
     fence: Fence,
-) -> None:
-    heads = await follower.reader.heads()
-    for row in rows:
-        if row.state not in (SendState.BROADCAST, SendState.MINED):
-            continue
-        attempts = await asyncio.to_thread(_hashes, store, row.message_id)
-        receipts = [await follower.sender.receipt(tx_hash) for tx_hash in attempts]
+) -> bool:
+    """Bring nonces level with their transactions; return whether one must be followed further."""
+    followed = [row for row in rows if row.state in FOLLOWED_STATES]
+    if not followed:
+        return False
+    final_height = (await follower.reader.heads()).finalized.block.height
+    is_open = False
+    for row in followed:
+        attempts = await asyncio.to_thread(_attempts, store, row)
+        receipts = [await follower.sender.receipt(attempt.tx_hash) for attempt in attempts]
         found = next((receipt for receipt in receipts if receipt is not None), None)
-        final_height = heads.finalized.block.height
-
-        def _write(row: SendRow = row) -> None:
-            with store.unit_of_work() as uow:
-                fence(uow)
-                if found is None:
-                    if row.state is SendState.MINED:
-                        uow.nonces.mark_unmined(row.sender, row.account_nonce)
-                    _relay_again(uow, stored)
-                    return
-                uow.nonces.mark_mined(
-                    row.sender,
-                    row.account_nonce,
-                    found.tx_hash,
-                    found.block,
-                    is_reverted=not found.is_success,
-                )
-                if found.is_success and found.block.height <= final_height:
-                    uow.nonces.mark_final(row.sender, row.account_nonce)
-                if not found.is_success and row.state is SendState.BROADCAST:
-                    _reverted(uow, stored, found.block)
-
-        await asyncio.to_thread(_write)
+        sighting = _Sighting(stored, row, found, final_height)
+        await asyncio.to_thread(_write_sighting, store, sighting, fence)
+        if found is not None:
+            is_open = True
+        elif stored.state not in CARRIED_STATES:
+            is_open = await _fill_gap(follower, row, attempts) or is_open
+    return is_open
 
 
-def _hashes(store: Store, identity: bytes) -> tuple[bytes, ...]:
+@dataclass(frozen=True, slots=True)
+class _Sighting:
+    """Where the transaction of one nonce was seen, if anywhere."""
+
+    stored: StoredMessage
+    row: SendRow
+    receipt: Receipt | None
+    final_height: int
+
+
+def _write_sighting(store: Store, sighting: _Sighting, fence: Fence) -> None:
+    row, receipt = sighting.row, sighting.receipt
+    is_carried = sighting.stored.state in CARRIED_STATES
+    with store.unit_of_work() as uow:
+        fence(uow)
+        if receipt is None:
+            if row.state is not SendState.BROADCAST:
+                uow.nonces.mark_unmined(row.sender, row.account_nonce)
+            if is_carried:
+                _ring_relay(uow, sighting.stored)
+            return
+        uow.nonces.mark_mined(
+            row.sender,
+            row.account_nonce,
+            receipt.tx_hash,
+            receipt.block,
+            is_reverted=not receipt.is_success,
+        )
+        if receipt.block.height <= sighting.final_height:
+            uow.nonces.mark_final(row.sender, row.account_nonce)
+        if is_carried and not receipt.is_success and row.state is SendState.BROADCAST:
+            _reverted(uow, sighting.stored, receipt.block)
+
+
+async def _fill_gap(follower: Follower, row: SendRow, attempts: tuple[SendAttempt, ...]) -> bool:
+    """
+    Send a transaction again that is not needed any more; return whether it is worth following.
+
+    Somebody else delivered the message, and until this nonce is used no later one can be.
+    """
+    if not attempts or await follower.sender.final_account_nonce() > row.account_nonce:
+        return False
+    newest = attempts[-1]
+    try:
+        await follower.sender.broadcast(
+            SignedTransaction(
+                chain_id=row.sender.chain_id,
+                tx_hash=newest.tx_hash,
+                raw=newest.raw,
+                account_nonce=row.account_nonce,
+                fees=Fees(newest.fee_max_wei, newest.fee_priority_wei),
+            )
+        )
+    except PermanentChainError as exc:
+        log.warning("message.refused", message_id="0x" + row.message_id.hex(), reason=str(exc))
+    return True
+
+
+def _attempts(store: Store, row: SendRow) -> tuple[SendAttempt, ...]:
     with store.read() as uow:
-        return tuple(attempt.tx_hash for attempt in uow.nonces.attempts(identity))
-
-
-def _relay_again(uow: UnitOfWork, stored: StoredMessage) -> None:
-    if stored.state in (MessageState.ATTESTED, MessageState.SUBMITTED):
-        _ring_relay(uow, stored)
+        return uow.nonces.attempts_of(row.sender, row.account_nonce)
 
 
 def _ring_relay(uow: UnitOfWork, stored: StoredMessage) -> None:
@@ -131,7 +173,7 @@ def _ring_relay(uow: UnitOfWork, stored: StoredMessage) -> None:
 
 
 def _reverted(uow: UnitOfWork, stored: StoredMessage, block: BlockRef) -> None:
-    """A broadcast transaction failed in a block: try again under a new nonce, loudly."""
+    """Try again under a new nonce, loudly: a broadcast transaction failed in a block."""
     uow.outbox.wait(
         stored.message_id,
         WaitReason.TARGET_REVERTS,
@@ -159,9 +201,18 @@ async def _follow_expiry(
     await asyncio.to_thread(_prove_unexecuted, store, stored, final, fence)
 
 
+def _is_still(uow: UnitOfWork, stored: StoredMessage, states: tuple[MessageState, ...]) -> bool:
+    """Return whether the message's effect was not seen since it was read."""
+    current = uow.outbox.get(stored.message_id)
+    return current is not None and current.state in states
+
+
 def _dispute(store: Store, stored: StoredMessage, fence: Fence) -> None:
     with store.unit_of_work() as uow:
         fence(uow)
+        uow.ledger.lock()
+        if not _is_still(uow, stored, CARRIED_STATES):
+            return
         uow.outbox.move(
             stored.message_id,
             MessageEvent.EXPIRE,
@@ -172,9 +223,12 @@ def _dispute(store: Store, stored: StoredMessage, fence: Fence) -> None:
 
 
 def _prove_unexecuted(store: Store, stored: StoredMessage, final: BlockRef, fence: Fence) -> None:
-    """The newest final block is past the expiry and has not executed it: it never will be."""
+    """Give back what is held: a final block past the expiry has not executed it, so none will."""
     with store.unit_of_work() as uow:
         fence(uow)
+        uow.ledger.lock()
+        if not _is_still(uow, stored, (MessageState.DISPUTED,)):
+            return
         return_hold(uow, stored.message)
         uow.outbox.move(
             stored.message_id,

@@ -15,26 +15,21 @@ from chains.command import (
     RequestUnlock,
     SignedCommand,
 )
-from chains.types import ChainId, chain_id_of
+from chains.events import CollateralSeized
+from chains.types import ChainId
 from relayer.errors import NotYetError
 from relayer.guardian.checks import GuardianView, check_binding, check_signers, refuse
 from relayer.guardian.request import AttestationRequest
-from relayer.liquidation.review import plan_objections
-from relayer.liquidation.sizing import LiquidationPlan, SizedBy
-from relayer.money import WAD
-from relayer.outbox.life import MessageEvent, WaitReason
-from relayer.risk.margin import DebtKey
+from relayer.outbox.life import MessageEvent, MessageState, WaitReason
 from relayer.steps.catalog import Catalog
 from relayer.steps.compose import commit_grant, hold, liquidate
 from relayer.steps.decide import check_credit, check_unlock
-from relayer.steps.liquidate import Move, can_take_over
 from relayer.steps.observe import ring_reconcile
-from relayer.steps.position import position_of, prices_of
 from relayer.steps.reconcile import MESSAGE_UNKNOWN
-from relayer.store.outbox import MessageFilter
+from relayer.steps.review import check_liquidation
+from relayer.store.observed_rows import StoredEvent
 from relayer.store.unit_of_work import Store, UnitOfWork
 
-DECISION_AGE_SECONDS_MAX: Final = 300
 SIGNED_DETAIL: Final = "countersigned"
 log = structlog.get_logger(__name__)
 
@@ -69,25 +64,23 @@ def countersign(
     if signatory.address not in catalog.guardian_set.members:
         raise refuse("not_a_member", "this guardian's key is not in the configured set")
     with store.unit_of_work() as uow:
+        uow.ledger.lock()
         known = uow.outbox.signatures(message.message_id, set_index).get(signatory.address)
         if known is not None:
             return known
-        _check_contracts(catalog, request)
-        check_binding(
-            request,
-            GuardianView(
-                hub=catalog.hub,
-                epoch=catalog.parameters.epoch,
-                target_contract=message.vault,
-                now=uow.clock.now(),
-            ),
-        )
-        _check_nonce(uow, request)
-        for signed in request.context:
-            _learn(uow, catalog, signed)
-        _check_level(uow, catalog, request)
-        _check_command(uow, catalog, signatory, request)
-        _book(uow, catalog, request)
+        if uow.outbox.get(message.message_id) is None:
+            _check(uow, catalog, signatory, request)
+            _book(uow, catalog, request)
+            uow.outbox.move(
+                message.message_id,
+                MessageEvent.DISPATCH,
+                WaitReason.SIGNATURES_MISSING,
+                SIGNED_DETAIL,
+                uow.clock.now(),
+            )
+            _unpark(uow, request)
+        else:
+            _check_still_held(uow, request)
         digest = attestation_digest(
             chain_id=request.target_chain,
             contract=message.vault,
@@ -96,16 +89,40 @@ def countersign(
         )
         signature = signatory.sign(digest)
         uow.outbox.add_signature(message.message_id, set_index, signatory.address, signature)
-        uow.outbox.move(
-            message.message_id,
-            MessageEvent.DISPATCH,
-            WaitReason.SIGNATURES_MISSING,
-            SIGNED_DETAIL,
-            uow.clock.now(),
-        )
-        _unpark(uow, request)
     log.info("message.attested", message_id="0x" + message.message_id.hex())
     return signature
+
+
+def _check(
+    uow: UnitOfWork, catalog: Catalog, signatory: Signatory, request: AttestationRequest
+) -> None:
+    """Refuse a message that is shown for the first time and that this guardian cannot stand for."""
+    message = request.message
+    is_executed = bool(_effects(uow, request))
+    _check_contracts(catalog, request)
+    check_binding(
+        request,
+        GuardianView(
+            hub=catalog.hub,
+            epoch=catalog.parameters.epoch,
+            target_contract=message.vault,
+            now=uow.clock.now(),
+            is_executed=is_executed,
+        ),
+    )
+    _check_nonce(uow, request)
+    for signed in request.context:
+        _learn(uow, catalog, signed)
+    _check_level(uow, catalog, request)
+    if not is_executed:
+        _check_command(uow, catalog, signatory, request)
+
+
+def _check_still_held(uow: UnitOfWork, request: AttestationRequest) -> None:
+    """Sign for another guardian set what this guardian signed before, while it is under way."""
+    stored = uow.outbox.get(request.message.message_id)
+    if stored is None or stored.state in (MessageState.FAILED, MessageState.RETURNED):
+        raise refuse("message_ended", "what this message held was given back")
 
 
 def _check_contracts(catalog: Catalog, request: AttestationRequest) -> None:
@@ -123,15 +140,12 @@ def _check_contracts(catalog: Catalog, request: AttestationRequest) -> None:
 def _check_nonce(uow: UnitOfWork, request: AttestationRequest) -> None:
     """Refuse a second message with a nonce that this guardian signed for already."""
     message = request.message
-    for stored in uow.outbox.list(MessageFilter(target_chain=request.target_chain)):
-        other = stored.message.message
-        if (other.vault, other.nonce) == (message.vault, message.nonce) and (
-            stored.message_id != message.message_id
-        ):
-            raise refuse(
-                "nonce_reused",
-                f"nonce: {message.nonce} belongs to message 0x{stored.message_id.hex()}",
-            )
+    other = uow.outbox.at_nonce(request.target_chain, message.vault, message.nonce)
+    if other is not None:
+        raise refuse(
+            "nonce_reused",
+            f"nonce: {message.nonce} belongs to message 0x{other.message_id.hex()}",
+        )
 
 
 def _learn(uow: UnitOfWork, catalog: Catalog, signed: SignedCommand) -> None:
@@ -159,7 +173,7 @@ def _learn(uow: UnitOfWork, catalog: Catalog, signed: SignedCommand) -> None:
                 raise refuse("signer_not_owner", "context: a link is not signed by both owners")
             uow.accounts.link(
                 command.account,
-                chain_id=chain_id_of(command.chain_id),
+                chain_id=_known_chain(catalog, command.chain_id),
                 owner=command.owner,
                 command_id=command_id,
                 at=now,
@@ -169,16 +183,26 @@ def _learn(uow: UnitOfWork, catalog: Catalog, signed: SignedCommand) -> None:
     uow.commands.store(command_id, signed)
 
 
+def _known_chain(catalog: Catalog, name: str) -> ChainId:
+    for chain_id in catalog.chain_ids:
+        if chain_id == name:
+            return chain_id
+    raise refuse("unknown_chain", f"context: chain_id {name[:64]!r} is not configured")
+
+
 def _check_level(uow: UnitOfWork, catalog: Catalog, request: AttestationRequest) -> None:
     """
     Wait until this guardian has booked as much of every chain as the hub had, and is not halted.
 
     Raises:
-        NotYetError: it is behind.
-        RefusedError: a chain is halted in its own view.
+        NotYetError: it is behind, or a chain is halted or broken in its own view.
     """
     for halt in uow.chains.halts():
         raise NotYetError(reason="chain_halted", detail=f"{halt.chain_id}: {halt.reason}")
+    for found in uow.breaks.open_breaks():
+        raise NotYetError(
+            reason="custody_break", detail=f"{found.difference.chain_id}: ledger and chain differ"
+        )
     for chain_id in catalog.chain_ids:
         finalized = uow.chains.cursor(chain_id).finalized
         needed = request.heights.get(chain_id, 0)
@@ -187,28 +211,37 @@ def _check_level(uow: UnitOfWork, catalog: Catalog, request: AttestationRequest)
             raise NotYetError(
                 reason="behind", detail=f"{chain_id}: at {height}, the hub was at {needed}"
             )
-        if any(
-            event.state.value == "FINAL" for event in uow.chains.unbooked_events(chain_id, 100)
-        ):
+        if uow.chains.unbooked_events(chain_id, 1):
             raise NotYetError(reason="behind", detail=f"{chain_id}: events wait to be booked")
-        for parked in uow.chains.parked_events():
-            if (
-                parked.event.account == request.message.account
-                and MESSAGE_UNKNOWN in (parked.parked_reason or "")
-                and getattr(parked.event, "message_id", b"") != request.message.message_id
-            ):
-                raise NotYetError(
-                    reason="message_unknown",
-                    detail="an effect on this account is of a message not shown here yet",
-                )
+    _check_unknown_effects(uow, catalog, request)
+
+
+def _check_unknown_effects(uow: UnitOfWork, catalog: Catalog, request: AttestationRequest) -> None:
+    """
+    Wait while an effect of an unknown message may have changed an account of this one.
+
+    Only its message says which liquidator a seizure charged, so it concerns all of them.
+    """
+    command = request.command.command
+    accounts = {request.message.account}
+    if isinstance(command, Liquidation):
+        accounts.add(command.liquidator)
+    has_liquidator = any(catalog.liquidator(account) is not None for account in accounts)
+    for parked in uow.chains.parked_events(reason_prefix=MESSAGE_UNKNOWN):
+        event = parked.event
+        if getattr(event, "message_id", b"") == request.message.message_id:
+            continue
+        if event.account in accounts or (has_liquidator and isinstance(event, CollateralSeized)):
+            raise NotYetError(
+                reason=MESSAGE_UNKNOWN,
+                detail="an effect on this account is of a message not shown here yet",
+            )
 
 
 def _check_command(
     uow: UnitOfWork, catalog: Catalog, signatory: Signatory, request: AttestationRequest
 ) -> None:
     """Refuse what this guardian would not have decided itself, with its own ledger and prices."""
-    if _is_executed(uow, request):
-        return
     now = uow.clock.now()
     signed = request.command
     command = signed.command
@@ -225,64 +258,25 @@ def _check_command(
                 raise refuse("signer_not_operator", f"{line.protocol}'s operator did not sign")
             check_credit(uow, catalog, command, now)
         case Liquidation():
-            _check_liquidation(uow, catalog, signatory, command)
+            check_liquidation(uow, catalog, command, tolerance_bps=signatory.price_tolerance_bps)
         case _:
             raise refuse("kind_mismatch", f"{type(command).__name__} makes no message")
 
 
-def _is_executed(uow: UnitOfWork, request: AttestationRequest) -> bool:
-    """Return whether the target itself already accepted a quorum for this message."""
-    for parked in uow.chains.parked_events():
-        if getattr(parked.event, "message_id", b"") == request.message.message_id:
-            return True
-    return False
+def _effects(uow: UnitOfWork, request: AttestationRequest) -> list[StoredEvent]:
+    """Return the effects of a message that its own target emitted before it was shown here."""
+    message = request.message
+    return [
+        parked
+        for parked in uow.chains.parked_events(message_id=message.message_id)
+        if (parked.event.position.chain_id, parked.event.position.contract)
+        == (request.target_chain, message.vault)
+    ]
 
 
 def _check_owner(uow: UnitOfWork, account: bytes, address: bytes) -> None:
     if not uow.accounts.is_owner(account, None, address):
         raise refuse("signer_not_owner", f"0x{address.hex()} is no owner of 0x{account.hex()}")
-
-
-def _check_liquidation(
-    uow: UnitOfWork, catalog: Catalog, signatory: Signatory, command: Liquidation
-) -> None:
-    now = uow.clock.now()
-    if not now - DECISION_AGE_SECONDS_MAX <= command.decided_at <= now + DECISION_AGE_SECONDS_MAX:
-        raise refuse("decision_stale", f"decided_at: {command.decided_at} is too far from {now}")
-    liquidator = catalog.liquidator(command.liquidator)
-    chain_id = chain_id_of(command.collateral_chain)
-    if liquidator is None or liquidator.recipients.get(chain_id) != command.recipient:
-        raise refuse("unknown_liquidator", "liquidator: not configured with this recipient")
-    line = catalog.credit_line_at(command.debt_chain, command.credit_line)
-    asset = catalog.asset_of(chain_id, command.token)
-    debt = DebtKey(line.asset_id, ChainId(line.chain_id), line.protocol)
-    path = catalog.path_of(asset.asset_id, chain_id)
-    prices = prices_of(uow, catalog, now)
-    position = position_of(uow, catalog, command.account, now)
-    plan = LiquidationPlan(
-        account=command.account,
-        debt=debt,
-        path=path,
-        repaid_units=command.repaid,
-        seized_units=command.seized,
-        insured_units=command.insured,
-        bonus_wad=0,
-        factor_before_wad=WAD,
-        factor_after_wad=None,
-        sized_by=SizedBy.TARGET,
-    )
-    objections = plan_objections(
-        plan,
-        position,
-        parameters=catalog.parameters,
-        prices=prices,
-        tolerance_bps=signatory.price_tolerance_bps,
-    )
-    if objections:
-        raise refuse("liquidation_refused", "; ".join(objections))
-    move = Move(debt, path, command.repaid, command.seized, command.insured)
-    if not can_take_over(uow, catalog, liquidator, move, command.account, prices):
-        raise refuse("liquidator_unfit", "the liquidator cannot take this debt over")
 
 
 def _book(uow: UnitOfWork, catalog: Catalog, request: AttestationRequest) -> None:
@@ -304,8 +298,8 @@ def _book(uow: UnitOfWork, catalog: Catalog, request: AttestationRequest) -> Non
 
 def _unpark(uow: UnitOfWork, request: AttestationRequest) -> None:
     """Let effects of this message that were seen before it be booked now."""
-    for parked in uow.chains.parked_events():
-        if getattr(parked.event, "message_id", b"") == request.message.message_id:
-            uow.chains.unpark(parked.event_id)
-            ring_reconcile(uow, request.target_chain)
-
+    effects = _effects(uow, request)
+    if effects:
+        ring_reconcile(uow, request.target_chain)
+    for parked in effects:
+        uow.chains.unpark(parked.event_id)

@@ -7,7 +7,7 @@ import structlog
 
 from chains.command import RequestCredit, RequestUnlock
 from relayer.clock import UnixSeconds
-from relayer.errors import InvariantError, RefusedError, StalePriceError
+from relayer.errors import InvariantError, RefusedError
 from relayer.risk.limits import credit_check, unlock_check
 from relayer.risk.margin import DebtKey
 from relayer.steps.catalog import Catalog
@@ -27,12 +27,16 @@ def decide(store: Store, catalog: Catalog, command_id: bytes, *, fence: Fence) -
     """
     Decide one request, once.
 
+    The ledger is locked from before the position is read until the hold is booked, so that
+    decisions about one account, or about what one lends the other, see each other.
+
     Raises:
-        StalePriceError: a price that decides is missing; the request waits until its deadline.
+        NotYetError: a price that decides is missing; the request waits until its deadline.
         InvariantError: the request or its command is not stored.
     """
     with store.unit_of_work() as uow:
         fence(uow)
+        uow.ledger.lock()
         request = uow.requests.get(command_id)
         command = uow.commands.command(command_id)
         if request is None or command is None:
@@ -43,10 +47,6 @@ def decide(store: Store, catalog: Catalog, command_id: bytes, *, fence: Fence) -
             return _grant(uow, catalog, request, command)
         except RefusedError as exc:
             return _refuse(uow, request, exc.code, exc.detail)
-        except StalePriceError as exc:
-            if _deadline(command) >= uow.clock.now():
-                raise
-            return _refuse(uow, request, exc.reason, exc.detail)
 
 
 def _deadline(command: StoredCommand) -> int:
@@ -75,9 +75,7 @@ def _grant(
         case _:
             raise InvariantError(f"{request.kind} is no request that is decided")
     uow.requests.grant(request.command_id, message_id=message.message_id, numbers=numbers)
-    _tell(
-        uow, request, "granted", {**numbers, "message_id": "0x" + message.message_id.hex()}
-    )
+    _tell(uow, request, "granted", {**numbers, "message_id": "0x" + message.message_id.hex()})
     log.info(
         "request.granted",
         kind=request.kind,

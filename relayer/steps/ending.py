@@ -1,7 +1,6 @@
 """How a hold ends, together with what hangs on it: sent, dropped, or returned on proof."""
 
 from chains.command import Liquidation
-from chains.message import MessageKind
 from relayer.errors import InvariantError
 from relayer.ledger.journal import JournalEntry, Phase, entry_id_of
 from relayer.outbox.holds import dropped_entry, returned_entry, reversal_entry, sent_entry
@@ -11,9 +10,7 @@ from relayer.store.unit_of_work import UnitOfWork
 
 
 def settle_hold(uow: UnitOfWork, message: OutboxMessage) -> bool:
-    """
-    Move what a message holds in flight; False when it was in flight already or holds nothing.
-    """
+    """Move what a message holds in flight; False when it was already or holds nothing."""
     hold = open_hold(uow, message)
     if hold is None:
         return False
@@ -72,7 +69,8 @@ def _hold(uow: UnitOfWork, message: OutboxMessage) -> JournalEntry | None:
 
 
 def _undo(uow: UnitOfWork, message: OutboxMessage, *, stage: str) -> None:
-    if message.message.kind is MessageKind.CREDIT_GRANT:
+    grant = uow.grants.get(message.message_id)
+    if grant is not None and grant.state is GrantState.SIGNED:
         uow.grants.set_state(message.message_id, GrantState.SIGNED, GrantState.LAPSED)
     if message.command is None or not isinstance(message.command.command, Liquidation):
         return

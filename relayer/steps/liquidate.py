@@ -29,8 +29,9 @@ log = structlog.get_logger(__name__)
 
 @dataclass(frozen=True, slots=True)
 class Move:
-    """One debt repaid from one path. [base units]"""
+    """One debt of an account repaid from one path. [base units]"""
 
+    account: bytes
     debt: DebtKey
     path: Path
     repaid_units: int
@@ -52,6 +53,7 @@ def liquidate_account(
     """
     with store.unit_of_work() as uow:
         fence(uow)
+        uow.ledger.lock()
         now = uow.clock.now()
         prices = prices_of(uow, catalog, now)
         position = position_of(uow, catalog, account, now)
@@ -61,9 +63,9 @@ def liquidate_account(
         if not health.is_liquidatable:
             return None
         found = size_liquidation(position, parameters=catalog.parameters, prices=prices)
-        move = _move_of(found)
-        liquidator = _liquidator(uow, catalog, move, account, prices)
-        command = _command(catalog, move, account, liquidator, now)
+        move = _move_of(account, found)
+        liquidator = _liquidator(uow, catalog, move, prices)
+        command = _command(catalog, move, liquidator, now)
         command_id = command.digest(catalog.hub)
         signed = SignedCommand(command, ())
         uow.commands.store(command_id, signed)
@@ -90,14 +92,19 @@ def liquidate_account(
     return command_id
 
 
-def _move_of(found: LiquidationPlan | Insolvent) -> Move:
+def _move_of(account: bytes, found: LiquidationPlan | Insolvent) -> Move:
     if isinstance(found, LiquidationPlan):
         return Move(
-            found.debt, found.path, found.repaid_units, found.seized_units, found.insured_units
+            account,
+            found.debt,
+            found.path,
+            found.repaid_units,
+            found.seized_units,
+            found.insured_units,
         )
     for seizure in found.seizures:
         return Move(
-            seizure.debt, seizure.path, seizure.repaid_units, seizure.seized_units, 0
+            account, seizure.debt, seizure.path, seizure.repaid_units, seizure.seized_units, 0
         )
     raise NotYetError(
         reason="insolvent",
@@ -106,14 +113,12 @@ def _move_of(found: LiquidationPlan | Insolvent) -> Move:
     )
 
 
-def _liquidator(
-    uow: UnitOfWork, catalog: Catalog, move: Move, account: bytes, prices: PriceBook
-) -> Liquidator:
+def _liquidator(uow: UnitOfWork, catalog: Catalog, move: Move, prices: PriceBook) -> Liquidator:
     """Return the first liquidator that passes the initial gate after taking the debt over."""
     for liquidator in catalog.liquidators:
         if move.path.chain_id not in liquidator.recipients:
             continue
-        if can_take_over(uow, catalog, liquidator, move, account, prices):
+        if can_take_over(uow, catalog, liquidator, move, prices):
             return liquidator
     raise NotYetError(
         reason=NO_LIQUIDATOR,
@@ -126,7 +131,6 @@ def can_take_over(
     catalog: Catalog,
     liquidator: Liquidator,
     move: Move,
-    account: bytes,
     prices: PriceBook,
 ) -> bool:
     """
@@ -134,13 +138,12 @@ def can_take_over(
 
     What is seized does not count for it: that collateral leaves.
     """
-    if liquidator.account == account or _share_an_owner(uow, liquidator.account, account):
+    borrower = move.account
+    if liquidator.account == borrower or _share_an_owner(uow, liquidator.account, borrower):
         return False
     position = position_of(uow, catalog, liquidator.account, uow.clock.now())
     after = _with_debt(position, move)
-    health = assess_health(
-        after, parameters=catalog.parameters, prices=prices, level=Level.INITIAL
-    )
+    health = assess_health(after, parameters=catalog.parameters, prices=prices, level=Level.INITIAL)
     return not health.is_below_one
 
 
@@ -167,13 +170,11 @@ def _owners(uow: UnitOfWork, account: bytes) -> set[bytes]:
     return owners if opened is None else owners | {opened.opener}
 
 
-def _command(
-    catalog: Catalog, move: Move, account: bytes, liquidator: Liquidator, now: UnixSeconds
-) -> Liquidation:
+def _command(catalog: Catalog, move: Move, liquidator: Liquidator, now: UnixSeconds) -> Liquidation:
     line = catalog.credit_line_of(move.debt.protocol)
     chain_id = ChainId(move.path.chain_id)
     return Liquidation(
-        account=account,
+        account=move.account,
         liquidator=liquidator.account,
         debt_chain=line.chain_id,
         credit_line=line.contract,
@@ -206,5 +207,3 @@ def _numbers(
     else:
         numbers["sized_by"] = "insolvency"
     return numbers
-
-

@@ -7,7 +7,12 @@ from typing import Final
 
 import structlog
 
-from chains.errors import BlockGoneError, FinalityViolationError, RangeTooLargeError
+from chains.errors import (
+    BlockGoneError,
+    FinalityViolationError,
+    RangeTooLargeError,
+    RpcUnavailableError,
+)
 from chains.finality import Heads
 from chains.port import ChainReader, EventRead
 from chains.types import BlockHeader, BlockRef, ChainId
@@ -66,14 +71,16 @@ async def observe(
     Bring the chain up to its heads, at most limits.blocks_per_run_max single blocks.
 
     Final blocks come by range, newer ones one by one by hash. The caller rewinds on BranchError.
+    A node that is only behind what is stored is no reorg: it is asked again later.
 
     Raises:
         BranchError: the chain left the stored branch.
         FinalityViolationError: a final block was replaced; the chain must be halted.
-        TransientChainError: the node failed; what was stored stays.
+        TransientChainError: the node failed or is behind; what was stored stays.
     """
     heads = await reader.heads()
     cursor = await asyncio.to_thread(_cursor, store, reader.chain_id)
+    await _check_ahead(store, reader, cursor, heads)
     stored = 0
     if cursor.head == cursor.finalized:
         cursor, count = await _observe_final(store, reader, cursor, heads, limits, lease)
@@ -89,6 +96,27 @@ async def observe(
 def _cursor(store: Store, chain_id: ChainId) -> Cursor:
     with store.read() as uow:
         return uow.chains.cursor(chain_id)
+
+
+async def _check_ahead(store: Store, reader: ChainReader, cursor: Cursor, heads: Heads) -> None:
+    """Tell a node that lags behind the stored head from one that is on another branch."""
+    latest_height = heads.latest.block.height
+    if cursor.head is None or latest_height >= cursor.head.height:
+        return
+
+    def _newest_common() -> BlockRef | None:
+        with store.read() as uow:
+            checkpoint = uow.chains.canonical_checkpoint(reader.chain_id, latest_height)
+            return None if checkpoint is None else checkpoint.header.block
+
+    block = await asyncio.to_thread(_newest_common)
+    if block is not None:
+        await _check_branch(reader, block)
+    raise RpcUnavailableError(
+        chain_id=reader.chain_id,
+        method="heads",
+        reason=f"the node's head {latest_height} is behind the stored head {cursor.head.height}",
+    )
 
 
 async def _observe_final(
@@ -114,9 +142,8 @@ async def _observe_final(
 
     def _store() -> Cursor:
         with store.unit_of_work() as uow:
-            after = uow.chains.store_finalized_range(cursor, read.events, last_header, lease)
-            _keep(uow, reader.chain_id, read, after)
-            return after
+            _keep(uow, reader.chain_id, read)
+            return uow.chains.store_finalized_range(cursor, read.events, last_header, lease)
 
     after = await asyncio.to_thread(_store)
     log.debug("range.observed", chain_id=reader.chain_id, height=last_height)
@@ -176,23 +203,19 @@ async def _header_at(reader: ChainReader, height: int) -> BlockHeader | None:
         return None  # the chain became shorter meanwhile; the next run sees the new branch
 
 
-async def _check_branch(reader: ChainReader, head: BlockRef) -> None:
-    """Notice a replaced head even when no block follows it."""
-    try:
-        header = await reader.header_at(head.height)
-    except BlockGoneError:
-        header = None
-    if header is None or header.block != head:
-        raise BranchError(chain_id=reader.chain_id, block=head)
+async def _check_branch(reader: ChainReader, block: BlockRef) -> None:
+    """Notice a replaced block even when no block follows it; a missing one is asked again."""
+    header = await reader.header_at(block.height)
+    if header.block != block:
+        raise BranchError(chain_id=reader.chain_id, block=block)
 
 
 def _store_block(
     store: Store, cursor: Cursor, header: BlockHeader, read: EventRead, lease: Lease
 ) -> Cursor:
     with store.unit_of_work() as uow:
-        after = uow.chains.store_block(cursor, header, read.events, lease)
-        _keep(uow, cursor.chain_id, read, after)
-        return after
+        _keep(uow, cursor.chain_id, read)
+        return uow.chains.store_block(cursor, header, read.events, lease)
 
 
 async def _finalize(
@@ -203,27 +226,27 @@ async def _finalize(
         return cursor
     final = heads.finalized.block
     if final.height > cursor.head.height:
-        header = await _header_at(reader, cursor.head.height)
-        if header is None or header.block != cursor.head:
-            raise BranchError(chain_id=reader.chain_id, block=cursor.head)
+        await _check_branch(reader, cursor.head)
         final = cursor.head
     if final.height <= cursor.finalized.height:
         return cursor
 
     def _advance() -> Cursor:
         with store.unit_of_work() as uow:
-            after = uow.chains.advance_finalized(cursor, final, lease)
             ring_reconcile(uow, reader.chain_id)
-            return after
+            return uow.chains.advance_finalized(cursor, final, lease)
 
     return await asyncio.to_thread(_advance)
 
 
 def ring_reconcile(uow: UnitOfWork, chain_id: ChainId) -> None:
-    """Wish that the chain's events are booked."""
-    uow.jobs.ring(
-        RECONCILE, chain_id, reconcile_queue(chain_id), uow.clock.now(), NO_CORRELATION
-    )
+    """
+    Wish that the chain's events are booked. Call before the events are touched.
+
+    The reconciler holds the job's row before it takes those of the events; who takes them in the
+    other order can block it for good.
+    """
+    uow.jobs.ring(RECONCILE, chain_id, reconcile_queue(chain_id), uow.clock.now(), NO_CORRELATION)
 
 
 def ring_assess(uow: UnitOfWork) -> None:
@@ -231,25 +254,24 @@ def ring_assess(uow: UnitOfWork) -> None:
     uow.jobs.ring(ASSESS, "all", ASSESS, UnixSeconds(uow.clock.now()), NO_CORRELATION)
 
 
-def _keep(uow: UnitOfWork, chain_id: ChainId, read: EventRead, after: Cursor) -> None:
+def _keep(uow: UnitOfWork, chain_id: ChainId, read: EventRead) -> None:
     """Store what could not be read, and ring for what could."""
     if read.events:
         ring_reconcile(uow, chain_id)
     if read.malformed:
-        uow.chains.add_malformed(_malformed(chain_id, read, after))
+        uow.chains.add_malformed(_malformed(chain_id, read))
         for error in read.malformed:
             log.error("log.malformed", chain_id=chain_id, reason=str(error))
 
 
-def _malformed(chain_id: ChainId, read: EventRead, after: Cursor) -> Sequence[MalformedLog]:
-    block = after.head or BlockRef(0, bytes(32))
+def _malformed(chain_id: ChainId, read: EventRead) -> Sequence[MalformedLog]:
     return [
         MalformedLog(
             chain_id=chain_id,
-            block=block,
+            block=error.block,
             tx_hash=error.tx_hash,
             log_index=error.log_index,
-            contract=bytes(32),
+            contract=error.contract,
             reason=error.reason,
         )
         for error in read.malformed

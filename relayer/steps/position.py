@@ -1,5 +1,6 @@
 """What one account owns and owes right now, out of the ledger, for the risk core."""
 
+from chains.events import Repaid
 from chains.types import ChainId
 from relayer.clock import UnixSeconds
 from relayer.ledger.balances import Counters
@@ -8,16 +9,20 @@ from relayer.ledger.chart import (
     Side,
     assumed_code,
     debt_code,
+    interest_code,
     parse_code,
 )
 from relayer.oracle.price import PriceBook, Quote, price_book
 from relayer.reconcile.debt import AssumedPart, DebtState, with_interest
+from relayer.reconcile.rules import seen_entry_id
 from relayer.risk.margin import CollateralLine, DebtLine, Position
 from relayer.steps.catalog import Catalog, CreditLine
-from relayer.store.debts import DebtView
+from relayer.store.debts import DebtPosition, DebtView
+from relayer.store.observed_rows import Booked, EventFilter, EventState
 from relayer.store.unit_of_work import UnitOfWork
 
 ASSUMED_PREFIX = "assumed"
+UNSETTLED = (EventState.SEEN, EventState.ORPHANED)
 
 
 def prices_of(uow: UnitOfWork, catalog: Catalog, now: UnixSeconds) -> PriceBook:
@@ -32,9 +37,7 @@ def prices_of(uow: UnitOfWork, catalog: Catalog, now: UnixSeconds) -> PriceBook:
     return price_book(catalog.feed_rules, quotes, now)
 
 
-def position_of(
-    uow: UnitOfWork, catalog: Catalog, account: bytes, now: UnixSeconds
-) -> Position:
+def position_of(uow: UnitOfWork, catalog: Catalog, account: bytes, now: UnixSeconds) -> Position:
     """
     Return what counts for an account's margin.
 
@@ -61,13 +64,18 @@ def _debt_line(
     uow: UnitOfWork, line: CreditLine, account: bytes, now: UnixSeconds
 ) -> DebtLine | None:
     own_code = debt_code(line.protocol, account)
-    own = accrued_debt(uow, line, account, now).own_units
-    owed_units = own + _unsettled_units(uow, line, own_code)
+    own_units = max(0, accrued_debt(uow, line, account, now).own_units)
+    own_units += _unsettled_units(uow, line, account, own_code)
+    taken_units = 0
     for borrower in _borrowers_taken_over(uow, line, account):
         state = accrued_debt(uow, line, borrower, now)
-        owed_units += sum(part.units for part in state.assumed if part.assumer == account)
-        owed_units += _unsettled_units(uow, line, assumed_code(line.protocol, borrower, account))
+        taken_units += sum(part.units for part in state.assumed if part.assumer == account)
+        code = assumed_code(line.protocol, borrower, account)
+        taken_units += _unsettled_units(uow, line, borrower, code)
+    owed_units = own_units + taken_units
     committed_units = committed_limit_units(uow, line, account)
+    if committed_units:
+        committed_units += taken_units  # a grant caps what is drawn, not what was taken over
     if not owed_units and not committed_units:
         return None
     return DebtLine(
@@ -93,21 +101,30 @@ def debt_state(uow: UnitOfWork, line: CreditLine, borrower: bytes) -> DebtState:
         assumer = parse_code(found.line.code).assumer
         if assumer is not None:
             parts.append(AssumedPart(assumer, _net_units(found.counters)))
-    return DebtState(own, tuple(parts))
+    total_units = own + sum(part.units for part in parts)
+    position = _debt_position(uow, line, borrower)
+    reported_units = 0 if position is None else position.debt_units(position.index_ray)
+    return DebtState(own, tuple(parts), ahead_units=max(0, total_units - reported_units))
 
 
-def accrued_debt(
-    uow: UnitOfWork, line: CreditLine, borrower: bytes, now: UnixSeconds
-) -> DebtState:
+def _debt_position(uow: UnitOfWork, line: CreditLine, borrower: bytes) -> DebtPosition | None:
+    """Return what the credit line said at the borrower's last event."""
+    for position in uow.debts.of_account(DebtView.SOFT, borrower):
+        if (position.chain_id, position.credit_line) == (line.chain_id, line.contract):
+            return position
+    return None
+
+
+def accrued_debt(uow: UnitOfWork, line: CreditLine, borrower: bytes, now: UnixSeconds) -> DebtState:
     """Return a borrower's debt with the interest that the credit line charges up to now."""
     state = debt_state(uow, line, borrower)
     if state.total_units == 0:
         return state
-    for position in uow.debts.of_account(DebtView.SOFT, borrower):
-        if position.chain_id == line.chain_id and position.credit_line == line.contract:
-            owed_units = position.debt_units(_index_ray(uow, line, position.index_ray, now))
-            return with_interest(state, max(0, owed_units - state.total_units))
-    return state
+    position = _debt_position(uow, line, borrower)
+    if position is None:
+        return state
+    owed_units = position.debt_units(_index_ray(uow, line, position.index_ray, now))
+    return with_interest(state, max(0, owed_units - state.total_units))
 
 
 def _index_ray(uow: UnitOfWork, line: CreditLine, known_index_ray: int, now: UnixSeconds) -> int:
@@ -141,6 +158,29 @@ def _net_units(counters: Counters) -> int:
     )
 
 
-def _unsettled_units(uow: UnitOfWork, line: CreditLine, code: AccountCode) -> int:
-    """Return repayments that are seen and not final: they do not count yet."""
-    return _counters(uow, line, code).credits_pending
+def _unsettled_units(uow: UnitOfWork, line: CreditLine, borrower: bytes, code: AccountCode) -> int:
+    """
+    Return what seen repayments that are not final took off a part: they do not count yet.
+
+    An entry nets a repayment with the interest that it brought to light, so the interest is added
+    again; where several owe, all of it to each, at most the whole repayment.
+    """
+    counters = _counters(uow, line, code)
+    if not counters.debits_pending and not counters.credits_pending:
+        return 0
+    event_filter = EventFilter(
+        chain_id=line.chain_id, account=borrower, kinds=(Repaid.__name__,), states=UNSETTLED
+    )
+    units = 0
+    for stored in uow.chains.events(event_filter):
+        event = stored.event
+        if not isinstance(event, Repaid) or event.position.contract != line.contract:
+            continue
+        pending = uow.ledger.entry(seen_entry_id(event, stored.revivals))
+        if pending is None or stored.booked is not Booked.SOFT:
+            continue
+        moved = {posting.code: posting.units for posting in pending.entry.postings}
+        if code in moved:
+            interest_units = max(0, -moved.get(interest_code(line.protocol), 0))
+            units += min(event.units, max(0, interest_units - moved[code]))
+    return units

@@ -14,7 +14,6 @@ from chains.events import (
     payload_of,
 )
 from relayer.outbox.life import MessageEvent, MessageState, WaitReason
-from relayer.steps.catalog import Catalog
 from relayer.steps.tell import tell
 from relayer.store.debts import DebtPosition, DebtView
 from relayer.store.grants import GrantState
@@ -34,7 +33,7 @@ TOPICS: Final[dict[type[ObservedEvent], str]] = {
 }
 
 
-def follow(uow: UnitOfWork, catalog: Catalog, stored: StoredEvent, booked: Booked) -> None:
+def follow(uow: UnitOfWork, stored: StoredEvent, booked: Booked) -> None:
     """Bring everything that is derived from an event level with what was booked."""
     event = stored.event
     correlation_id = stored.event_id
@@ -82,9 +81,7 @@ def _follow_message(
     return stored.message.correlation_id
 
 
-def _moves(
-    state: MessageState, booked: Booked
-) -> tuple[tuple[MessageEvent, WaitReason], ...]:
+def _moves(state: MessageState, booked: Booked) -> tuple[tuple[MessageEvent, WaitReason], ...]:
     """Return the arrows that bring a message level with its effect."""
     deliver = (MessageEvent.DELIVER, WaitReason.FINALITY_AWAITED)
     confirm = (MessageEvent.CONFIRM, WaitReason.EFFECT_FINAL)

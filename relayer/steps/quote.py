@@ -1,19 +1,21 @@
 """Quote: read the price feeds and credit lines of one chain into the store."""
 
 import asyncio
+from typing import Final
 
 import structlog
 
 from chains.errors import PermanentChainError
-from chains.port import ChainReader, PriceSource
+from chains.port import ChainReader, PriceSource, Quote
 from chains.types import BlockRef
 from relayer.clock import UnixSeconds
-from relayer.steps.catalog import Catalog
+from relayer.steps.catalog import Catalog, Feed
 from relayer.steps.observe import Observation, ring_assess
 from relayer.store.credit_lines import CreditLineState
 from relayer.store.prices import PricePoint
 from relayer.store.unit_of_work import Store
 
+SECONDS_MAX: Final = 2**63 - 1  # what a time column holds; no feed lives that long
 log = structlog.get_logger(__name__)
 
 
@@ -27,7 +29,8 @@ async def quote(
     """
     Store what the chain's feeds say at its newest block; True when a price is new.
 
-    A feed that answers nonsense is logged and left out; the price rule judges the rest.
+    A feed or a credit line that answers nonsense is logged and left out, the others go on; the
+    price rule judges what is stored.
     """
     block = observation.heads.latest.block
     points = await _points(store, catalog, reader, source, block)
@@ -37,7 +40,9 @@ async def quote(
         if not points and not states:
             return False
         with store.read() as uow:
-            news = [point for point in points if _is_new(uow.prices.latest(point.feed_label), point)]
+            news = [
+                point for point in points if _is_new(uow.prices.latest(point.feed_label), point)
+            ]
             lines = [
                 state
                 for state in states
@@ -48,10 +53,10 @@ async def quote(
         with store.unit_of_work() as uow:
             for state in lines:
                 uow.credit_lines.record(state)
-            is_new = any([uow.prices.record(point) for point in news])
-            if is_new:
+            recorded = sum(uow.prices.record(point) for point in news)
+            if recorded:
                 ring_assess(uow)
-            return is_new
+            return recorded > 0
 
     return await asyncio.to_thread(_record)
 
@@ -65,9 +70,10 @@ def _is_new(known: PricePoint | None, point: PricePoint) -> bool:
 
 
 def _has_moved(known: CreditLineState | None, state: CreditLineState) -> bool:
-    return known is None or (known.index_ray, known.accrued_at) != (
+    return known is None or (known.index_ray, known.accrued_at, known.rate_per_second_ray) != (
         state.index_ray,
         state.accrued_at,
+        state.rate_per_second_ray,
     )
 
 
@@ -81,21 +87,30 @@ async def _points(
         try:
             answer = await source.quote(feed.contract, block)
         except PermanentChainError as exc:
-            log.error("price.refused", chain_id=feed.chain_id, feed=feed.label, reason=str(exc))
+            _refuse(feed.label, feed.chain_id, str(exc))
             continue
-        points.append(
-            PricePoint(
-                feed_label=feed.label,
-                chain_id=feed.chain_id,
-                asset_id=feed.asset_id,
-                answer=answer.answer,
-                scale=answer.scale,
-                updated_at=UnixSeconds(answer.updated_at_seconds),
-                observed_at=store.clock.now(),
-                height=block.height,
-            )
-        )
+        if answer.updated_at_seconds > SECONDS_MAX:
+            _refuse(feed.label, feed.chain_id, f"updated at {answer.updated_at_seconds}")
+            continue
+        points.append(_point(feed, answer, store.clock.now(), block))
     return points
+
+
+def _point(feed: Feed, answer: Quote, now: UnixSeconds, block: BlockRef) -> PricePoint:
+    return PricePoint(
+        feed_label=feed.label,
+        chain_id=feed.chain_id,
+        asset_id=feed.asset_id,
+        answer=answer.answer,
+        scale=answer.scale,
+        updated_at=UnixSeconds(answer.updated_at_seconds),
+        observed_at=now,
+        height=block.height,
+    )
+
+
+def _refuse(label: str, chain_id: str, reason: str) -> None:
+    log.error("price.refused", chain_id=chain_id, feed=label, reason=reason)
 
 
 async def _credit_lines(
@@ -105,7 +120,14 @@ async def _credit_lines(
     for line in catalog.credit_lines:
         if line.chain_id != reader.chain_id:
             continue
-        state = await reader.credit_line_state(line.contract, block)
+        try:
+            state = await reader.credit_line_state(line.contract, block)
+        except PermanentChainError as exc:
+            _refuse(line.protocol, line.chain_id, str(exc))
+            continue
+        if state.last_accrued_seconds > SECONDS_MAX:
+            _refuse(line.protocol, line.chain_id, f"accrued at {state.last_accrued_seconds}")
+            continue
         states.append(
             CreditLineState(
                 chain_id=line.chain_id,

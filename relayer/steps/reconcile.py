@@ -15,20 +15,26 @@ from chains.events import (
     ObservedEvent,
     Repaid,
 )
+from chains.message import MessageKind
 from chains.types import ChainId
 from relayer.assets import UnknownTokenError
 from relayer.errors import InvariantError, RefusedError
 from relayer.ledger.admission import PostStatus
-from relayer.ledger.chart import Side, margin_code
-from relayer.ledger.journal import JournalEntry, Phase
-from relayer.money import AssetId
+from relayer.ledger.chart import Side, margin_code, vault_code
+from relayer.ledger.journal import JournalEntry, Phase, Posting
+from relayer.outbox.life import MessageState
 from relayer.reconcile.errors import DebtMismatchError
 from relayer.reconcile.rules import (
+    FINAL,
+    REST,
+    SEEN,
     EventContext,
     announce,
     postings_of,
     resolve,
+    rest_of_exit,
     seen_entry_id,
+    seen_postings_of,
 )
 from relayer.steps import projections
 from relayer.steps.catalog import Catalog
@@ -37,12 +43,19 @@ from relayer.steps.fence import Fence
 from relayer.steps.observe import ring_assess
 from relayer.steps.position import debt_state
 from relayer.steps.tell import tell
-from relayer.store.observed_rows import Booked, EventState, StoredEvent
+from relayer.store.observed_rows import Booked, EventFilter, EventState, StoredEvent
 from relayer.store.outbox import StoredMessage
 from relayer.store.unit_of_work import Store, UnitOfWork
 
 EVENTS_PER_BATCH: Final = 200
 MESSAGE_UNKNOWN: Final = "message_unknown"
+KINDS: Final[dict[type[ObservedEvent], MessageKind]] = {
+    CollateralReleased: MessageKind.RELEASE,
+    CollateralSeized: MessageKind.SEIZE,
+    CreditGranted: MessageKind.CREDIT_GRANT,
+}
+LIVING: Final = (EventState.SEEN, EventState.FINAL)
+WITHOUT_EFFECT: Final = frozenset({MessageState.FAILED, MessageState.RETURNED})
 log = structlog.get_logger(__name__)
 
 
@@ -63,9 +76,7 @@ class ParkedError(Exception):
         self.reason = reason
 
 
-def reconcile(
-    store: Store, catalog: Catalog, chain_id: ChainId, *, fence: Fence
-) -> Reconciled:
+def reconcile(store: Store, catalog: Catalog, chain_id: ChainId, *, fence: Fence) -> Reconciled:
     """
     Book one batch of a chain's events, in one transaction.
 
@@ -75,6 +86,7 @@ def reconcile(
     booked = parked = 0
     with store.unit_of_work() as uow:
         fence(uow)
+        uow.ledger.lock()
         events = uow.chains.unbooked_events(chain_id, EVENTS_PER_BATCH)
         for stored in events:
             try:
@@ -94,13 +106,14 @@ def reconcile(
 def _book(uow: UnitOfWork, catalog: Catalog, stored: StoredEvent) -> None:
     match stored.state:
         case EventState.SEEN:
-            _announce(uow, catalog, stored, Phase.PENDING)
+            _announce(uow, catalog, stored, SEEN)
             booked = Booked.SOFT
         case EventState.FINAL:
             if stored.booked is Booked.SOFT:
-                _resolve(uow, stored, Phase.SETTLE)
+                pending = _resolve(uow, stored, Phase.SETTLE)
+                _book_rest(uow, catalog, stored, pending)
             else:
-                _announce(uow, catalog, stored, Phase.POSTED)
+                _announce(uow, catalog, stored, FINAL)
             booked = Booked.FINAL
         case EventState.ORPHANED:
             _resolve(uow, stored, Phase.VOID)
@@ -108,39 +121,76 @@ def _book(uow: UnitOfWork, catalog: Catalog, stored: StoredEvent) -> None:
         case _:
             assert_never(stored.state)
     uow.chains.mark_booked([stored.event_id], booked)
-    projections.follow(uow, catalog, stored, booked)
+    projections.follow(uow, stored, booked)
 
 
-def _announce(uow: UnitOfWork, catalog: Catalog, stored: StoredEvent, phase: Phase) -> None:
-    event = stored.event
-    message = _message_of(uow, event)
-    try:
-        postings = postings_of(event, _context(uow, catalog, event))
-    except (UnknownTokenError, DebtMismatchError, RefusedError) as exc:
-        raise ParkedError(str(exc)) from exc
+def _announce(uow: UnitOfWork, catalog: Catalog, stored: StoredEvent, stage: str) -> None:
+    message = _message_of(uow, stored)
+    postings = _postings(uow, catalog, stored.event, stage)
+    correlation_id = stored.event_id
     if message is not None:
         settle_hold(uow, message.message)
+        correlation_id = message.message.correlation_id
+    _post_first(uow, stored, postings, stage, correlation_id)
+
+
+def _postings(
+    uow: UnitOfWork, catalog: Catalog, event: ObservedEvent, stage: str
+) -> tuple[Posting, ...]:
+    """
+    Return what an event moves at a stage.
+
+    Raises:
+        ParkedError: no rule can book it.
+    """
+    rule = seen_postings_of if stage == SEEN else postings_of
+    try:
+        return rule(event, _context(uow, catalog, event))
+    except (UnknownTokenError, DebtMismatchError, RefusedError) as exc:
+        raise ParkedError(str(exc)) from exc
+    except ValueError as exc:
+        raise ParkedError(f"unbookable: {exc}") from exc
+
+
+def _post_first(
+    uow: UnitOfWork,
+    stored: StoredEvent,
+    postings: tuple[Posting, ...],
+    stage: str,
+    correlation_id: bytes,
+) -> None:
     if not postings:
         return
     entry = announce(
-        event,
+        stored.event,
         postings,
-        phase=phase,
+        stage=stage,
         revivals=stored.revivals,
-        correlation_id=stored.event_id if message is None else message.message.correlation_id,
+        correlation_id=correlation_id,
         booked_at=uow.clock.now(),
     )
     _post(uow, entry)
 
 
-def _resolve(uow: UnitOfWork, stored: StoredEvent, phase: Phase) -> None:
+def _resolve(uow: UnitOfWork, stored: StoredEvent, phase: Phase) -> JournalEntry | None:
+    """End the pending entry of an event and return it; None when the event reserved no unit."""
     pending = uow.ledger.entry(seen_entry_id(stored.event, stored.revivals))
     if pending is None:
-        return  # it moved no unit
-    entry = resolve(
-        pending.entry, phase=phase, revivals=stored.revivals, booked_at=uow.clock.now()
-    )
+        return None
+    entry = resolve(pending.entry, phase=phase, revivals=stored.revivals, booked_at=uow.clock.now())
     _post(uow, entry)
+    return pending.entry
+
+
+def _book_rest(
+    uow: UnitOfWork, catalog: Catalog, stored: StoredEvent, pending: JournalEntry | None
+) -> None:
+    """Book what a final exit took beyond what could be reserved while it was only seen."""
+    if not isinstance(stored.event, CollateralExited):
+        return
+    rest = rest_of_exit(stored.event, pending)
+    if rest.units:
+        _post_first(uow, stored, _postings(uow, catalog, rest, REST), REST, stored.event_id)
 
 
 def _post(uow: UnitOfWork, entry: JournalEntry) -> None:
@@ -152,29 +202,47 @@ def _post(uow: UnitOfWork, entry: JournalEntry) -> None:
     raise InvariantError(f"{entry.kind} 0x{entry.entry_id.hex()}: {result}")
 
 
-def _message_of(uow: UnitOfWork, event: ObservedEvent) -> StoredMessage | None:
+def _message_of(uow: UnitOfWork, stored: StoredEvent) -> StoredMessage | None:
     """
     Return the message whose effect an event is, None for events of no message.
 
     Raises:
-        ParkedError: the event names a message that is not in the outbox.
+        ParkedError: the message is not in the outbox, says something else, has ended without an
+            effect, or has its effect already.
     """
+    event = stored.event
     if not isinstance(event, CollateralReleased | CollateralSeized | CreditGranted):
         return None
     message = uow.outbox.get(event.message_id)
+    name = f"message 0x{event.message_id.hex()}"
     if message is None:
         raise ParkedError(f"{MESSAGE_UNKNOWN}: 0x{event.message_id.hex()}")
-    expected = message.message.message
-    if isinstance(event, CreditGranted):
-        return message
-    if (expected.account, expected.token, expected.amount_units, expected.vault) != (
-        event.account,
-        event.token,
-        event.units,
-        event.position.contract,
-    ):
-        raise ParkedError(f"effect_differs: message 0x{event.message_id.hex()}")
+    if _expected_of(message) != _found_in(event):
+        raise ParkedError(f"effect_differs: {name}")
+    if message.state in WITHOUT_EFFECT:
+        raise ParkedError(f"effect_unexpected: {name} is {message.state.value}")
+    for other in uow.chains.events(EventFilter(message_id=event.message_id, states=LIVING)):
+        if other.event_id != stored.event_id and other.booked in (Booked.SOFT, Booked.FINAL):
+            raise ParkedError(f"effect_twice: {name}, first 0x{other.event_id.hex()}")
     return message
+
+
+def _expected_of(stored: StoredMessage) -> tuple[object, ...]:
+    """Return what the effect of a message must say."""
+    message = stored.message.message
+    place = (stored.message.target_chain, message.vault, message.kind, message.account)
+    moved = (message.recipient, message.amount_units)
+    if message.kind is MessageKind.CREDIT_GRANT:
+        return (*place, *moved, message.expiry_seconds, message.nonce)
+    return (*place, *moved, message.token)
+
+
+def _found_in(event: CollateralReleased | CollateralSeized | CreditGranted) -> tuple[object, ...]:
+    """Return what an effect says, in the order of _expected_of."""
+    place = (event.position.chain_id, event.position.contract, KINDS[type(event)], event.account)
+    if isinstance(event, CreditGranted):
+        return (*place, event.borrower, event.limit_units, event.expiry_seconds, event.nonce)
+    return (*place, event.recipient, event.units, event.token)
 
 
 def _context(uow: UnitOfWork, catalog: Catalog, event: ObservedEvent) -> EventContext:
@@ -184,9 +252,12 @@ def _context(uow: UnitOfWork, catalog: Catalog, event: ObservedEvent) -> EventCo
             return EventContext(catalog.asset_of(chain_id, event.token).asset_id)
         case CollateralExited():
             asset_id = catalog.asset_of(chain_id, event.token).asset_id
+            margin = uow.ledger.counters(margin_code(event.account), asset_id, chain_id)
+            vault = uow.ledger.counters(vault_code(event.position.contract), asset_id, chain_id)
             return EventContext(
                 asset_id,
-                margin_available_units=_margin_units(uow, event.account, asset_id, chain_id),
+                margin_available_units=margin.available(Side.CREDIT),
+                vault_available_units=vault.available(Side.DEBIT),
             )
         case CreditGranted() | Borrowed() | Repaid():
             line = catalog.credit_line_at(chain_id, event.position.contract)
@@ -199,13 +270,6 @@ def _context(uow: UnitOfWork, catalog: Catalog, event: ObservedEvent) -> EventCo
                 debt=debt_state(uow, line, event.account),
                 payer_account=payer_account,
             )
-
-
-def _margin_units(
-    uow: UnitOfWork, account: bytes, asset_id: AssetId, chain_id: ChainId
-) -> int:
-    counters = uow.ledger.counters(margin_code(account), asset_id, chain_id)
-    return counters.available(Side.CREDIT)
 
 
 def _payer_account(uow: UnitOfWork, catalog: Catalog, event: Repaid) -> bytes | None:

@@ -7,14 +7,19 @@ from typing import Final
 import structlog
 
 from chains.attestation import Attestation, assemble_attestation
-from chains.errors import CallRevertedError, PermanentChainError
+from chains.errors import (
+    CallRevertedError,
+    FeeTooLowError,
+    GasFundsError,
+    PermanentChainError,
+)
 from chains.port import Bridge, ContractCall, Fees, SignedTransaction, TransactionSender
 from relayer.clock import UnixSeconds
 from relayer.errors import StateMovedError
 from relayer.outbox.life import MessageEvent, MessageState, WaitReason
 from relayer.steps.catalog import Catalog
 from relayer.steps.fence import Fence
-from relayer.steps.queues import CONFIRM, relay_queue
+from relayer.steps.queues import ATTEST, CONFIRM, relay_queue
 from relayer.store.leases import Lease, sender_lease_name
 from relayer.store.nonces import SendAttempt, SenderKey, SendRow, SendState
 from relayer.store.outbox import StoredMessage
@@ -24,6 +29,10 @@ SENDER_LEASE_SECONDS: Final = 20
 FEE_BUMP_SECONDS: Final = 30
 DELIVER_ROLE: Final = "deliver"
 CARRIED_STATES: Final = (MessageState.ATTESTED, MessageState.SUBMITTED)
+REFUSAL_REASONS: Final[dict[type[PermanentChainError], WaitReason]] = {
+    FeeTooLowError: WaitReason.FEE_ABOVE_CAP,
+    GasFundsError: WaitReason.GAS_FUNDS_LOW,
+}
 log = structlog.get_logger(__name__)
 
 
@@ -59,9 +68,13 @@ async def relay(
     """
     stored, signatures = await asyncio.to_thread(_read, store, catalog, message_id)
     if stored.state not in CARRIED_STATES:
-        return RelayOutcome(stored.state, False, stored.reason)
+        return await asyncio.to_thread(_unneeded, store, carrier, stored, stored.reason)
     if await carrier.bridge.status(stored.message.message, None):
-        return RelayOutcome(stored.state, False, WaitReason.FINALITY_AWAITED)
+        reason = WaitReason.FINALITY_AWAITED
+        return await asyncio.to_thread(_unneeded, store, carrier, stored, reason)
+    if len(signatures) < catalog.guardian_set.threshold:
+        await asyncio.to_thread(_attest_again, store, stored, fence)
+        return RelayOutcome(stored.state, True, WaitReason.SIGNATURES_MISSING)
     attestation = assemble_attestation(message_id, catalog.guardian_set, signatures)
     lease = await asyncio.to_thread(_lease, store, carrier)
     if lease is None:
@@ -69,16 +82,18 @@ async def relay(
     try:
         transaction = await _transaction(store, carrier, stored, attestation, lease)
     except CallRevertedError as exc:
-        await asyncio.to_thread(
-            _wait, store, stored, WaitReason.TARGET_REVERTS, exc.reason, fence
-        )
+        await asyncio.to_thread(_wait, store, stored, WaitReason.TARGET_REVERTS, exc.reason, fence)
         return RelayOutcome(stored.state, True, WaitReason.TARGET_REVERTS)
+    if transaction is None:
+        return RelayOutcome(stored.state, False, WaitReason.FINALITY_AWAITED)
     state = await asyncio.to_thread(_submitted, store, stored, transaction, fence)
     try:
         await carrier.sender.broadcast(transaction)
     except PermanentChainError as exc:
         log.error("message.refused", message_id="0x" + message_id.hex(), reason=str(exc))
-        return RelayOutcome(state, True, WaitReason.INCLUSION_AWAITED)
+        reason = REFUSAL_REASONS.get(type(exc), WaitReason.INCLUSION_AWAITED)
+        await asyncio.to_thread(_wait, store, stored, reason, str(exc), fence)
+        return RelayOutcome(state, True, reason)
     log.info(
         "message.submitted",
         message_id="0x" + message_id.hex(),
@@ -97,13 +112,43 @@ def _read(
         return stored, uow.outbox.signatures(message_id, catalog.guardian_set.index)
 
 
+def _unneeded(
+    store: Store, carrier: Carrier, stored: StoredMessage, reason: WaitReason
+) -> RelayOutcome:
+    """Nothing is to be sent any more: a nonce kept for it would hold up all later ones."""
+    key = SenderKey(carrier.sender.chain_id, carrier.sender.address)
+    with store.read() as uow:
+        rows = uow.nonces.rows_of_message(stored.message_id)
+    unused = [row for row in rows if row.sender == key and row.state is SendState.RESERVED]
+    if unused:
+        lease = _lease(store, carrier)
+        if lease is None:
+            return RelayOutcome(stored.state, True, WaitReason.SENDER_BUSY)
+        for row in unused:
+            _free(store, key, row.account_nonce, lease)
+    return RelayOutcome(stored.state, False, reason)
+
+
+def _attest_again(store: Store, stored: StoredMessage, fence: Fence) -> None:
+    """Ask the guardians again: their set changed after the quorum."""
+    with store.unit_of_work() as uow:
+        fence(uow)
+        uow.jobs.ring(
+            ATTEST,
+            stored.message_id.hex(),
+            ATTEST,
+            uow.clock.now(),
+            stored.message.correlation_id,
+        )
+
+
 def _lease(store: Store, carrier: Carrier) -> Lease | None:
     name = sender_lease_name(carrier.sender.chain_id, carrier.sender.address)
     with store.unit_of_work() as uow:
         held = uow.leases.lease(name)
-        if held is not None and held.holder == carrier.holder:
-            if held.expires_at > uow.clock.now():
-                return uow.leases.renew(held, SENDER_LEASE_SECONDS)
+        is_ours = held is not None and held.holder == carrier.holder
+        if held is not None and is_ours and held.expires_at > uow.clock.now():
+            return uow.leases.renew(held, SENDER_LEASE_SECONDS)
         return uow.leases.acquire(name, carrier.holder, SENDER_LEASE_SECONDS)
 
 
@@ -113,8 +158,12 @@ async def _transaction(
     stored: StoredMessage,
     attestation: Attestation,
     lease: Lease,
-) -> SignedTransaction:
-    """Return what is stored to be broadcast: the last attempt, a dearer one, or the first."""
+) -> SignedTransaction | None:
+    """
+    Return what is stored to be broadcast: the last attempt, a dearer one, or the first.
+
+    None where one is in a block already: confirm follows it.
+    """
     sender = carrier.sender
     calls = carrier.bridge.deliver(stored.message.message, attestation)
     call = calls[0]
@@ -122,7 +171,9 @@ async def _transaction(
     row, attempts = await asyncio.to_thread(
         _reserve, store, sender, stored, first_account_nonce, lease
     )
-    if attempts and not _is_stuck(row, store):
+    if row.state is SendState.MINED:
+        return None
+    if attempts and not _is_stuck(row, attempts, store):
         last = attempts[-1]
         return SignedTransaction(
             chain_id=sender.chain_id,
@@ -187,14 +238,13 @@ def _reserve(
     with store.unit_of_work() as uow:
         key = SenderKey(sender.chain_id, sender.address)
         row = uow.nonces.reserve(key, stored.message_id, first_account_nonce, lease)
-        if row.state is not SendState.BROADCAST:
-            return row, ()  # earlier attempts belong to a nonce whose transaction failed
-        return row, uow.nonces.attempts(stored.message_id)
+        return row, uow.nonces.attempts_of(key, row.account_nonce)
 
 
-def _is_stuck(row: SendRow, store: Store) -> bool:
+def _is_stuck(row: SendRow, attempts: tuple[SendAttempt, ...], store: Store) -> bool:
+    """Return whether the newest attempt had its time: each gets FEE_BUMP_SECONDS."""
     age_seconds = store.clock.now() - row.reserved_at
-    return row.state is SendState.BROADCAST and age_seconds > FEE_BUMP_SECONDS
+    return age_seconds > FEE_BUMP_SECONDS * len(attempts)
 
 
 def _submitted(

@@ -15,49 +15,60 @@ from relayer.store.unit_of_work import Store
 log = structlog.get_logger(__name__)
 
 
-async def rewind(store: Store, reader: ChainReader, *, lease: Lease) -> Cursor:
+async def rewind(store: Store, reader: ChainReader, *, lease: Lease) -> int:
     """
     Declare the blocks of a dead branch gone; their entries are taken back by reconcile.
 
+    Returns:
+        How many blocks went; 0 when the stored head is on the node's chain after all.
+
     Raises:
         FinalityViolationError: the branch left the chain below a final block.
+        BlockGoneError: the node is too far behind to tell.
     """
     cursor, candidates = await asyncio.to_thread(_candidates, store, reader)
     target = await _rewind_target(reader, candidates)
+    if cursor.head is None or target is None or target == cursor.head:
+        return 0
 
-    def _rewind() -> tuple[Cursor, int]:
+    def _rewind() -> int:
         with store.unit_of_work() as uow:
-            after, gone = uow.chains.rewind(cursor, target, lease)
             ring_reconcile(uow, reader.chain_id)
-            return after, gone
+            _, gone = uow.chains.rewind(cursor, target, lease)
+            return gone
 
-    after, gone = await asyncio.to_thread(_rewind)
-    depth = 0 if cursor.head is None else cursor.head.height - target.height
+    gone = await asyncio.to_thread(_rewind)
+    depth = cursor.head.height - target.height
     log.warning(
         "cursor.rewound", chain_id=reader.chain_id, height=target.height, depth=depth, events=gone
     )
-    return after
+    return depth
 
 
 def _candidates(store: Store, reader: ChainReader) -> tuple[Cursor, tuple[Checkpoint, ...]]:
+    """Return the cursor and the checkpoints from its head down to its final block."""
     with store.read() as uow:
-        return uow.chains.cursor(reader.chain_id), uow.chains.newest_checkpoints(reader.chain_id)
+        cursor = uow.chains.cursor(reader.chain_id)
+        if cursor.head is None or cursor.finalized is None:
+            return cursor, ()
+        count = cursor.head.height - cursor.finalized.height + 1
+        return cursor, uow.chains.newest_checkpoints(reader.chain_id, count)
 
 
-async def _rewind_target(reader: ChainReader, candidates: tuple[Checkpoint, ...]) -> BlockRef:
+async def _rewind_target(
+    reader: ChainReader, candidates: tuple[Checkpoint, ...]
+) -> BlockRef | None:
     for checkpoint in candidates:
         block = checkpoint.header.block
-        if await _is_on_chain(reader, block):
+        is_final = checkpoint.state is CheckpointState.FINAL
+        try:
+            header = await reader.header_at(block.height)
+        except BlockGoneError:
+            if is_final:
+                raise
+            continue  # the chain is shorter now
+        if header.block == block:
             return block
-        if checkpoint.state is CheckpointState.FINAL:
+        if is_final:
             raise FinalityViolationError(chain_id=reader.chain_id, block=block)
-    lowest = candidates[-1].header.block
-    raise FinalityViolationError(chain_id=reader.chain_id, block=lowest)
-
-
-async def _is_on_chain(reader: ChainReader, block: BlockRef) -> bool:
-    try:
-        header = await reader.header_at(block.height)
-    except BlockGoneError:
-        return False
-    return header.block == block
+    return None

@@ -19,7 +19,5 @@ def tell(
 ) -> None:
     """Append one event and ring for its publication. Call after the ledger was posted to."""
     now = uow.clock.now()
-    uow.feed.append(
-        event_type, content, account=account, correlation_id=correlation_id, at=now
-    )
+    uow.feed.append(event_type, content, account=account, correlation_id=correlation_id, at=now)
     uow.jobs.ring(PUBLISH, EVENTS_KEY, PUBLISH, now, correlation_id)

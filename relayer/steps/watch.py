@@ -8,13 +8,13 @@ from typing import Final
 import structlog
 
 from chains.errors import (
-    AttestationError,
     FinalityViolationError,
     PermanentChainError,
     TransientChainError,
+    WrongChainError,
 )
 from chains.port import ChainReader, PriceSource
-from relayer.errors import CursorMovedError, LeaseLostError
+from relayer.errors import CursorMovedError, InvariantError, LeaseLostError
 from relayer.steps.catalog import Catalog
 from relayer.steps.observe import Observation, ObserveLimits, observe, remember_chain
 from relayer.steps.quote import quote
@@ -40,7 +40,7 @@ class Watch:
     Args:
         holder: unique for the process.
         wait: returns after so many seconds, earlier on a hint or when the process stops.
-        on_news: called after each run that stored something; rings doorbells or books at once.
+        on_news: called after each run; rings doorbells or books at once.
     """
 
     store: Store
@@ -56,42 +56,57 @@ class Watch:
 
 async def watch(watcher: Watch, stop: asyncio.Event) -> None:
     """
-    Keep one chain observed until told to stop.
+    Keep one chain observed until told to stop; whatever fails is logged and tried again later.
 
     Raises:
         WrongChainError: the node serves another chain than the stored one.
+        InvariantError: only a bug can cause it; it is logged first.
+    """
+    is_known = False
+    pause_seconds = watcher.poll_seconds
+    try:
+        while not stop.is_set():
+            try:
+                if not is_known:
+                    await remember_chain(watcher.store, watcher.reader)
+                    is_known = True
+                is_level = await _run(watcher)
+                pause_seconds = watcher.poll_seconds if is_level else 0.0
+            except Exception as exc:  # noqa: BLE001 - see _pause_after: all are logged
+                pause_seconds = _pause_after(watcher, exc, pause_seconds)
+            await watcher.wait(pause_seconds)
+    finally:
+        await asyncio.to_thread(_release, watcher)
+
+
+def _pause_after(watcher: Watch, exc: Exception, pause_seconds: float) -> float:
+    """
+    Log a failure; return how long to wait after it.
+
+    Raises:
+        WrongChainError, InvariantError: going on would do harm.
     """
     chain_id = watcher.reader.chain_id
-    await _until_known(watcher, stop)
-    pause_seconds = watcher.poll_seconds
-    while not stop.is_set():
-        try:
-            is_level = await _run(watcher)
-            pause_seconds = watcher.poll_seconds if is_level else 0.0
-        except (TransientChainError, CursorMovedError, LeaseLostError) as exc:
-            log.warning("chain.unread", chain_id=chain_id, reason=str(exc))
-            pause_seconds = min(
-                max(pause_seconds, watcher.poll_seconds) * 2, PAUSE_AFTER_ERROR_SECONDS_MAX
-            )
-        except (PermanentChainError, AttestationError) as exc:
+    longer_seconds = min(
+        max(pause_seconds, watcher.poll_seconds) * 2, PAUSE_AFTER_ERROR_SECONDS_MAX
+    )
+    match exc:
+        case WrongChainError() | InvariantError():
             log.error("chain.unreadable", chain_id=chain_id, reason=str(exc))
-            pause_seconds = PAUSE_AFTER_ERROR_SECONDS_MAX
-        await watcher.wait(pause_seconds)
-    await asyncio.to_thread(_release, watcher)
-
-
-async def _until_known(watcher: Watch, stop: asyncio.Event) -> None:
-    while not stop.is_set():
-        try:
-            await remember_chain(watcher.store, watcher.reader)
-            return
-        except TransientChainError as exc:
-            log.warning("chain.unread", chain_id=watcher.reader.chain_id, reason=str(exc))
-            await watcher.wait(watcher.poll_seconds)
+            raise exc
+        case TransientChainError() | CursorMovedError() | LeaseLostError():
+            log.warning("chain.unread", chain_id=chain_id, reason=str(exc))
+            return longer_seconds
+        case PermanentChainError():
+            log.error("chain.unreadable", chain_id=chain_id, reason=str(exc))
+            return PAUSE_AFTER_ERROR_SECONDS_MAX
+        case _:
+            log.error("chain.unreadable", chain_id=chain_id, reason=str(exc), exc_info=exc)
+            return longer_seconds
 
 
 async def _run(watcher: Watch) -> bool:
-    """Do one round; True when the chain is level with its heads."""
+    """Do one round; True when the chain is level with its heads, or there is nothing to do."""
     lease = await asyncio.to_thread(_lease, watcher)
     if lease is None:
         return True
@@ -100,18 +115,29 @@ async def _run(watcher: Watch) -> bool:
             watcher.store, watcher.reader, limits=watcher.limits, lease=lease
         )
     except BranchError:
-        try:
-            await rewind(watcher.store, watcher.reader, lease=lease)
-        except FinalityViolationError as exc:
-            await asyncio.to_thread(_halt, watcher, str(exc))
-        return False
+        return await _rewind(watcher, lease)
     except (FinalityViolationError, LockConflictError) as exc:
         await asyncio.to_thread(_halt, watcher, str(exc))
         return True
-    if observation.is_level:
-        await quote(watcher.store, watcher.catalog, watcher.reader, watcher.prices, observation)
-    await watcher.on_news(observation)
+    try:
+        if observation.is_level:
+            await quote(watcher.store, watcher.catalog, watcher.reader, watcher.prices, observation)
+    finally:
+        await watcher.on_news(observation)
     return observation.is_level
+
+
+async def _rewind(watcher: Watch, lease: Lease) -> bool:
+    """Leave a dead branch, or halt; False when the new branch can be read at once."""
+    try:
+        depth = await rewind(watcher.store, watcher.reader, lease=lease)
+    except FinalityViolationError as exc:
+        await asyncio.to_thread(_halt, watcher, str(exc))
+        return True
+    if depth == 0:
+        reason = "the node disagreed about the stored head for a moment"
+        log.warning("chain.unread", chain_id=watcher.reader.chain_id, reason=reason)
+    return depth == 0
 
 
 def _lease(watcher: Watch) -> Lease | None:

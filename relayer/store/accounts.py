@@ -90,7 +90,7 @@ class AccountTable:
         """
         if self.account(account) is None:
             raise RefusedError(
-                code="account_unknown",
+                code="unknown_account",
                 detail=f"account 0x{account.hex()} is not open; open it before linking owners",
             )
         row = {

@@ -4,9 +4,11 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import Any, Final
 
+import psycopg
+from psycopg import sql
 from sqlalchemy import Connection, Engine, create_engine, event
 from sqlalchemy.engine import URL, make_url
-from sqlalchemy.exc import OperationalError
+from sqlalchemy.exc import ArgumentError, OperationalError
 from sqlalchemy.exc import TimeoutError as PoolTimeoutError
 
 from relayer.errors import SettingsError
@@ -18,9 +20,11 @@ POOL_SIZE: Final = 5
 POOL_OVERFLOW_MAX: Final = 10
 READ_ONLY: Final = "relayer_read_only"
 POSTGRESQL: Final = "postgresql"
+POSTGRESQL_PORT: Final = 5432
 SQLITE: Final = "sqlite"
 # The database does not answer, is locked, or has no connection left: asking later may succeed.
 DATABASE_ERRORS: Final = (OperationalError, PoolTimeoutError)
+CONNECT_TIMEOUT_SECONDS: Final = 3
 
 
 def engine_of(url: str) -> Engine:
@@ -84,6 +88,60 @@ def _postgresql_engine(url: URL) -> Engine:
         isolation_level="READ COMMITTED",
         connect_args={"options": options, "application_name": "relayer"},
     )
+
+
+def create_database(admin_url: str, name: str) -> str:
+    """
+    Make an empty database on a PostgreSQL server and return its URL.
+
+    Args:
+        admin_url: postgresql:// of a database on that server, with the right to make others.
+
+    Raises:
+        SettingsError: the server cannot be reached or refuses, or the URL is none of PostgreSQL.
+    """
+    _on_server(admin_url, sql.SQL("CREATE DATABASE {}").format(sql.Identifier(name)))
+    return make_url(admin_url).set(database=name).render_as_string(hide_password=False)
+
+
+def drop_database(admin_url: str, name: str) -> None:
+    """
+    Remove a database and end the sessions in it; it may be gone already.
+
+    Raises:
+        SettingsError: the server cannot be reached or refuses, or the URL is none of PostgreSQL.
+    """
+    statement = sql.SQL("DROP DATABASE IF EXISTS {} WITH (FORCE)")
+    _on_server(admin_url, statement.format(sql.Identifier(name)))
+
+
+def _on_server(admin_url: str, statement: sql.Composed) -> None:
+    try:
+        parsed = make_url(admin_url)
+    except ArgumentError:
+        raise SettingsError(
+            ("database server: not a URL; use postgresql://user@host/name",)
+        ) from None
+    if parsed.get_backend_name() != POSTGRESQL:
+        found = parsed.get_backend_name()
+        raise SettingsError((f"database server: {found} is no server; use postgresql://",))
+    url = parsed.set(drivername=POSTGRESQL).render_as_string(hide_password=False)
+    try:
+        with psycopg.connect(
+            url, autocommit=True, connect_timeout=CONNECT_TIMEOUT_SECONDS
+        ) as connection:
+            connection.execute(statement)
+    except psycopg.OperationalError as exc:
+        place = f"{parsed.host}:{parsed.port or POSTGRESQL_PORT}"
+        raise SettingsError(
+            (f"database server: {place} cannot be reached; start it or correct the URL",)
+        ) from exc
+    except psycopg.DatabaseError as exc:
+        raise SettingsError((f"database server: {_first_line(exc)}",)) from exc
+
+
+def _first_line(error: Exception) -> str:
+    return str(error).strip().split("\n", maxsplit=1)[0]
 
 
 @contextmanager

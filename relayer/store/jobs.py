@@ -226,6 +226,15 @@ class JobTable:
             reason=reason,
         )
 
+    def release(self, job: Job, reason: str) -> None:
+        """
+        Put a job back that was not started: due at once, its count of failures as it was.
+
+        Raises:
+            LeaseLostError: another process took the job.
+        """
+        self._end(job, state=JobState.DUE.value, ready_at=self._clock.now(), reason=reason)
+
     def fail(self, job: Job, reason: str) -> JobState:
         """
         Count a failed attempt: later again by the ladder, or quarantined after ATTEMPTS_MAX.

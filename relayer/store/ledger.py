@@ -80,12 +80,23 @@ class LedgerTable:
 
     Posting begins with the lock on ledger_head and holds it to the end of the transaction. So
     entries are numbered in the order they commit, no two batches touch counters at once, and no
-    order of locks inside the ledger can deadlock. Take other row locks before posting.
+    order of locks inside the ledger can deadlock. A step that reads before it posts, or that
+    locks other rows as well, calls lock() first.
     """
 
     def __init__(self, connection: Connection, clock: Clock) -> None:
         self._connection = connection
         self._clock = clock
+
+    def lock(self) -> JournalHead:
+        """
+        Let nobody else post, or decide, until the transaction ends; return the newest entry.
+
+        What is read after it cannot change before what is decided on it is booked. On PostgreSQL
+        each statement sees a state of its own, so without it two decisions could both be right
+        alone and wrong together.
+        """
+        return self._locked_head()
 
     def post(self, entry: JournalEntry) -> PostResult:
         """Book one entry; see post_many."""

@@ -4,7 +4,7 @@ from dataclasses import dataclass
 from enum import Enum
 from typing import Any, Final
 
-from sqlalchemy import Connection, Row, func, select, update
+from sqlalchemy import ColumnElement, Connection, Row, func, select, update
 
 from chains.types import BlockRef, ChainId
 from relayer.clock import Clock, UnixSeconds
@@ -266,10 +266,13 @@ class NonceTable:
 
     def attempts(self, message_id: bytes) -> tuple[SendAttempt, ...]:
         """Return every signed transaction of a message, oldest first."""
+        return self._attempts(SEND_ATTEMPT.c.message_id == message_id)
+
+    def _attempts(self, *conditions: ColumnElement[bool]) -> tuple[SendAttempt, ...]:
         table = SEND_ATTEMPT.c
         rows = self._connection.execute(
             select(SEND_ATTEMPT)
-            .where(table.message_id == message_id)
+            .where(*conditions)
             .order_by(table.chain_id, table.key_address, table.account_nonce, table.seq)
         )
         return tuple(
@@ -280,6 +283,14 @@ class NonceTable:
                 fee_priority_wei=row.fee_priority_wei,
             )
             for row in rows
+        )
+
+    def attempts_of(self, sender: SenderKey, account_nonce: int) -> tuple[SendAttempt, ...]:
+        """Return every signed transaction with one nonce of a key, oldest first."""
+        return self._attempts(
+            SEND_ATTEMPT.c.chain_id == sender.chain_id,
+            SEND_ATTEMPT.c.key_address == sender.address,
+            SEND_ATTEMPT.c.account_nonce == account_nonce,
         )
 
     def _fence(self, sender: SenderKey, lease: Lease) -> None:

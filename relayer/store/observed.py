@@ -79,15 +79,20 @@ class ObservedEventTable:
         """
         Return the events whose journal entries lag behind their state.
 
-        Events of gone blocks come first, so that nothing counts twice; then by
-        (height, log_index). Parked events are left out.
+        Events of gone blocks come first, the newest of them first: what was built on another is
+        taken back before it, and nothing counts twice. The others come by (height, log_index).
+        Parked events are left out.
         """
         table = OBSERVED_EVENT.c
         is_orphaned = table.state == EventState.ORPHANED.value
         rows = self._connection.execute(
             select(OBSERVED_EVENT)
             .where(table.chain_id == chain_id, _lags())
-            .order_by(case((is_orphaned, 0), else_=1), table.height, table.log_index)
+            .order_by(
+                case((is_orphaned, 0), else_=1),
+                case((is_orphaned, -table.height), else_=table.height),
+                case((is_orphaned, -table.log_index), else_=table.log_index),
+            )
             .limit(limit)
         )
         return tuple(stored_of(row) for row in rows)
@@ -153,14 +158,33 @@ class ObservedEventTable:
         if not rows_changed(self._connection, statement.values(unparked_values())):
             raise StateMovedError(what=f"event 0x{event_id.hex()}", expected="parked")
 
-    def parked_events(self, limit: int = EVENTS_PER_QUERY_MAX) -> tuple[StoredEvent, ...]:
-        """Return the events that wait for a person, in the order of the chains."""
+    def parked_events(
+        self,
+        limit: int = EVENTS_PER_QUERY_MAX,
+        *,
+        message_id: bytes | None = None,
+        reason_prefix: str | None = None,
+        account: bytes | None = None,
+    ) -> tuple[StoredEvent, ...]:
+        """
+        Return the events that wait for a person, in the order of the chains.
+
+        Args:
+            message_id: only effects of this message.
+            reason_prefix: only those whose reason begins with it.
+            account: only those that concern this margin account.
+        """
         table = OBSERVED_EVENT.c
+        statement = select(OBSERVED_EVENT).where(table.booked == Booked.PARKED.value)
+        if message_id is not None:
+            statement = statement.where(table.message_id == message_id)
+        if account is not None:
+            statement = statement.where(table.account == account)
+        if reason_prefix is not None:
+            is_so = table.parked_reason.startswith(reason_prefix, autoescape=True)
+            statement = statement.where(is_so)
         rows = self._connection.execute(
-            select(OBSERVED_EVENT)
-            .where(table.booked == Booked.PARKED.value)
-            .order_by(table.chain_id, table.height, table.log_index)
-            .limit(limit)
+            statement.order_by(table.chain_id, table.height, table.log_index).limit(limit)
         )
         return tuple(stored_of(row) for row in rows)
 

@@ -149,6 +149,16 @@ class OutboxTable:
         ).one_or_none()
         return None if row is None else _stored(row)
 
+    def at_nonce(self, target_chain: ChainId, contract: bytes, nonce: int) -> StoredMessage | None:
+        """Return the message with a nonce of a lane; None when there is none."""
+        table = OUTBOX_MESSAGE.c
+        row = self._connection.execute(
+            select(OUTBOX_MESSAGE)
+            .where(table.target_chain == target_chain, table.contract == contract)
+            .where(table.nonce == nonce)
+        ).one_or_none()
+        return None if row is None else _stored(row)
+
     def list(self, message_filter: MessageFilter) -> tuple[StoredMessage, ...]:
         """Return messages by (created_at, message_id)."""
         table = OUTBOX_MESSAGE.c

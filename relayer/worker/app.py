@@ -5,24 +5,27 @@ from typing import Any, Final
 from celery import Celery
 from kombu.entity import Exchange, Queue
 
+from relayer.errors import SettingsError
 from relayer.settings import Settings
 from relayer.steps.catalog import Catalog
 from relayer.steps.queues import ASSESS, queues_of
+from relayer.telemetry import redacted_text
+from relayer.worker.link import (
+    CONNECT_SECONDS,
+    BrokerError,
+    BrokerLink,
+    connection_to,
+    is_embedded,
+)
 
+WORK: Final = "work"
 EVENTS: Final = "events.v1"
 TASK_SECONDS_MAX: Final = 60
 TASK_SECONDS_SOFT: Final = 45
 SHUTDOWN_SECONDS: Final = 20
-CONFIRM_SECONDS: Final = 5
 HEARTBEAT_SECONDS: Final = 30
 EMBEDDED_POLL_SECONDS: Final = 0.02
 EMBEDDED_PREFETCH: Final = 8
-MEMORY_SCHEME: Final = "memory:"
-
-
-def is_embedded(broker_url: str) -> bool:
-    """Return whether the broker lives inside the process."""
-    return broker_url.startswith(MEMORY_SCHEME)
 
 
 def broker_name(settings: Settings, name: str) -> str:
@@ -39,7 +42,7 @@ def create_app(catalog: Catalog, settings: Settings) -> Celery:
     is_memory = is_embedded(settings.broker_url)
     app = Celery("relayer", broker=settings.broker_url, set_as_current=False)
     app.conf.update(_settings(embedded=is_memory))
-    exchange = Exchange(broker_name(settings, "work"), type="topic", durable=True)
+    exchange = Exchange(broker_name(settings, WORK), type="topic", durable=True)
     arguments = None if is_memory else {"x-queue-type": "quorum"}
     app.conf.task_queues = tuple(
         Queue(name, exchange, routing_key=name, durable=True, queue_arguments=arguments)
@@ -60,13 +63,41 @@ def broker_queues(catalog: Catalog, settings: Settings) -> tuple[str, ...]:
     return tuple(broker_name(settings, name) for name in queues_of(catalog.chain_ids))
 
 
+def check_broker(url: str) -> None:
+    """
+    Open and close one connection.
+
+    Raises:
+        SettingsError: nobody listens, or who listens refuses; it names the remedy.
+    """
+    try:
+        with BrokerLink(url).producer(is_confirming=False):
+            return
+    except BrokerError as exc:
+        raise SettingsError(
+            (f"broker_url: {redacted_text(url)}: {redacted_text(exc.detail)}; {_remedy(exc)}",)
+        ) from exc
+    except (KeyError, ImportError, ValueError) as exc:
+        raise SettingsError(
+            (f"broker_url: {redacted_text(url)} is no broker; use amqp:// or memory://",)
+        ) from exc
+
+
+def _remedy(exc: BrokerError) -> str:
+    if "AccessRefused" in exc.detail:
+        return "correct user and password, or run: rabbitmqctl add_user"
+    if "NotAllowed" in exc.detail:
+        return "correct the virtual host, or run: rabbitmqctl add_vhost and set_permissions"
+    return "start RabbitMQ there, or set broker_url to where it runs"
+
+
 def remove_queues(catalog: Catalog, settings: Settings) -> None:
     """Delete a deployment's queues and exchanges; nothing is lost, the database has it all."""
     app = create_app(catalog, settings)
-    with app.connection_for_write() as connection, connection.channel() as channel:
+    with connection_to(settings.broker_url) as connection, connection.channel() as channel:
         for queue in app.conf.task_queues:
             queue(channel).delete()
-        for name in ("work", EVENTS):
+        for name in (WORK, EVENTS):
             Exchange(broker_name(settings, name), channel=channel).delete()
 
 
@@ -74,7 +105,7 @@ def _settings(*, embedded: bool) -> dict[str, Any]:
     # The embedded transport sleeps this long whenever it finds nothing or may take no more.
     transport: dict[str, Any] = {"polling_interval": EMBEDDED_POLL_SECONDS}
     if not embedded:
-        transport = {"confirm_publish": True, "confirm_timeout": CONFIRM_SECONDS}
+        transport = {"confirm_publish": True}
     return {
         "task_acks_late": True,
         "task_reject_on_worker_lost": True,
@@ -87,14 +118,17 @@ def _settings(*, embedded: bool) -> dict[str, Any]:
         "task_time_limit": TASK_SECONDS_MAX,
         "task_soft_time_limit": TASK_SECONDS_SOFT,
         "worker_prefetch_multiplier": EMBEDDED_PREFETCH if embedded else 1,
-        "worker_cancel_long_running_tasks_on_connection_loss": True,
+        # Threads cannot be cancelled. A bell that is delivered twice finds no job to claim.
+        "worker_cancel_long_running_tasks_on_connection_loss": False,
         "worker_soft_shutdown_timeout": SHUTDOWN_SECONDS,
         "worker_max_tasks_per_child": 5_000,
         "worker_hijack_root_logger": False,
+        "worker_redirect_stdouts": False,
         "worker_send_task_events": False,
         "worker_enable_remote_control": False,
         "broker_heartbeat": 0 if embedded else HEARTBEAT_SECONDS,
         "broker_transport_options": transport,
+        "broker_connection_timeout": CONNECT_SECONDS,
         "broker_connection_retry_on_startup": True,
         "broker_connection_max_retries": None,
         "enable_utc": True,

@@ -1,79 +1,102 @@
 """Runs Celery workers: one in this process's main thread, or one beside everything else."""
 
+import logging
+import os
+import signal
 import threading
 from collections.abc import Sequence
+from types import FrameType
 from typing import Final
 
 from celery import Celery
+from celery.app.trace import setup_worker_optimizations
 from celery.worker import WorkController
+from celery.worker import state as worker_state
 
 from relayer import wiring
+from relayer.errors import SettingsError
 from relayer.settings import Settings
 from relayer.steps.queues import queues_of
 from relayer.store.unit_of_work import Store
-from relayer.worker.app import broker_name, broker_queues, create_app
+from relayer.worker.app import SHUTDOWN_SECONDS, broker_name, create_app
 from relayer.worker.context import WorkContext
 from relayer.worker.doorbell import Doorbell
-from relayer.worker.tasks import register_tasks
+from relayer.worker.processing import Work
+from relayer.worker.tasks import WORKS, register_tasks
 
-THREADS: Final = 2
+THREADS: Final = 4
 STOP_SECONDS_MAX: Final = 30.0
+EXIT_CLEAN: Final = 0
 
 
-def worker_app(settings: Settings, store: Store) -> tuple[Celery, WorkContext, Doorbell]:
+def worker_app(
+    settings: Settings, store: Store, works: Sequence[Work] = WORKS
+) -> tuple[Celery, WorkContext, Doorbell]:
     """Return an application whose tasks are bound to a new context, with its doorbell."""
     catalog = wiring.catalog_of(settings)
     app = create_app(catalog, settings)
     doorbell = Doorbell(app, store, settings)
-    context = WorkContext(settings, store, catalog, ring_due=lambda: _ring(doorbell))
-    register_tasks(app, context)
+    context = WorkContext(settings, store, catalog, ring_due=doorbell.ring_soon)
+    register_tasks(app, context, works)
     return app, context, doorbell
 
 
-def _ring(doorbell: Doorbell) -> None:
-    doorbell.ring_due()
-
-
-def run_worker(settings: Settings, queues: Sequence[str]) -> None:
+def run_worker(settings: Settings, queues: Sequence[str], works: Sequence[Work] = WORKS) -> None:
     """
     Run a worker until SIGTERM or SIGINT; running steps end first.
 
+    What still asks a chain or a guardian after SHUTDOWN_SECONDS is cancelled, its job goes to
+    another worker.
+
     Args:
         queues: names of queues; none for all of the deployment.
+        works: what is done for each kind of job.
+
+    Raises:
+        SchemaVersionError: the database is not at the version of the code.
+        SettingsError: a queue is none of the deployment's.
+        InvariantError: only a bug can cause it; nothing more is done here.
     """
     store = wiring.open_store(settings)
-    app, context, _ = worker_app(settings, store)
-    chosen = queues or queues_of(context.catalog.chain_ids)
+    app, context, doorbell = worker_app(settings, store, works)
     try:
-        app.Worker(
-            hostname=f"relayer@{context.holder}",
-            pool_cls="threads",
-            concurrency=THREADS,
-            queues=[broker_name(settings, name) for name in chosen],
-            without_gossip=True,
-            without_mingle=True,
-            quiet=True,
-            loglevel="WARNING",
-        ).start()
+        worker = _controller(app, context, chosen_queues(context, queues))
+        context.on_broken = _stop_controllers
+        _stop_on_signals(context)
+        worker.start()
     finally:
+        context.stopping.set()
+        doorbell.close()
         context.close()
+    if context.broken is not None:
+        raise context.broken
+
+
+def chosen_queues(context: WorkContext, queues: Sequence[str]) -> tuple[str, ...]:
+    """
+    Return the queues to take work from; none given means all.
+
+    Raises:
+        SettingsError: one is none of the deployment's.
+    """
+    known = queues_of(context.catalog.chain_ids)
+    unknown = [name for name in queues if name not in known]
+    if unknown:
+        raise SettingsError((f"--queues: {', '.join(unknown)} unknown; one of {', '.join(known)}",))
+    return tuple(queues) or known
 
 
 class EmbeddedWorker:
-    """A worker in a thread of this process, for the embedded broker."""
+    """
+    A worker in a thread of this process, for the embedded broker.
+
+    A bug that stops it sends this process SIGTERM, so that the rest ends as well.
+    """
 
     def __init__(self, app: Celery, context: WorkContext) -> None:
-        self._controller = WorkController(
-            app=app,
-            hostname=f"relayer@{context.holder}",
-            pool_cls="threads",
-            concurrency=THREADS,
-            queues=list(broker_queues(context.catalog, context.settings)),
-            without_gossip=True,
-            without_mingle=True,
-            without_heartbeat=True,
-            loglevel="WARNING",
-        )
+        context.on_broken = _terminate_process
+        self._context = context
+        self._controller = _controller(app, context, chosen_queues(context, ()))
         self._thread = threading.Thread(
             target=self._controller.start, name="embedded-worker", daemon=True
         )
@@ -83,6 +106,61 @@ class EmbeddedWorker:
         self._thread.start()
 
     def stop(self) -> None:
-        """Stop after the running steps."""
+        """
+        Stop after the running steps.
+
+        Raises:
+            InvariantError: a step met what only a bug can cause.
+        """
+        self._context.stopping.set()
+        watchdog = _cancel_later(self._context)
         self._controller.stop(in_sighandler=False)
         self._thread.join(STOP_SECONDS_MAX)
+        watchdog.cancel()
+        if self._context.broken is not None:
+            raise self._context.broken
+
+
+def _controller(app: Celery, context: WorkContext, queues: Sequence[str]) -> WorkController:
+    hostname = f"relayer@{context.holder}"
+    setup_worker_optimizations(app, hostname)
+    # Their info lines are two for each bell.
+    logging.getLogger("celery").setLevel(logging.WARNING)
+    return WorkController(
+        app=app,
+        hostname=hostname,
+        pool_cls="threads",
+        concurrency=THREADS,
+        queues=[broker_name(context.settings, name) for name in queues],
+        without_gossip=True,
+        without_mingle=True,
+        without_heartbeat=True,
+        loglevel="WARNING",
+    )
+
+
+def _stop_on_signals(context: WorkContext) -> None:
+    def _stop(_number: int, _frame: FrameType | None) -> None:
+        if not context.stopping.is_set():
+            context.stopping.set()
+            _cancel_later(context)
+        _stop_controllers()
+
+    for number in (signal.SIGTERM, signal.SIGINT):
+        signal.signal(number, _stop)
+
+
+def _cancel_later(context: WorkContext) -> threading.Timer:
+    watchdog = threading.Timer(SHUTDOWN_SECONDS, context.cancel_steps)
+    watchdog.daemon = True
+    watchdog.start()
+    return watchdog
+
+
+def _stop_controllers() -> None:
+    # Read by the controller's own thread once a second; other threads must not close its sockets.
+    worker_state.should_stop = EXIT_CLEAN
+
+
+def _terminate_process() -> None:
+    os.kill(os.getpid(), signal.SIGTERM)

@@ -2,9 +2,8 @@
 
 import asyncio
 import signal
+import time
 from typing import Final
-
-import structlog
 
 from relayer import wiring
 from relayer.settings import Settings
@@ -12,14 +11,17 @@ from relayer.steps.catalog import Catalog
 from relayer.steps.lapse import lapse_grants
 from relayer.steps.observe import ring_assess
 from relayer.steps.queues import CUSTODY, reconcile_queue
+from relayer.store.engine import DATABASE_ERRORS
 from relayer.store.unit_of_work import Store
+from relayer.telemetry import event_log
 from relayer.worker.app import create_app
 from relayer.worker.doorbell import Doorbell
 
 SWEEP_SECONDS: Final = 1.0
+PAST_SECONDS: Final = 0.005
 CUSTODY_SECONDS: Final = 5
 ASSESS_SECONDS: Final = 5
-log = structlog.get_logger(__name__)
+log = event_log()
 
 
 async def sweep(store: Store, catalog: Catalog, doorbell: Doorbell, stop: asyncio.Event) -> None:
@@ -35,21 +37,26 @@ async def sweep(store: Store, catalog: Catalog, doorbell: Doorbell, stop: asynci
                 await asyncio.to_thread(_ring_assess, store)
                 last_assess = now
             await asyncio.to_thread(doorbell.ring_due)
+        except DATABASE_ERRORS as exc:
+            log.warning("sweep.failed", reason=type(exc).__name__)
         except Exception:  # the sweeper is what makes everything else good: it never ends by itself
             log.exception("sweep.failed")
         try:
-            async with asyncio.timeout(SWEEP_SECONDS):
+            async with asyncio.timeout(_until_next_second()):
                 await stop.wait()
         except TimeoutError:
             continue
 
 
+def _until_next_second() -> float:
+    """Return how long to wait: times in the job table are whole seconds, so it is swept on them."""
+    return SWEEP_SECONDS - time.time() % SWEEP_SECONDS + PAST_SECONDS
+
+
 def _ring_custody(store: Store, catalog: Catalog) -> None:
     with store.unit_of_work() as uow:
         for chain_id in catalog.vaults:
-            uow.jobs.ring(
-                CUSTODY, chain_id, reconcile_queue(chain_id), uow.clock.now(), bytes(32)
-            )
+            uow.jobs.ring(CUSTODY, chain_id, reconcile_queue(chain_id), uow.clock.now(), bytes(32))
         lapse_grants(uow, catalog)
 
 
@@ -74,4 +81,5 @@ def run_sweeper(settings: Settings) -> None:
     try:
         asyncio.run(_main())
     finally:
+        doorbell.close()
         store.close()

@@ -1,10 +1,12 @@
 """The tasks: one per step, each with nothing but the name of a queue."""
 
+from collections.abc import Sequence
 from typing import Final
 
 from celery import Celery
 
 from chains.types import ChainId, chain_id_of
+from relayer.errors import InvariantError
 from relayer.steps.assess import assess
 from relayer.steps.attest import attest
 from relayer.steps.compare import compare
@@ -28,7 +30,7 @@ from relayer.steps.relay import Carrier, relay
 from relayer.store.jobs import Job
 from relayer.worker.context import WorkContext
 from relayer.worker.doorbell import TASK_PREFIX
-from relayer.worker.processing import Done, Handler, Later, Outcome, process_due
+from relayer.worker.processing import Done, Later, Outcome, Work, process_due
 from relayer.worker.publishing import publish_due
 
 CONFIRM_SECONDS: Final = 1
@@ -37,7 +39,9 @@ RECONCILE_BATCHES_MAX: Final = 50
 
 def _reconcile(context: WorkContext, job: Job, fence: Fence) -> Outcome:
     for _ in range(RECONCILE_BATCHES_MAX):
-        if not reconcile(context.store, context.catalog, chain_id_of(job.key), fence=fence).has_more:
+        if not reconcile(
+            context.store, context.catalog, chain_id_of(job.key), fence=fence
+        ).has_more:
             return Done()
         context.ring_due()
     return Later(0, "more_events")
@@ -105,8 +109,7 @@ def _custody(context: WorkContext, job: Job, fence: Fence) -> Outcome:
 
 def _publish(context: WorkContext, job: Job, fence: Fence) -> Outcome:
     del job
-    publish_due(context, fence)
-    return Done()
+    return Later(0, "more_events") if publish_due(context, fence) else Done()
 
 
 def _target_of(context: WorkContext, job: Job) -> ChainId:
@@ -117,27 +120,31 @@ def _target_of(context: WorkContext, job: Job) -> ChainId:
     return stored.message.target_chain
 
 
-HANDLERS: Final[dict[str, Handler]] = {
-    RECONCILE: _reconcile,
-    ASSESS: _assess,
-    DECIDE: _decide,
-    LIQUIDATE: _liquidate,
-    ATTEST: _attest,
-    RELAY: _relay,
-    CONFIRM: _confirm,
-    CUSTODY: _custody,
-    PUBLISH: _publish,
-}
+WORKS: Final = (
+    Work(RECONCILE, _reconcile),
+    Work(ASSESS, _assess),
+    Work(DECIDE, _decide),
+    Work(LIQUIDATE, _liquidate),
+    Work(ATTEST, _attest, jobs_per_claim=1),
+    Work(RELAY, _relay, jobs_per_claim=1),
+    Work(CONFIRM, _confirm, jobs_per_claim=1),
+    Work(CUSTODY, _custody, jobs_per_claim=1),
+    Work(PUBLISH, _publish),
+)
 
 
-def register_tasks(app: Celery, context: WorkContext) -> None:
-    """Give the application one task per step, bound to a process's context."""
+def register_tasks(app: Celery, context: WorkContext, works: Sequence[Work] = WORKS) -> None:
+    """Give the application one task per kind of work, bound to a process's context."""
 
-    def _task(kind: str, handler: Handler) -> None:
+    def _task(work: Work) -> None:
         def _run(queue: str) -> int:
-            return process_due(context, kind, queue, handler)
+            try:
+                return process_due(context, work, queue)
+            except InvariantError as exc:
+                context.break_off(exc)
+                return 0
 
-        app.task(_run, name=TASK_PREFIX + kind, ignore_result=True)
+        app.task(_run, name=TASK_PREFIX + work.kind, ignore_result=True, shared=False)
 
-    for kind, handler in HANDLERS.items():
-        _task(kind, handler)
+    for work in works:
+        _task(work)

@@ -3,6 +3,7 @@
 import asyncio
 import signal
 from collections.abc import Callable
+from typing import Final
 
 from chains.types import ChainId
 from relayer import wiring
@@ -10,11 +11,15 @@ from relayer.settings import Settings
 from relayer.steps.catalog import Catalog
 from relayer.steps.observe import Observation
 from relayer.steps.watch import Watch, watch
+from relayer.store.engine import DATABASE_ERRORS
 from relayer.store.unit_of_work import Store
+from relayer.telemetry import event_log
 from relayer.worker.app import create_app
 from relayer.worker.doorbell import Doorbell
 
-MILLISECONDS = 1_000
+MILLISECONDS: Final = 1_000
+PAUSE_SECONDS: Final = 2.0
+log = event_log()
 
 
 async def watch_chain(
@@ -22,10 +27,18 @@ async def watch_chain(
     chain_id: ChainId,
     *,
     parts: tuple[Store, Catalog],
-    ring_due: Callable[[], int],
+    ring_due: Callable[[], object],
     stop: asyncio.Event,
 ) -> None:
-    """Watch one chain on the running loop until told to stop."""
+    """
+    Watch one chain on the running loop until told to stop; a database that is away is waited for.
+
+    Args:
+        ring_due: called in a thread for each new block.
+
+    Raises:
+        WrongChainError: the node serves another chain than the stored one.
+    """
     store, catalog = parts
     chain = settings.chain(chain_id)
     reader = wiring.chain_reader(settings, chain_id)
@@ -48,9 +61,13 @@ async def watch_chain(
         except TimeoutError:
             return
 
+    last_place: list[object] = [None]
+
     async def _on_news(observation: Observation) -> None:
-        del observation
-        await asyncio.to_thread(ring_due)
+        place = (observation.cursor.head, observation.cursor.finalized)
+        if place != last_place[0]:  # all that is rung for comes with a block
+            await asyncio.to_thread(ring_due)
+            last_place[0] = place
 
     watcher = Watch(
         store=store,
@@ -64,11 +81,21 @@ async def watch_chain(
         on_news=_on_news,
     )
     try:
-        await watch(watcher, stop)
+        await _watch_on(watcher, stop)
     finally:
         if listening is not None:
             listening.cancel()
         await reader.close()
+
+
+async def _watch_on(watcher: Watch, stop: asyncio.Event) -> None:
+    while not stop.is_set():
+        try:
+            await watch(watcher, stop)
+        except DATABASE_ERRORS as exc:
+            chain_id = watcher.reader.chain_id
+            log.warning("chain.unread", chain_id=chain_id, reason=type(exc).__name__)
+            await watcher.wait(PAUSE_SECONDS)
 
 
 def run_watcher(settings: Settings, chain_id: ChainId) -> None:
@@ -88,10 +115,11 @@ def run_watcher(settings: Settings, chain_id: ChainId) -> None:
         for name in (signal.SIGTERM, signal.SIGINT):
             loop.add_signal_handler(name, stop.set)
         await watch_chain(
-            settings, chain_id, parts=(store, catalog), ring_due=doorbell.ring_due, stop=stop
+            settings, chain_id, parts=(store, catalog), ring_due=doorbell.ring_soon, stop=stop
         )
 
     try:
         asyncio.run(_main())
     finally:
+        doorbell.close()
         store.close()

@@ -178,3 +178,27 @@ def test_a_key_without_coins_is_said(devnet: Devnet) -> None:
 
     with pytest.raises(GasFundsError, match="send it native coins"):
         asyncio.run(ask())
+
+
+def test_a_balance_falls_by_what_a_transaction_costs(devnet: Devnet) -> None:
+    """Gas used times a price within the fees; an unused key has nothing."""
+
+    async def ask(sender: EvmSender) -> tuple[int, int, Fees]:
+        before_wei = await sender.balance_wei()
+        transaction = await signed_next(sender, mint(devnet))
+        await sender.broadcast(transaction)
+        mined(devnet, transaction)
+        return before_wei, await sender.balance_wei(), transaction.fees
+
+    async def ask_poor() -> int:
+        chain = devnet.chain_b
+        sender = EvmSender(chain.chain_id, chain.rpc_url, key=b"\x09" * 32)
+        try:
+            return await sender.balance_wei()
+        finally:
+            await sender.close()
+
+    before_wei, after_wei, fees = run(devnet, ask)
+
+    assert 21_000 < before_wei - after_wei <= 200_000 * fees.max_fee_wei
+    assert asyncio.run(ask_poor()) == 0

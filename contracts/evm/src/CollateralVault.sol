@@ -116,8 +116,10 @@ contract CollateralVault is MessageReceiver, ReentrancyGuard, ICollateralVault {
         if (decoded.kind == MessageKind.RELEASE || decoded.kind == MessageKind.SEIZE) {
             _pay(decoded, messageId);
         } else if (decoded.kind == MessageKind.PAUSE) {
+            _requireCurrentSet(guardianSetIndex);
             _pause(decoded, messageId);
         } else if (decoded.kind == MessageKind.PARAMETER) {
+            _requireCurrentSet(guardianSetIndex);
             _setParameter(decoded, messageId);
         } else {
             revert MessageReceiverWrongKind(decoded.kind);
@@ -144,7 +146,7 @@ contract CollateralVault is MessageReceiver, ReentrancyGuard, ICollateralVault {
         collateralOf[account][token] = 0;
         held[token] = heldAfter;
         emit CollateralExited(account, token, msg.sender, recipient, amount, heldAfter);
-        IERC20(token).safeTransfer(recipient, amount);
+        _send(token, recipient, amount);
     }
 
     /* INTERNAL */
@@ -174,6 +176,16 @@ contract CollateralVault is MessageReceiver, ReentrancyGuard, ICollateralVault {
             emit CollateralSeized(messageId, account, token, recipient, amount, heldAfter);
         }
 
+        _send(token, recipient, amount);
+    }
+
+    /// @dev Pay out, and refuse a token that takes more from the vault than was paid: the surplus
+    /// would be the other owners'.
+    function _send(
+        address token,
+        address recipient,
+        uint256 amount
+    ) private {
         uint256 balanceExpected = IERC20(token).balanceOf(address(this)) - amount;
         IERC20(token).safeTransfer(recipient, amount);
         uint256 balance = IERC20(token).balanceOf(address(this));

@@ -17,7 +17,7 @@ contract CreditLine is MessageReceiver, ReentrancyGuard, ICreditLine {
     /* STORAGE */
 
     uint256 private constant RAY = 1e27;
-    // About 315 % a year; keeps the index far from overflow.
+    // About 315 % a year; even compounded every second the index lasts for more than 30 years.
     uint256 private constant RATE_PER_SECOND_RAY_MAX = 1e20;
 
     /// @inheritdoc ICreditLine
@@ -72,6 +72,7 @@ contract CreditLine is MessageReceiver, ReentrancyGuard, ICreditLine {
         uint32 guardianSetIndex,
         bytes[] calldata signatures
     ) external {
+        _requireCurrentSet(guardianSetIndex);
         (Message memory decoded, MessageId messageId) =
             _accept(message, guardianSetIndex, signatures);
         require(decoded.kind == MessageKind.CREDIT_GRANT, MessageReceiverWrongKind(decoded.kind));
@@ -125,7 +126,7 @@ contract CreditLine is MessageReceiver, ReentrancyGuard, ICreditLine {
         scaledDebtOf[account] = scaledAfter;
         scaledDebtTotal += scaledAdded;
         emit Borrowed(account, msg.sender, recipient, amount, scaledAfter, indexRay);
-        IERC20(debtToken).safeTransfer(recipient, amount);
+        _push(recipient, amount);
     }
 
     /// @inheritdoc ICreditLine
@@ -174,7 +175,7 @@ contract CreditLine is MessageReceiver, ReentrancyGuard, ICreditLine {
 
         suppliedBy[msg.sender] = supplied - amount;
         emit Withdrawn(msg.sender, recipient, amount, supplied - amount);
-        IERC20(debtToken).safeTransfer(recipient, amount);
+        _push(recipient, amount);
     }
 
     /* INTERNAL */
@@ -196,6 +197,18 @@ contract CreditLine is MessageReceiver, ReentrancyGuard, ICreditLine {
         // Exactness is the rule here, not a trap: the books say that this amount came.
         // slither-disable-next-line incorrect-equality
         require(received == amount, CreditLineArrivalMismatch(amount, received));
+    }
+
+    /// @dev Pay out, and refuse a token that takes more from the pool than was paid: the surplus
+    /// would be the other suppliers'.
+    function _push(
+        address recipient,
+        uint256 amount
+    ) private {
+        uint256 balanceExpected = liquidity() - amount;
+        IERC20(debtToken).safeTransfer(recipient, amount);
+        uint256 balance = liquidity();
+        require(balance >= balanceExpected, CreditLineOverpaid(balanceExpected, balance));
     }
 
     /// @dev Refuse addresses that would lose the payment.

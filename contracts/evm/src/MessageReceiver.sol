@@ -44,10 +44,7 @@ abstract contract MessageReceiver is GuardianSet, IMessageReceiver {
         bytes[] calldata signatures
     ) external {
         uint32 currentIndex = currentGuardianSetIndex;
-        require(
-            guardianSetIndex == currentIndex,
-            MessageReceiverNotCurrentSet(guardianSetIndex, currentIndex)
-        );
+        _requireCurrentSet(guardianSetIndex);
         (Message memory decoded, MessageId messageId) =
             _accept(message, guardianSetIndex, signatures);
         require(decoded.kind == MessageKind.GUARDIAN_SET, MessageReceiverWrongKind(decoded.kind));
@@ -84,6 +81,18 @@ abstract contract MessageReceiver is GuardianSet, IMessageReceiver {
         _verifyAttestation(messageId, guardianSetIndex, signatures);
         _isExecuted[messageId] = true;
         lastAttestedAt = uint64(block.timestamp);
+    }
+
+    /// @dev Revert for a set that is running out. In its overlap it may still make payments, which
+    /// are over when the overlap is; nothing that stays may rest on its word.
+    function _requireCurrentSet(
+        uint32 guardianSetIndex
+    ) internal view {
+        uint32 currentIndex = currentGuardianSetIndex;
+        require(
+            guardianSetIndex == currentIndex,
+            MessageReceiverNotCurrentSet(guardianSetIndex, currentIndex)
+        );
     }
 
     /// @dev Revert if a field the kind does not use says something.

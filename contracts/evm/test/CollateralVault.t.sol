@@ -263,6 +263,28 @@ contract CollateralVaultTest is VaultFixture {
         vm.assertEq(vault.held(address(token)), 0);
     }
 
+    /// @notice After a release an exit takes the rest, once; what others hold, the insurance too,
+    /// stays.
+    function test_AnExitTakesTheRestOnce() external {
+        _lock(100);
+        vm.prank(ann);
+        vault.lock(keccak256("insurance"), address(token), 1000);
+        _execute(_payment(MessageKind.RELEASE, 30));
+        vm.warp(START + EXIT_DELAY_SECONDS + 1);
+        vm.prank(ann);
+        vault.exit(salt, address(token), ann);
+
+        vm.assertEq(vault.collateralOf(account, address(token)), 0);
+        vm.assertEq(vault.held(address(token)), 1000);
+        vm.prank(ann);
+        vm.expectRevert(
+            abi.encodeWithSelector(
+                ICollateralVault.CollateralVaultAmountZero.selector, account, address(token)
+            )
+        );
+        vault.exit(salt, address(token), ann);
+    }
+
     /// @notice Only the opener owns the account: another caller has another account, which is
     /// empty.
     function test_AStrangerExitsNothing() external {

@@ -232,4 +232,41 @@ contract CollateralVaultControlsTest is VaultFixture {
             )
         );
     }
+
+    /// @notice A set that is running out still pays, but no longer lifts pauses, changes parameters
+    /// or uses up the numbers of control messages: its say must not outlive the overlap.
+    function test_AnOutgoingSetMayNotControl() external {
+        _lock(10);
+        uint256[] memory newKeys = _keys(4, 1);
+        address[] memory members = _addresses(newKeys);
+        bytes memory raw = MessageLib.encode(_rotation(address(vault), 1, members, 3));
+        bytes[] memory signatures = _signatures(vault, raw, 0, _first(keys, THRESHOLD));
+        vault.rotateGuardianSet(raw, 0, members, 3, signatures);
+        _execute(_payment(MessageKind.RELEASE, 1));
+        raw = MessageLib.encode(_pauseMessage(address(token), 1));
+        vault.execute(raw, 1, _signatures(vault, raw, 1, _first(newKeys, 3)));
+
+        bytes memory refusal =
+            abi.encodeWithSelector(IMessageReceiver.MessageReceiverNotCurrentSet.selector, 0, 1);
+        Message memory resume = _pauseMessage(address(token), 0);
+        resume.nonce = type(uint64).max;
+        _refused(resume, refusal);
+        _refused(_parameter(CAPACITY_KEY, address(token), type(uint256).max), refusal);
+        _refused(_parameter(EXIT_KEY, address(0), 90 days), refusal);
+        _refused(_payment(MessageKind.RELEASE, 1), _paused(1));
+
+        raw = MessageLib.encode(resume);
+        vault.execute(raw, 1, _signatures(vault, raw, 1, _first(newKeys, 3)));
+        vm.assertEq(vault.pauseFlags(address(token)), 0);
+    }
+
+    /// @notice Delisting and listing again does not forget what has just left.
+    function test_ARelistedTokenRemembersWhatLeft() external {
+        _lock(2 * CAPACITY);
+        _execute(_payment(MessageKind.RELEASE, CAPACITY));
+        _execute(_parameter(CAPACITY_KEY, address(token), 0));
+        _execute(_parameter(CAPACITY_KEY, address(token), CAPACITY + 1));
+
+        vm.assertEq(vault.outflowAvailable(address(token)), 1);
+    }
 }

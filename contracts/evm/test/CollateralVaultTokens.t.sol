@@ -10,6 +10,7 @@ import {TestToken} from "../src/devnet/TestToken.sol";
 import {ICollateralVault} from "../src/interfaces/ICollateralVault.sol";
 import {Message, MessageKind, MessageLib} from "../src/MessageLib.sol";
 import {vm} from "./support/Cheats.sol";
+import {GreedyToken} from "./support/GreedyToken.sol";
 import {VaultFixture} from "./support/VaultFixture.sol";
 
 /// @notice Calls back into its target on every transfer and keeps the answer.
@@ -37,30 +38,6 @@ contract ReentrantToken is TestToken {
         super._update(from, to, amount);
         if (_target != address(0)) {
             (wasAccepted, answer) = _target.call(_call);
-        }
-    }
-}
-
-/// @notice Takes one unit more from the sender than was asked.
-contract GreedyToken is TestToken {
-    address public victim;
-
-    constructor() TestToken("Greedy", "GR", 18) {}
-
-    function setVictim(
-        address account
-    ) external {
-        victim = account;
-    }
-
-    function _update(
-        address from,
-        address to,
-        uint256 amount
-    ) internal override {
-        super._update(from, to, amount);
-        if (from == victim && from != address(0)) {
-            super._update(from, address(0), 1);
         }
     }
 }
@@ -180,5 +157,27 @@ contract CollateralVaultTokensTest is VaultFixture {
                 ICollateralVault.CollateralVaultOverpaid.selector, address(token), 90, 89
             )
         );
+    }
+
+    /// @notice An exit may not take from the others either: otherwise whoever collects the surplus
+    /// empties the vault by locking and leaving again and again.
+    function test_AnOverpaidExitIsRefused() external {
+        GreedyToken greedy = new GreedyToken();
+        _adopt(greedy);
+        _lock(100);
+        bytes32 own = vault.accountOf(bob, salt);
+        vm.prank(ann);
+        vault.lock(own, address(token), 7);
+        greedy.setVictim(address(vault));
+        vm.warp(START + EXIT_DELAY_SECONDS + 1);
+
+        vm.prank(bob);
+        vm.expectRevert(
+            abi.encodeWithSelector(
+                ICollateralVault.CollateralVaultOverpaid.selector, address(token), 100, 99
+            )
+        );
+        vault.exit(salt, address(token), bob);
+        vm.assertEq(token.balanceOf(address(vault)), vault.held(address(token)));
     }
 }

@@ -350,4 +350,21 @@ contract CreditLineTest is CreditFixture {
         line.grant(raw, 1, _signatures(line, raw, 1, _first(newKeys, 3)));
         vm.assertEq(line.grantOf(ACCOUNT).limit, LIMIT);
     }
+
+    /// @notice A set that is running out grants nothing: a grant of the highest number could never
+    /// be replaced and would outlive the overlap.
+    function test_AnOutgoingSetMayNotGrant() external {
+        uint256[] memory newKeys = _keys(4, 1);
+        bytes memory raw = MessageLib.encode(_rotation(address(line), 1, _addresses(newKeys), 3));
+        bytes[] memory signatures = _signatures(line, raw, 0, _first(keys, 2));
+        line.rotateGuardianSet(raw, 0, _addresses(newKeys), 3, signatures);
+        Message memory forever = _grantMessage(type(uint256).max);
+        forever.nonce = type(uint64).max;
+        forever.expiry = type(uint64).max;
+
+        _refused(
+            forever,
+            abi.encodeWithSelector(IMessageReceiver.MessageReceiverNotCurrentSet.selector, 0, 1)
+        );
+    }
 }

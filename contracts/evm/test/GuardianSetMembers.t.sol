@@ -143,4 +143,21 @@ contract GuardianSetMembersTest is Guardians {
         );
         new GuardianSetOpen(members, 3, 30 days + 1);
     }
+
+    /// @notice The smallest and the largest set verify with a bare majority and with everybody.
+    function test_ASetOfOneAndOneOfNineteenVerify() external {
+        uint256[] memory one = _keys(1, 1);
+        set.replace(_addresses(one), 1);
+        set.verify(MessageLib.idOf(RAW), 1, _signatures(set, RAW, 1, one));
+
+        uint256[] memory nineteen = _keys(19, 2);
+        set.replace(_addresses(nineteen), 10);
+        bytes[] memory nine = _signatures(set, RAW, 2, _first(nineteen, 9));
+        vm.expectRevert(
+            abi.encodeWithSelector(IGuardianSet.GuardianSetQuorumMissing.selector, 9, 10)
+        );
+        set.verify(MessageLib.idOf(RAW), 2, nine);
+        set.verify(MessageLib.idOf(RAW), 2, _signatures(set, RAW, 2, _first(nineteen, 10)));
+        set.verify(MessageLib.idOf(RAW), 2, _signatures(set, RAW, 2, nineteen));
+    }
 }

@@ -235,4 +235,55 @@ contract MessageReceiverTest is VaultFixture {
         );
         vault.rotateGuardianSet(raw, 0, _addresses(newKeys), 3, signatures);
     }
+
+    /// @notice The same members under a new index are another set: signatures for the old index do
+    /// not count for the new one, and a message acts once whichever set signed it.
+    function test_ARotationToTheSameMembersIsAnotherSet() external {
+        _lock(10);
+        _rotate(_rotation(address(vault), 1, _addresses(keys), THRESHOLD), keys, THRESHOLD, 0);
+        Message memory message = _payment(MessageKind.RELEASE, 1);
+        bytes memory raw = MessageLib.encode(message);
+        bytes[] memory old = _signatures(vault, raw, 0, _first(keys, THRESHOLD));
+
+        (bool accepted,) = address(vault).call(abi.encodeCall(vault.execute, (raw, 1, old)));
+        vm.assertEq(accepted, false);
+        vault.execute(raw, 1, _signatures(vault, raw, 1, _first(keys, THRESHOLD)));
+        vm.expectRevert(
+            abi.encodeWithSelector(
+                IMessageReceiver.MessageReceiverAlreadyExecuted.selector, _id(message)
+            )
+        );
+        vault.execute(raw, 0, old);
+    }
+
+    /// @notice A second rotation does not lengthen the overlap of the first set.
+    function test_ASecondRotationDoesNotLengthenTheFirstOverlap() external {
+        uint256[] memory newKeys = _keys(4, 1);
+        _rotate(_rotation(address(vault), 1, _addresses(newKeys), 3), newKeys, 3, 0);
+        vm.warp(START + 100);
+        _rotate(_rotation(address(vault), 2, _addresses(keys), 3), keys, 3, 1);
+
+        (,, uint64 validUntil) = vault.guardianSet(0);
+        vm.assertEq(validUntil, START + OVERLAP_SECONDS);
+        (,, validUntil) = vault.guardianSet(1);
+        vm.assertEq(validUntil, START + 100 + OVERLAP_SECONDS);
+    }
+
+    /// @notice A message that is refused does not count as a sign of life of the guardians.
+    function test_ARefusedMessageDoesNotEndTheSilence() external {
+        _lock(10);
+        Message memory message = _payment(MessageKind.RELEASE, 1);
+        bytes memory raw = MessageLib.encode(message);
+        bytes[] memory signatures = _signatures(vault, raw, 0, _first(keys, THRESHOLD));
+        vault.execute(raw, 0, signatures);
+        vm.warp(START + 60);
+
+        (bool accepted,) = address(vault).call(abi.encodeCall(vault.execute, (raw, 0, signatures)));
+        vm.assertEq(accepted, false);
+        raw = MessageLib.encode(_payment(MessageKind.RELEASE, 11));
+        signatures = _signatures(vault, raw, 0, _first(keys, THRESHOLD));
+        (accepted,) = address(vault).call(abi.encodeCall(vault.execute, (raw, 0, signatures)));
+        vm.assertEq(accepted, false);
+        vm.assertEq(vault.lastAttestedAt(), START);
+    }
 }

@@ -1,8 +1,8 @@
 """The public doors that the parties of the demo use: the message API and the operator's CLI."""
 
+import contextlib
+import io
 import json
-import subprocess
-import sys
 import time
 import uuid
 from collections.abc import Callable, Iterable
@@ -21,11 +21,13 @@ from chains.command import (
 )
 from chains.devnet.actors import DevKey
 from chains.types import ChainId
+from relayer.cli.answer import DONE
 from relayer.errors import RelayerError
 
 WAIT_SECONDS_MAX: Final = 60.0
-POLL_SECONDS: Final = 0.2
-CALL_SECONDS_MAX: Final = 60.0
+POLL_SECONDS: Final = 0.1
+CALL_SECONDS_MAX: Final = 10.0
+MESSAGES: Final = "/v1/messages"
 TYPES: Final[dict[type[Command], str]] = {
     OpenAccount: "relayer.account.open",
     LinkOwner: "relayer.owner.link",
@@ -42,7 +44,7 @@ class MessageDoor:
     """One party's view of the message API."""
 
     def __init__(self, url: str, *, hub: ChainId, check: Callable[[], None]) -> None:
-        self._client = httpx.Client(base_url=url, timeout=10.0)
+        self._client = httpx.Client(base_url=url, timeout=CALL_SECONDS_MAX)
         self._hub = hub
         self._check = check
 
@@ -63,15 +65,14 @@ class MessageDoor:
                 "signatures": ["0x" + signer.sign(digest).hex() for signer in signers],
             },
         }
+        headers = {"Idempotency-Key": str(uuid.uuid4())}  # the same for every attempt
         return self._answer(
-            self._client.post(
-                "/v1/messages", json=envelope, headers={"Idempotency-Key": str(uuid.uuid4())}
-            )
+            self._patient(lambda: self._client.post(MESSAGES, json=envelope, headers=headers))
         )
 
     def get(self, path: str) -> dict[str, Any]:
         """Return what a query answers."""
-        return self._answer(self._client.get(path))
+        return self._answer(self._patient(lambda: self._client.get(path)))
 
     def wait_for(
         self, path: str, is_there: Callable[[dict[str, Any]], bool], what: str
@@ -92,9 +93,8 @@ class MessageDoor:
                 raise DoorError(f"{what}: not within {WAIT_SECONDS_MAX:.0f} s; last: {answer}")
             time.sleep(POLL_SECONDS)
 
-    def decision(self, command: Command, signers: Iterable[DevKey]) -> dict[str, Any]:
-        """Send a request and return what was decided about it."""
-        accepted = self.send(command, signers)
+    def decision(self, accepted: dict[str, Any]) -> dict[str, Any]:
+        """Return what was decided about a request that was accepted."""
         return self.wait_for(
             accepted["location"], lambda answer: answer["state"] != "PENDING", "a decision"
         )
@@ -107,6 +107,18 @@ class MessageDoor:
             f"message {message_id} {state}",
         )
 
+    def _patient(self, ask: Callable[[], httpx.Response]) -> httpx.Response:
+        """Ask until somebody answers: the API may be starting again."""
+        deadline = time.monotonic() + WAIT_SECONDS_MAX
+        while True:
+            try:
+                return ask()
+            except httpx.TransportError as exc:
+                self._check()
+                if time.monotonic() > deadline:
+                    raise DoorError(f"the message API: {type(exc).__name__}: {exc}") from exc
+                time.sleep(POLL_SECONDS)
+
     def _answer(self, response: httpx.Response) -> dict[str, Any]:
         answer = response.json()
         if response.is_error or not isinstance(answer, dict):
@@ -115,7 +127,7 @@ class MessageDoor:
 
 
 class OperatorDoor:
-    """The operator's terminal."""
+    """The operator's terminal: the commands of `relayer`, run one after another in this process."""
 
     def __init__(self, config: Path) -> None:
         self._config = config
@@ -127,27 +139,30 @@ class OperatorDoor:
         Raises:
             DoorError: the command failed.
         """
-        found = subprocess.run(
-            [
-                sys.executable,
-                "-m",
-                "relayer.cli",
-                *arguments,
-                "--config",
-                str(self._config),
-                "--json",
-            ],
-            capture_output=True,
-            text=True,
-            timeout=CALL_SECONDS_MAX,
-            check=False,
-        )
-        if found.returncode != 0:
+        status, answer = self.ask(*arguments)
+        if status != DONE:
+            raise DoorError(f"relayer {' '.join(arguments)}: status {status}: {answer}")
+        return answer
+
+    def ask(self, *arguments: str) -> tuple[int, dict[str, Any]]:
+        """
+        Return the exit status and what `relayer <arguments> --json` prints.
+
+        Raises:
+            DoorError: it printed no object.
+        """
+        from relayer.cli.main import app
+
+        printed = io.StringIO()
+        command = [*arguments, "--config", str(self._config), "--json"]
+        with contextlib.redirect_stdout(printed):
+            status = app(command, standalone_mode=False)
+        try:
+            answer = json.loads(printed.getvalue())
+        except ValueError as exc:
             raise DoorError(
-                f"relayer {' '.join(arguments)}: status {found.returncode}: "
-                f"{found.stdout[-2000:]}{found.stderr[-2000:]}"
-            )
-        answer = json.loads(found.stdout)
+                f"relayer {' '.join(arguments)} printed no object: {printed.getvalue()[-500:]}"
+            ) from exc
         if not isinstance(answer, dict):
             raise DoorError(f"relayer {' '.join(arguments)} printed no object")
-        return answer
+        return int(status or DONE), answer

@@ -32,7 +32,7 @@ class Processes:
     """Child processes by name; a context manager that leaves none behind."""
 
     def __init__(self, folder: Path) -> None:
-        self._folder = folder
+        self.folder = folder
         self._commands: dict[str, list[str]] = {}
         self._running: dict[str, subprocess.Popen[bytes]] = {}
         self._logs: dict[str, IO[bytes]] = {}
@@ -52,6 +52,10 @@ class Processes:
         """Start `relayer <arguments>` and return its process id; its output goes to a file."""
         self._commands[name] = [sys.executable, "-m", "relayer.cli", *arguments]
         return self._spawn(name)
+
+    def pid(self, name: str) -> int:
+        """Return the process id of a running process."""
+        return self._running[name].pid
 
     def kill(self, name: str) -> None:
         """End a process as a crash would."""
@@ -77,7 +81,7 @@ class Processes:
 
     def tail(self, name: str) -> str:
         """Return the last lines of a process's log."""
-        path = self._folder / f"{name}.log"
+        path = self.folder / f"{name}.log"
         return "\n".join(path.read_text(errors="replace").splitlines()[-LOG_TAIL_LINES:])
 
     def wait_until_up(self, urls: Iterable[str]) -> None:
@@ -115,8 +119,8 @@ class Processes:
 
     def _spawn(self, name: str) -> int:
         if name not in self._logs:
-            self._logs[name] = (self._folder / f"{name}.log").open("ab")
-        process = subprocess.Popen(
+            self._logs[name] = (self.folder / f"{name}.log").open("ab")
+        process = subprocess.Popen(  # noqa: S603 - our own program, no shell
             self._commands[name],
             stdin=subprocess.DEVNULL,
             stdout=self._logs[name],

@@ -2,29 +2,71 @@
 
 import json
 import shutil
+import signal
 import tempfile
+import threading
 import time
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack, contextmanager
+from dataclasses import dataclass
 from pathlib import Path
+from types import FrameType
 from typing import Final
 
 from rich.console import Console
 
+from chains.devnet.anvil import find_anvil
 from chains.devnet.kit import Devnet, DevnetOptions
+from chains.devnet.rpc import DevnetError
+from relayer.cli.answer import BROKEN, DONE
 from relayer.cli.demo.doors import MessageDoor, OperatorDoor
 from relayer.cli.demo.processes import Processes
 from relayer.cli.demo.servers import embedded_servers, fleet_servers
-from relayer.cli.demo.statement import Statement, print_statement, statement_of
-from relayer.cli.demo.story import Hook, Story
-from relayer.cli.demo.world import Servers, World, build_world
+from relayer.cli.demo.statement import Run, Statement, statement_of
+from relayer.cli.demo.statement_text import print_statement
+from relayer.cli.demo.story import Story
+from relayer.cli.demo.world import World, build_world
+from relayer.errors import RefusedError
+from relayer.steps.queues import SHARED_QUEUES, reconcile_queue, relay_queue
 
-DONE: Final = 0
-BROKEN: Final = 2
 WORKERS: Final = 2
+WIDTH_MIN: Final = 100
+BEFORE_STATEMENT: Final = "statement"
+
+Hook = Callable[[str, Processes], None]
 
 
-def run(*, is_fleet: bool, as_json: bool, state: Path | None, keep: bool) -> int:
+def no_hook(name: str, processes: Processes) -> None:
+    """Leave the story alone."""
+    del name, processes
+
+
+@dataclass(frozen=True, slots=True)
+class Script:
+    """
+    What is played.
+
+    Args:
+        hook: called with the name of a moment and the processes: before each step, after the
+            unlock was sent, before the statement. Tests interfere there.
+        tell: plays the story, or a part of it.
+    """
+
+    hook: Hook = no_hook
+    tell: Callable[[Story], None] = Story.tell
+
+
+WHOLE: Final = Script()
+
+
+def run(
+    *,
+    is_fleet: bool,
+    as_json: bool,
+    state: Path | None,
+    keep: bool,
+    script: Script = WHOLE,
+) -> int:
     """
     Play the story once; return 0 when every equality holds, else 2.
 
@@ -32,10 +74,16 @@ def run(*, is_fleet: bool, as_json: bool, state: Path | None, keep: bool) -> int
         is_fleet: on PostgreSQL and RabbitMQ, one process per role.
         state: the folder for files; a new one that is removed at the end if None.
         keep: leave the files of state.
+
+    Raises:
+        RefusedError: anvil, PostgreSQL or RabbitMQ is missing, or state holds files already.
+        KeyboardInterrupt: SIGINT or SIGTERM; everything that was started is stopped by then.
     """
     console = Console(stderr=as_json)
-    with _folder(state, keep=keep) as folder:
-        statement = play(folder, is_fleet=is_fleet, console=console, hook=lambda _: None)
+    if not console.is_terminal:
+        console = Console(stderr=as_json, width=max(WIDTH_MIN, console.width))
+    with _interruptible(), _folder(state, keep=keep) as folder:
+        statement = play(folder, is_fleet=is_fleet, console=console, script=script)
     if as_json:
         print(json.dumps(statement.value, indent=2))
     else:
@@ -43,20 +91,14 @@ def run(*, is_fleet: bool, as_json: bool, state: Path | None, keep: bool) -> int
     return DONE if statement.is_right else BROKEN
 
 
-def play(
-    folder: Path,
-    *,
-    is_fleet: bool,
-    console: Console,
-    hook: Callable[[str, Processes], None] | Hook,
-) -> Statement:
+def play(folder: Path, *, is_fleet: bool, console: Console, script: Script = WHOLE) -> Statement:
     """
     Build, start, tell and account for one run.
 
-    Args:
-        hook: called before each step with its name and, if it takes two arguments, the processes;
-            tests interfere there.
+    Raises:
+        RefusedError: anvil, PostgreSQL or RabbitMQ is missing.
     """
+    _check_anvil()
     start = time.monotonic()
     with ExitStack() as stack:
         status = stack.enter_context(console.status("starting three local chains"))
@@ -67,81 +109,104 @@ def play(
         world = build_world(devnet, folder, servers)
         status.update("starting the relayer and three guardians")
         processes = stack.enter_context(Processes(folder))
-        operator = OperatorDoor(world.config)
-        _start(world, processes, servers, is_fleet=is_fleet)
+        _start(world, processes, is_fleet=is_fleet)
         door = MessageDoor(world.api_url, hub=devnet.options.hub, check=processes.check)
         stack.callback(door.close)
-        console.print(f"[dim]set-up took {time.monotonic() - start:.1f} s[/dim]")
-        story = Story(
-            world,
-            door,
-            show=lambda name, text: _show(console, story, name, text),
-            hook=lambda name: _before(status, hook, processes, name),
-        )
+        setup_seconds = time.monotonic() - start
+        console.print(f"[dim]set-up took {setup_seconds:.1f} s[/dim]")
+
+        def _show(text: str, seconds: float | None) -> None:
+            if seconds is None:
+                status.update(text)
+            else:
+                console.print(f"[green]✓[/green] {seconds:6.2f} s  {text}", highlight=False)
+
+        story = Story(world, door, show=_show, hook=lambda name: script.hook(name, processes))
         told = time.monotonic()
-        story.tell()
-        status.update("comparing ledger and chains")
-        return statement_of(
-            operator, story, seconds_estimate=time.monotonic() - told, folder=folder
-        )
+        script.tell(story)
+        story_seconds = time.monotonic() - told
+        status.update("comparing ledgers and chains")
+        script.hook(BEFORE_STATEMENT, processes)
+        processes.check()
+        return statement_of(Run(story, setup_seconds, story_seconds))
 
 
-def _before(status: object, hook: object, processes: Processes, name: str) -> None:
-    update = getattr(status, "update", None)
-    if update is not None:
-        update(f"step {name}")
-    if callable(hook):
-        try:
-            hook(name, processes)
-        except TypeError:
-            hook(name)
+def _check_anvil() -> None:
+    try:
+        find_anvil()
+    except DevnetError as exc:
+        raise RefusedError(code="anvil_missing", detail=str(exc)) from exc
 
 
-def _show(console: Console, story: Story, name: str, text: str) -> None:
-    console.print(f"[green]✓[/green] {story.latencies_estimate[name]:6.2f} s  {text}")
-
-
-def _start(world: World, processes: Processes, servers: Servers, *, is_fleet: bool) -> None:
-    """Migrate the databases and start every process of the deployment."""
-    del servers
+def _start(world: World, processes: Processes, *, is_fleet: bool) -> None:
+    """Migrate the databases and start every process; each starts while the next is prepared."""
+    for place in range(len(world.guardian_ports)):
+        config = world.guardian_config(place)
+        OperatorDoor(config).run("db", "upgrade", "--yes")
+        processes.start(f"guardian-{place + 1}", ["guardian", "--config", str(config)])
     OperatorDoor(world.config).run("db", "upgrade", "--yes")
-    count = len(world.guardian_ports)
-    for place in range(count):
-        OperatorDoor(world.guardian_config(place)).run("db", "upgrade", "--yes")
-        processes.start(
-            f"guardian-{place + 1}", ["guardian", "--config", str(world.guardian_config(place))]
-        )
-    config = ["--config", str(world.config)]
-    if is_fleet:
-        for place, chain in enumerate(world.devnet.chains):
-            processes.start(f"watcher-{'abc'[place]}", ["watch", chain.chain_id, *config])
-        shared, relaying = _queues(world)
-        for place in range(WORKERS):
-            processes.start(f"worker-{place + 1}", ["worker", "--queues", shared, *config])
-        processes.start("sender", ["worker", "--queues", relaying, *config])
-        processes.start("sweeper", ["sweep", *config])
-        processes.start("api", ["api", *config])
-    else:
-        processes.start("relayer", ["up", *config])
-    urls = [f"http://127.0.0.1:{port}/v1/status" for port in world.guardian_ports]
-    processes.wait_until_up([*urls, f"{world.api_url}/readyz"])
+    for name, arguments in _hub_commands(world, is_fleet=is_fleet).items():
+        processes.start(name, [*arguments, "--config", str(world.config)])
+    guardians = [f"http://127.0.0.1:{port}/v1/status" for port in world.guardian_ports]
+    processes.wait_until_up([f"{world.api_url}/readyz", *guardians])
 
 
-def _queues(world: World) -> tuple[str, str]:
-    from relayer.steps.queues import SHARED_QUEUES, reconcile_queue, relay_queue
-
+def _hub_commands(world: World, *, is_fleet: bool) -> dict[str, list[str]]:
+    """Return the hub's processes: name and command line."""
+    if not is_fleet:
+        return {"relayer": ["up"]}
     chain_ids = [chain.chain_id for chain in world.devnet.chains]
-    shared = [*SHARED_QUEUES, *(reconcile_queue(chain_id) for chain_id in chain_ids)]
-    return ",".join(shared), ",".join(relay_queue(chain_id) for chain_id in chain_ids)
+    reconciling = [reconcile_queue(chain_id) for chain_id in chain_ids]
+    working = ["worker", "--queues", ",".join((*SHARED_QUEUES, *reconciling))]
+    sending = ["worker", "--queues", ",".join(relay_queue(chain_id) for chain_id in chain_ids)]
+    return {
+        "api": ["api"],
+        **{
+            f"watcher-{letter}": ["watch", chain_id]
+            for letter, chain_id in zip("abc", chain_ids, strict=True)
+        },
+        **{f"worker-{place + 1}": working for place in range(WORKERS)},
+        "sender": sending,
+        "sweeper": ["sweep"],
+    }
+
+
+@contextmanager
+def _interruptible() -> Iterator[None]:
+    """Make SIGTERM end the demo as SIGINT does; a second signal does not disturb the stopping."""
+    if threading.current_thread() is not threading.main_thread():
+        yield
+        return
+    numbers = (signal.SIGINT, signal.SIGTERM)
+
+    def _interrupted(number: int, frame: FrameType | None) -> None:
+        del number, frame
+        for each in numbers:
+            signal.signal(each, signal.SIG_IGN)
+        raise KeyboardInterrupt
+
+    before = {number: signal.signal(number, _interrupted) for number in numbers}
+    try:
+        yield
+    finally:
+        for number, handler in before.items():
+            signal.signal(number, handler)
 
 
 @contextmanager
 def _folder(state: Path | None, *, keep: bool) -> Iterator[Path]:
-    if state is not None:
-        state.mkdir(parents=True, exist_ok=True)
-        yield state
+    if state is None:
+        with tempfile.TemporaryDirectory(prefix="relayer-demo-") as name:
+            yield Path(name)
+        return
+    if state.exists() and (not state.is_dir() or any(state.iterdir())):
+        raise RefusedError(
+            code="state_not_empty",
+            detail=f"--state: {state} holds files already; name a new folder or empty it",
+        )
+    state.mkdir(parents=True, exist_ok=True)
+    try:
+        yield state.resolve()
+    finally:
         if not keep:
             shutil.rmtree(state)
-        return
-    with tempfile.TemporaryDirectory(prefix="relayer-demo-") as name:
-        yield Path(name)

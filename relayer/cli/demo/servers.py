@@ -1,6 +1,5 @@
 """Where the hub of a demo keeps its data: a file, or a PostgreSQL and a RabbitMQ of the user's."""
 
-import os
 import uuid
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -8,12 +7,11 @@ from pathlib import Path
 from typing import Final
 
 from relayer.cli.demo.world import Servers
-from relayer.errors import SettingsError
+from relayer.errors import RefusedError, SettingsError
+from relayer.settings import POSTGRESQL_VARIABLE, RABBITMQ_VARIABLE, demo_server_urls
 
-POSTGRESQL_VARIABLE: Final = "RELAYER_DEMO_POSTGRESQL"
-RABBITMQ_VARIABLE: Final = "RELAYER_DEMO_RABBITMQ"
-POSTGRESQL_DEFAULT: Final = "postgresql://postgres@127.0.0.1:5432/postgres"
-RABBITMQ_DEFAULT: Final = "amqp://guest:guest@127.0.0.1:5672//"
+POSTGRESQL_CODE: Final = "postgresql_missing"
+RABBITMQ_CODE: Final = "rabbitmq_missing"
 
 
 @contextmanager
@@ -28,50 +26,33 @@ def fleet_servers(folder: Path) -> Iterator[Servers]:
     Yield a new database and new queues on the user's servers, and remove both at the end.
 
     Raises:
-        SettingsError: a server cannot be reached; it names the variable to set.
+        RefusedError: a server cannot be reached; it names the variable to set.
     """
+    from relayer.store.engine import create_database, drop_database
+    from relayer.worker.app import check_broker
+
     name = f"relayer_demo_{uuid.uuid4().hex[:12]}"
     prefix = f"demo-{uuid.uuid4().hex[:8]}"
-    admin_url = os.environ.get(POSTGRESQL_VARIABLE, POSTGRESQL_DEFAULT)
-    broker_url = os.environ.get(RABBITMQ_VARIABLE, RABBITMQ_DEFAULT)
-    _check_broker(broker_url)
-    _on_server(admin_url, f"CREATE DATABASE {name}")
+    admin_url, broker_url = demo_server_urls()
+    with _refused(RABBITMQ_CODE, f"start RabbitMQ, or set {RABBITMQ_VARIABLE}"):
+        check_broker(broker_url)
+    with _refused(POSTGRESQL_CODE, f"start PostgreSQL, or set {POSTGRESQL_VARIABLE}"):
+        database_url = create_database(admin_url, name)
     try:
-        yield Servers(_named(admin_url, name), broker_url, prefix)
+        yield Servers(database_url, broker_url, prefix)
     finally:
-        _remove_queues(folder)
-        _on_server(admin_url, f"DROP DATABASE IF EXISTS {name} WITH (FORCE)")
+        try:
+            _remove_queues(folder)
+        finally:
+            drop_database(admin_url, name)
 
 
-def _on_server(admin_url: str, statement: str) -> None:
-    import psycopg
-
+@contextmanager
+def _refused(code: str, remedy: str) -> Iterator[None]:
     try:
-        with psycopg.connect(admin_url, autocommit=True, connect_timeout=3) as connection:
-            connection.execute(statement.encode())
-    except psycopg.OperationalError as exc:
-        raise SettingsError(
-            (f"PostgreSQL cannot be reached; set {POSTGRESQL_VARIABLE}: {exc}",)
-        ) from exc
-
-
-def _named(admin_url: str, name: str) -> str:
-    from sqlalchemy import make_url
-
-    return make_url(admin_url).set(database=name).render_as_string(hide_password=False)
-
-
-def _check_broker(broker_url: str) -> None:
-    from kombu.connection import Connection
-    from kombu.exceptions import OperationalError
-
-    try:
-        with Connection(broker_url, connect_timeout=3) as connection:
-            connection.ensure_connection(max_retries=1)
-    except (OperationalError, OSError) as exc:
-        raise SettingsError(
-            (f"RabbitMQ cannot be reached; set {RABBITMQ_VARIABLE}: {exc}",)
-        ) from exc
+        yield
+    except SettingsError as exc:
+        raise RefusedError(code=code, detail=f"{'; '.join(exc.mistakes)}; {remedy}") from exc
 
 
 def _remove_queues(folder: Path) -> None:

@@ -8,7 +8,7 @@ from typing import Any, Final
 
 from chains.command import Command, LinkOwner, OpenAccount, RequestCredit, RequestUnlock
 from chains.devnet.actors import ALICE, LIQUIDATOR, OPERATOR, DevKey
-from chains.devnet.kit import USDC, WETH
+from chains.devnet.kit import USDC, WETH, DeployedChain
 from chains.devnet.rpc import DevnetError
 from chains.errors import CallRevertedError
 from chains.types import ChainId
@@ -25,8 +25,8 @@ FALLEN_ANSWER: Final = 1_200 * 10**8
 GRANT_SECONDS: Final = 1_800
 REQUEST_SECONDS: Final = 600
 
-Hook = Callable[[str], None]
-Show = Callable[[str, str], None]
+Hook = Callable[[str], None]  # called with the name of a moment
+Show = Callable[[str, float | None], None]  # a step's text, and its seconds once it is done
 
 
 @dataclass
@@ -54,11 +54,13 @@ class Story:
     @contextmanager
     def step(self, name: str, text: str) -> Iterator[None]:
         """Measure one step, show it, and let the caller interfere before it."""
+        self.show(text, None)
         self.hook(name)
         start = time.monotonic()
         yield
-        self.latencies_estimate[name] = round(time.monotonic() - start, 2)
-        self.show(name, text)
+        seconds = round(time.monotonic() - start, 2)
+        self.latencies_estimate[name] = seconds
+        self.show(text, seconds)
 
     def open_and_link(self) -> None:
         """1: a margin account is opened and its owners on several chains are linked."""
@@ -116,10 +118,13 @@ class Story:
         chain = self.world.devnet.chain_a
         before = chain.chain.units_of(chain.tokens["WETH"], ALICE.address)
         with self.step("unlock", "1 WETH unlocked: held, attested, executed, settled"):
-            granted = self._granted(self._unlock_request("WETH", UNLOCKED_WETH), [ALICE])
+            accepted = self.door.send(self._unlock_request("WETH", UNLOCKED_WETH), [ALICE])
+            self.hook("unlock.sent")
+            granted = _granted(self.door.decision(accepted))
             self.door.message_in(granted["message_id"], "CONFIRMED")
         with self.step("unlock.refused", "a request for 5 WETH more is refused with its numbers"):
-            refused = self.door.decision(self._unlock_request("WETH", TOO_MUCH_WETH), [ALICE])
+            request = self._unlock_request("WETH", TOO_MUCH_WETH)
+            refused = self.door.decision(self.door.send(request, [ALICE]))
             if refused["state"] != "REFUSED":
                 raise DoorError(f"the second unlock was not refused: {refused}")
             self.results["unlock_refused"] = f"{refused['code']}: {refused['detail']}"
@@ -169,9 +174,7 @@ class Story:
                 for balance in self.door.get(_account_path(party))["balances"]:
                     units = int(balance["available"])
                     if units:
-                        request = self._unlock_request(
-                            balance["asset_id"], units, party=party
-                        )
+                        request = self._unlock_request(balance["asset_id"], units, party=party)
                         messages.append(self._granted(request, [party.wallet])["message_id"])
             for message_id in messages:
                 self.door.message_in(message_id, "CONFIRMED")
@@ -204,10 +207,7 @@ class Story:
         self.door.wait_for(_account_path(party), _is_there, f"{asset_id} on {chain_id}")
 
     def _granted(self, command: Command, signers: list[DevKey]) -> dict[str, Any]:
-        decided = self.door.decision(command, signers)
-        if decided["state"] != "GRANTED":
-            raise DoorError(f"not granted: {decided['code']}: {decided['detail']}")
-        return decided
+        return _granted(self.door.decision(self.door.send(command, signers)))
 
     def _fresh_nonce(self) -> bytes:
         self._nonce += 1
@@ -245,10 +245,16 @@ class Story:
         )
 
 
-def _vault(chain: Any) -> bytes:
+def _granted(decided: dict[str, Any]) -> dict[str, Any]:
+    if decided["state"] != "GRANTED":
+        raise DoorError(f"not granted: {decided['code']}: {decided['detail']}")
+    return decided
+
+
+def _vault(chain: DeployedChain) -> bytes:
     if chain.vault is None:
         raise DoorError(f"{chain.chain_id} has no vault")
-    return bytes(chain.vault)
+    return chain.vault
 
 
 def _credit_line(world: World) -> bytes:

@@ -76,9 +76,7 @@ def build_world(devnet: Devnet, folder: Path, servers: Servers) -> World:
     count = len(devnet.guardian_set.members)
     world = World(devnet, folder, free_port(), tuple(free_port() for _ in range(count)))
     chain_b = devnet.chain_b
-    chain_b.chain.mint(
-        chain_b.tokens["USDC"], LIQUIDATOR.address, LIQUIDATOR_COLLATERAL_UNITS
-    )
+    chain_b.chain.mint(chain_b.tokens["USDC"], LIQUIDATOR.address, LIQUIDATOR_COLLATERAL_UNITS)
     _write_secret(folder / "sender.key", RELAYER.key.hex())
     for place, key in enumerate(devnet.options.guardians):
         _write_secret(folder / f"guardian-{place + 1}.key", key.key.hex())
@@ -147,7 +145,7 @@ def _values(world: World, database_url: str, broker_url: str) -> dict[str, Any]:
 def _chain(chain: DeployedChain) -> dict[str, Any]:
     values: dict[str, Any] = {
         "chain_id": chain.chain_id,
-        "rpc_url": chain.rpc_url,
+        "rpc_urls": [chain.rpc_url],
         "poll_milliseconds": POLL_MILLISECONDS,
     }
     if chain.vault is not None:

@@ -200,7 +200,13 @@ def test_a_node_that_hides_a_log_is_outvoted() -> None:
     """Silent log loss shows as a dissent; reports of malformed logs are compared by content."""
 
     def broken() -> MalformedLogError:
-        return MalformedLogError(tx_hash=b"\x01" * 32, log_index=1, reason="shape")
+        return MalformedLogError(
+            block=BlockRef(1, b"\x02" * 32),
+            contract=b"\x03" * 32,
+            tx_hash=b"\x01" * 32,
+            log_index=1,
+            reason="shape",
+        )
 
     whole = [FakeReader(EventRead((), (broken(),))) for _ in range(2)]
     reader = agreeing([FakeReader(EventRead((), ())), *whole])

@@ -88,6 +88,18 @@ def test_a_log_of_another_length_is_malformed(event: ObservedEvent, more: bytes)
 
 
 @given(event=observed_events())
+def test_a_malformed_log_is_named_by_its_place(event: ObservedEvent) -> None:
+    """Block, contract, transaction and index are what a person needs to look it up."""
+    log = log_of(event)
+    with pytest.raises(MalformedLogError) as caught:
+        decode_log(replace(log, data=log.data + b"\x00"), chain_id=CHAIN, shapes=ALL_EVENTS)
+
+    error = caught.value
+    assert (error.block, error.contract) == (log.block, log.contract)
+    assert (error.tx_hash, error.log_index) == (log.tx_hash, log.log_index)
+
+
+@given(event=observed_events())
 def test_a_log_with_another_number_of_topics_is_malformed(event: ObservedEvent) -> None:
     """One too few is not filled up, one too many not cut."""
     log = log_of(event)

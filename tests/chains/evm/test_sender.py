@@ -227,3 +227,22 @@ def test_a_fee_history_of_empty_blocks_is_fine(node: FakeNode) -> None:
     node.answers["eth_feeHistory"] = lambda _: {"baseFeePerGas": ["0x64"], "reward": None}
 
     assert run(node, lambda sender: sender.suggest_fees()).max_fee_wei > 200
+
+
+def test_a_balance_is_asked_at_the_newest_block(node: FakeNode) -> None:
+    """Of the key's own address, in wei."""
+    node.answers["eth_getBalance"] = lambda _: hex(3 * 10**18)
+
+    assert run(node, lambda sender: sender.balance_wei()) == 3 * 10**18
+    ((address, block),) = node.asked("eth_getBalance")
+    assert address.lower() == Account.from_key(KEY).address.lower()
+    assert block == "latest"
+
+
+@pytest.mark.parametrize("answer", [None, "", "0x", 5, "5", "0x-1", "0x1" + "0" * 64])
+def test_a_balance_that_is_no_number_is_unusable(node: FakeNode, answer: object) -> None:
+    """A sender must not seem rich because its node is broken."""
+    node.answers["eth_getBalance"] = lambda _: answer
+
+    with pytest.raises(RpcAnswerError):
+        run(node, lambda sender: sender.balance_wei())

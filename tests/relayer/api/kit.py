@@ -119,11 +119,11 @@ def _chains() -> list[dict[str, Any]]:
         "token": _hex(USDC_C),
         "operator": _hex(OPERATOR.address),
     }
-    rpc_url = "http://127.0.0.1:1"
+    rpc_urls = ("http://127.0.0.1:1",)
     return [
-        {"chain_id": CHAIN_A, "rpc_url": rpc_url, "vaults": [{"address": _hex(VAULT_A)}]},
-        {"chain_id": CHAIN_B, "rpc_url": rpc_url, "vaults": [{"address": _hex(VAULT_B)}]},
-        {"chain_id": CHAIN_C, "rpc_url": rpc_url, "credit_lines": [line]},
+        {"chain_id": CHAIN_A, "rpc_urls": rpc_urls, "vaults": [{"address": _hex(VAULT_A)}]},
+        {"chain_id": CHAIN_B, "rpc_urls": rpc_urls, "vaults": [{"address": _hex(VAULT_B)}]},
+        {"chain_id": CHAIN_C, "rpc_urls": rpc_urls, "credit_lines": [line]},
     ]
 
 

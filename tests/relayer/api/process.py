@@ -19,8 +19,12 @@ START_SECONDS: Final = 90
 PROGRAM: Final = """
 import sys
 from relayer.api.serve import serve
+from relayer.telemetry import configure_logging, event_log
 from tests.relayer.api.kit import deployment_settings
-serve(deployment_settings(sys.argv[1], api={"listen_port": int(sys.argv[2])}, log_format="json"))
+configure_logging(service="api", node="test", log_format="json", log_level="info")
+event_log().info("process.started")
+serve(deployment_settings(sys.argv[1], api={"listen_port": int(sys.argv[2])}))
+event_log().info("process.stopped")
 """
 
 

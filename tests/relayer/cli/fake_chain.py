@@ -9,6 +9,7 @@ from chains.port import (
     ContractCall,
     CreditLineState,
     EventRead,
+    Fees,
     Grant,
     Quote,
     VaultState,
@@ -40,6 +41,7 @@ class FakeChain:
     is_mute: bool = False
     suggested_span: int = 1
     address: bytes = bytes(31) + b"\x01"
+    sender_balance_wei: int = 10**18
 
     async def identity(self) -> ChainIdentity:
         """Return or raise what was given."""
@@ -90,6 +92,14 @@ class FakeChain:
     async def final_account_nonce(self) -> int:
         """Return two final."""
         return 2
+
+    async def balance_wei(self) -> int:
+        """Return what was given."""
+        return self.sender_balance_wei
+
+    async def suggest_fees(self) -> Fees:
+        """Return 10 gwei."""
+        return Fees(max_fee_wei=10 * 10**9, priority_fee_wei=10**9)
 
     async def close(self) -> None:
         """Do nothing."""

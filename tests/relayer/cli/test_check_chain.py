@@ -46,6 +46,7 @@ def examine(
     chain_id: str = "eip155:1",
     settings: Settings = SETTINGS,
     stored_genesis: bytes | None = None,
+    nodes: tuple[FakeChain, ...] = (),
 ) -> dict[str, Check]:
     """Return the findings by code."""
 
@@ -60,6 +61,7 @@ def examine(
         settings=settings,
         chain=settings.chain(chain_id),
         reader=chain,
+        nodes=nodes or (chain,) * len(settings.chain(chain_id).rpc_urls),
         prices=chain,
         now_seconds=NOW,
         compare_identity=compare_identity,
@@ -79,6 +81,7 @@ def test_a_right_chain_passes_every_check() -> None:
 
     assert set(findings) == {
         "chain.node",
+        "chain.nodes",
         "chain.genesis",
         "chain.finality",
         "chain.head",
@@ -108,6 +111,34 @@ def test_a_node_that_does_not_answer_is_broken_and_the_rest_skipped() -> None:
 
     assert broken_codes(findings) == {"chain.node"}
     assert findings["chain.finality"].state is CheckState.SKIPPED
+
+
+def test_one_node_only_is_a_warning_in_production() -> None:
+    """It works, and whatever the node says is believed."""
+    values = example_values()
+    values["chains"][0] |= {"rpc_urls": ["http://127.0.0.1:1"], "rpc_quorum": 1}
+    production = Settings(**values)
+    development = Settings(**(values | {"profile": "development"}))
+
+    found = examine(fake_chain(), settings=production)["chain.nodes"]
+
+    assert found.state is CheckState.WARNING
+    assert "rpc_urls" in found.remedy
+    assert examine(fake_chain(), settings=development)["chain.nodes"].state is CheckState.OK
+
+
+def test_a_node_that_is_out_is_found_while_the_others_agree() -> None:
+    """By its place in the settings: its URL may hold a key."""
+    silent = fake_chain()
+    silent.is_mute = True
+
+    findings = examine(fake_chain(), nodes=(fake_chain(), silent, fake_chain()))
+
+    assert broken_codes(findings) == set()
+    assert findings["chain.nodes"].state is CheckState.WARNING
+    assert findings["chain.nodes"].detail == (
+        "2 of 3 nodes must agree; node 2 of 3: RpcTimeoutError"
+    )
 
 
 def test_a_node_of_another_chain_is_named() -> None:

@@ -3,6 +3,7 @@
 import asyncio
 import json
 import sqlite3
+from dataclasses import replace
 from pathlib import Path
 
 import httpx
@@ -13,8 +14,11 @@ from chains.finality import ChainIdentity
 from chains.port import Quote
 from chains.types import BlockRef, ChainId
 from relayer.cli.check_fleet import (
+    DELIVERIES_MIN,
+    GAS_PER_DELIVERY,
     check_broker,
     check_database,
+    check_funds,
     check_guardian,
     check_key,
     check_price,
@@ -119,7 +123,10 @@ def test_a_broker_that_is_down_is_broken_and_shows_no_password() -> None:
         ("0x" + "11" * 32, 0o600, CheckState.OK),
         ("11" * 32, 0o400, CheckState.OK),
         ('{"crypto": {}}', 0o600, CheckState.OK),
+        ("  " + "11" * 32 + " \n", 0o600, CheckState.OK),
         ("0x" + "11" * 32, 0o644, CheckState.BROKEN),
+        ("0x" + "11" * 32, 0o640, CheckState.BROKEN),
+        ("0x" + "11" * 32, 0o606, CheckState.BROKEN),
         ("0x" + "11" * 31, 0o600, CheckState.BROKEN),
         ("not a key", 0o600, CheckState.BROKEN),
         ("", 0o600, CheckState.BROKEN),
@@ -140,8 +147,9 @@ def test_a_key_file_is_private_and_holds_a_key(
 
 
 def test_a_missing_key_file_is_broken(tmp_path: Path) -> None:
-    """The path is in the finding."""
+    """The path is in the finding; a folder is no key file either."""
     assert check_key("guardian.key", tmp_path / "none").state is CheckState.BROKEN
+    assert check_key("guardian.key", tmp_path).state is CheckState.BROKEN
 
 
 def test_a_sender_shows_what_is_not_final() -> None:
@@ -150,6 +158,30 @@ def test_a_sender_shows_what_is_not_final() -> None:
 
     assert found.state is CheckState.OK
     assert "3 sent, 1 of them not final" in found.detail
+
+
+ONE_DELIVERY_WEI = GAS_PER_DELIVERY * 10 * 10**9
+
+
+@pytest.mark.parametrize(
+    ("balance_wei", "state"),
+    [
+        (0, CheckState.BROKEN),
+        (ONE_DELIVERY_WEI - 1, CheckState.BROKEN),
+        (ONE_DELIVERY_WEI, CheckState.WARNING),
+        (DELIVERIES_MIN * ONE_DELIVERY_WEI - 1, CheckState.WARNING),
+        (DELIVERIES_MIN * ONE_DELIVERY_WEI, CheckState.OK),
+    ],
+)
+def test_a_sender_that_cannot_pay_is_found(balance_wei: int, state: CheckState) -> None:
+    """Counted in deliveries at today's fees; the finding says where to send coins."""
+    chain = replace(fake_chain(), sender_balance_wei=balance_wei)
+
+    found = asyncio.run(check_funds(chain))  # type: ignore[arg-type]
+
+    assert found.state is state
+    assert f"has {balance_wei} wei" in found.detail
+    assert (found.remedy == "") == (state is CheckState.OK)
 
 
 @pytest.mark.parametrize(

@@ -14,7 +14,7 @@ def test_a_right_file_is_shown_without_its_secrets(ask: Ask) -> None:
     assert shown["ok"] is True
     assert shown["settings"]["hub"] == "hub:example"
     assert shown["settings"]["database_url"] == "<redacted>"
-    assert shown["settings"]["chains"][0]["rpc_url"] == "<redacted>"
+    assert shown["settings"]["chains"][0]["rpc_urls"] == "<redacted>"
 
 
 def test_the_example_passes(run: Run) -> None:

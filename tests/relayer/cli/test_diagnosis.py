@@ -58,9 +58,14 @@ def devnet() -> Iterator[Devnet]:
         yield running
 
 
-def chain_text(deployed: DeployedChain, operator: bytes) -> str:
-    """Return one chain of the layout as TOML."""
-    lines = ["[[chains]]", f'chain_id = "{deployed.chain_id}"', f'rpc_url = "{deployed.rpc_url}"']
+def chain_text(deployed: DeployedChain, operator: bytes, node_count: int = 1) -> str:
+    """Return one chain of the layout as TOML; several names of its node count as several nodes."""
+    rpc_urls = [f"{deployed.rpc_url}/{'?' * place}" for place in range(node_count)]
+    lines = [
+        "[[chains]]",
+        f'chain_id = "{deployed.chain_id}"',
+        f"rpc_urls = {rpc_urls}",
+    ]
     if deployed.vault is not None:
         lines += ["[[chains.vaults]]", f'address = "{text_of_word(deployed.vault)}"']
     if deployed.credit_line is not None:
@@ -87,7 +92,9 @@ def asset_text(devnet: Devnet, asset_id: str, scale: int) -> str:
     return "\n".join(lines)
 
 
-def write_devnet_config(devnet: Devnet, folder: Path, threshold: int = 2) -> Path:
+def write_devnet_config(
+    devnet: Devnet, folder: Path, *, threshold: int = 2, node_count: int = 1
+) -> Path:
     """Write the settings of the layout and the sending key."""
     key_file = folder / "sender.key"
     key_file.write_text(RELAYER.key.hex())
@@ -104,7 +111,7 @@ def write_devnet_config(devnet: Devnet, folder: Path, threshold: int = 2) -> Pat
                 'hub = "hub:devnet"',
                 'profile = "development"',
                 f'database_url = "sqlite:///{folder / "hub.db"}"',
-                *(chain_text(deployed, RELAYER.address) for deployed in devnet.chains),
+                *(chain_text(chain, RELAYER.address, node_count) for chain in devnet.chains),
                 asset_text(devnet, "WETH", 18),
                 asset_text(devnet, "USDC", 6),
                 f"[guardians]\nthreshold = {threshold}",
@@ -119,11 +126,12 @@ def write_devnet_config(devnet: Devnet, folder: Path, threshold: int = 2) -> Pat
     return config
 
 
+@pytest.mark.parametrize("node_count", [1, 3])
 def test_a_real_deployment_is_right_but_for_its_guardians(
-    run: Run, devnet: Devnet, tmp_path: Path
+    node_count: int, run: Run, devnet: Devnet, tmp_path: Path
 ) -> None:
     """Nodes, contracts, feeds, prices and the sender pass; nobody serves the guardians' ports."""
-    config = write_devnet_config(devnet, tmp_path)
+    config = write_devnet_config(devnet, tmp_path, node_count=node_count)
 
     result = run("doctor", "--config", str(config))
 
@@ -132,7 +140,14 @@ def test_a_real_deployment_is_right_but_for_its_guardians(
     broken = [line for line in lines if line.startswith("BROKEN")]
     assert len(broken) == 3
     assert all("guardian.reachable" in line for line in broken)
-    for code in ("vault.answers", "credit_line.answers", "contract.guardians", "price.usable"):
+    for code in (
+        "chain.nodes",
+        "vault.answers",
+        "credit_line.answers",
+        "contract.guardians",
+        "price.usable",
+        "sender.funds",
+    ):
         assert any(line.startswith("ok") and code in line for line in lines), code
     assert "2,000.00 USD from 2 feeds" in result.stdout
     assert text_of_word(RELAYER.address) in result.stdout
@@ -148,3 +163,14 @@ def test_another_threshold_than_the_contracts_is_found(
 
     broken = [line for line in result.stdout.splitlines() if line.strip().startswith("BROKEN")]
     assert sum("contract.guardians" in line for line in broken) == 3
+
+
+def test_a_sending_key_without_coins_is_found(run: Run, devnet: Devnet, tmp_path: Path) -> None:
+    """On each chain, with the address to send coins to."""
+    config = write_devnet_config(devnet, tmp_path)
+    (tmp_path / "sender.key").write_text("09" * 32)
+
+    result = run("doctor", "--config", str(config))
+
+    broken = [line for line in result.stdout.splitlines() if line.strip().startswith("BROKEN")]
+    assert sum("sender.funds" in line and "has 0 wei" in line for line in broken) == 3

@@ -61,7 +61,7 @@ def test_opening_and_linking_twice_exists(store: Store) -> None:
 def test_an_owner_of_an_unknown_account_is_refused(store: Store) -> None:
     """The refusal names the account and the remedy."""
     with (
-        pytest.raises(RefusedError, match=r"account_unknown: account 0x0101.*open it before"),
+        pytest.raises(RefusedError, match=r"unknown_account: account 0x0101.*open it before"),
         store.unit_of_work() as uow,
     ):
         link(uow)

@@ -1,14 +1,17 @@
 """Tests of connections: durability, limits, one writer."""
 
 import threading
+from collections.abc import Iterator
+from uuid import uuid4
 
 import pytest
 from sqlalchemy import text
 from sqlalchemy.exc import DBAPIError
 
 from relayer.errors import SettingsError
-from relayer.store.engine import engine_of
+from relayer.store.engine import create_database, drop_database, engine_of
 from relayer.store.unit_of_work import Store
+from tests.databases import TestDatabases
 
 WAIT_SECONDS_MAX = 20
 
@@ -106,3 +109,70 @@ def test_a_second_writer_waits_instead_of_failing(store: Store) -> None:
 
     with store.read() as reader:
         assert reader.ledger.head().seq == 2
+
+
+@pytest.fixture(params=["postgresql"])
+def server_url(request: pytest.FixtureRequest, databases: TestDatabases) -> Iterator[str]:
+    """A database on a server, with the right to make others."""
+    url = databases.empty_url(str(request.param))
+    yield url
+    databases.drop(url)
+
+
+def names_on(url: str) -> set[str]:
+    """Return the databases of a server."""
+    engine = engine_of(url)
+    with engine.connect() as connection:
+        names = set(connection.execute(text("SELECT datname FROM pg_database")).scalars())
+    engine.dispose()
+    return names
+
+
+def test_a_database_is_made_and_removed(server_url: str) -> None:
+    """Its URL leads to it; a session that is left in it does not keep it."""
+    name = f"relayer test-{uuid4().hex}"  # has to be quoted
+
+    url = create_database(server_url, name)
+    engine = engine_of(url)
+    with engine.connect() as left_open:
+        found = left_open.execute(text("SELECT current_database()")).scalar_one()
+        assert name in names_on(server_url)
+        drop_database(server_url, name)
+        left_open.invalidate()
+    engine.dispose()
+
+    assert found == name
+    assert name not in names_on(server_url)
+
+
+def test_a_database_that_is_gone_is_removed_again(server_url: str) -> None:
+    """Cleaning up twice is fine."""
+    drop_database(server_url, f"relayer_test_{uuid4().hex}")
+
+
+def test_a_database_is_not_made_twice(server_url: str) -> None:
+    """What is there is never taken over."""
+    name = f"relayer_test_{uuid4().hex}"
+    create_database(server_url, name)
+    try:
+        with pytest.raises(SettingsError, match="already exists"):
+            create_database(server_url, name)
+    finally:
+        drop_database(server_url, name)
+
+
+@pytest.mark.parametrize(
+    ("url", "named"),
+    [
+        ("postgresql://bob:hunter22@127.0.0.1:1/postgres", "127.0.0.1:1 cannot be reached"),
+        ("sqlite:///hub.db", "sqlite is no server"),
+        ("mysql://root@127.0.0.1/x", "mysql is no server"),
+        ("nowhere", "not a URL"),
+    ],
+)
+def test_a_server_that_cannot_serve_is_named(url: str, named: str) -> None:
+    """Without the password."""
+    for act in (create_database, drop_database):
+        with pytest.raises(SettingsError, match=named) as refused:
+            act(url, "relayer")
+        assert "hunter22" not in str(refused.value)

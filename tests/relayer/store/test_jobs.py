@@ -285,3 +285,26 @@ def test_two_processes_share_the_work_and_do_each_job_once(store: Store) -> None
     with store.read() as uow:
         (stat,) = uow.jobs.stats(UnixSeconds(NOW))
     assert (stat.state, stat.count) == (JobState.IDLE, RACE_JOBS)
+
+
+def test_a_released_job_is_due_at_once_with_its_failures_as_they_were(
+    store: Store, clock: FixedClock
+) -> None:
+    """It was not started, so it neither failed nor recovered."""
+    ring(store)
+    (job,) = claim(store)
+    with store.unit_of_work() as uow:
+        uow.jobs.fail(job, "nonsense")
+        before = uow.jobs.job("assess", "ann")
+    clock.move(1_000)
+    (again,) = claim(store)
+
+    with store.unit_of_work() as uow:
+        uow.jobs.release(again, "process_stopping")
+
+    with store.read() as uow:
+        record = uow.jobs.job("assess", "ann")
+        assert (record.state, record.attempts) == (JobState.DUE, before.attempts)
+    assert [one.attempts for one in claim(store)] == [1]
+    with pytest.raises(LeaseLostError), store.unit_of_work() as uow:
+        uow.jobs.release(again, "process_stopping")

@@ -175,3 +175,54 @@ def test_a_malformed_log_is_kept_once(store: Store) -> None:
 
     with store.read() as uow:
         assert uow.chains.malformed(CHAIN) == (log,)
+
+
+def test_what_is_gone_is_taken_back_newest_first(store: Store) -> None:
+    """What was built on another event goes before it."""
+    cursor, lease = seen(store)
+    with store.unit_of_work() as uow:
+        ids = [event.position.event_id for event in (FIRST, SECOND, THIRD)]
+        uow.chains.mark_booked(ids, Booked.SOFT)
+        uow.chains.rewind(cursor, block(10), lease)
+
+    assert unbooked(store) == [THIRD, SECOND, FIRST]
+
+
+def test_the_newest_booked_event_of_an_account_is_found(store: Store) -> None:
+    """Not one that waits for its entry, is parked, or whose block is gone."""
+
+    def newest(account: bytes = ANN, kind: str = "CollateralLocked") -> object:
+        with store.read() as uow:
+            found = uow.chains.newest_event(CHAIN, contract=VAULT, account=account, kinds=(kind,))
+        return None if found is None else found.event
+
+    cursor, lease = seen(store)
+    unbooked_yet = newest()
+    with store.unit_of_work() as uow:
+        uow.chains.mark_booked([FIRST.position.event_id], Booked.SOFT)
+    older = newest()
+    with store.unit_of_work() as uow:
+        uow.chains.mark_booked([THIRD.position.event_id], Booked.SOFT)
+    newer = newest()
+    with store.unit_of_work() as uow:
+        uow.chains.rewind(cursor, block(11), lease)
+
+    assert (unbooked_yet, older, newer, newest()) == (None, FIRST, THIRD, FIRST)
+    assert newest(account=BOB) is None
+    assert newest(kind="Borrowed") is None
+    with store.unit_of_work() as uow:
+        uow.chains.park(FIRST.position.event_id, "a reason")
+    assert newest() is None
+
+
+def test_parked_events_are_found_by_account(store: Store) -> None:
+    """A grant waits for those of its borrower only."""
+    seen(store)
+    with store.unit_of_work() as uow:
+        for event in (FIRST, SECOND):
+            uow.chains.park(event.position.event_id, "a reason")
+
+    with store.read() as uow:
+        found = uow.chains.parked_events(account=BOB)
+
+    assert [stored.event for stored in found] == [SECOND]

@@ -89,7 +89,8 @@ interface ICollateralVault {
     );
     /// @notice Pause flags changed; token zero means every token. 1: outflow, 2: locks.
     event PauseChanged(MessageId indexed messageId, address indexed token, uint256 flags);
-    /// @notice A token's outflow capacity changed; zero delists it. [token base units]
+    /// @notice A token's outflow capacity changed; zero delists it: no locks, no payments, exits
+    /// only. To let a token run out, pause its locks instead. [token base units]
     event OutflowCapacityChanged(
         MessageId indexed messageId, address indexed token, uint256 capacity
     );
@@ -115,7 +116,8 @@ interface ICollateralVault {
 
     /// @notice Act on a release, seize, pause or parameter message.
     /// @param message Canonical bytes.
-    /// @param guardianSetIndex Index of the set that signed.
+    /// @param guardianSetIndex Index of the set that signed; for pause and parameter messages it
+    /// must be the current one.
     /// @param signatures 65-byte r | s | v, strictly ascending by signer.
     function execute(
         bytes calldata message,

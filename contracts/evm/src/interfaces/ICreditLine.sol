@@ -48,6 +48,8 @@ interface ICreditLine {
     error CreditLineSupplyShort(address supplier, uint256 amount, uint256 supplied);
     /// @notice Less or more arrived than was sent: the token is not an ordinary one.
     error CreditLineArrivalMismatch(uint256 amount, uint256 received);
+    /// @notice The pool paid more than it owed: the token is not an ordinary one.
+    error CreditLineOverpaid(uint256 expectedBalance, uint256 balance);
 
     /* EVENTS */
 
@@ -88,7 +90,7 @@ interface ICreditLine {
 
     /// @notice Accept a credit_grant message; a higher nonce replaces the account's older grant.
     /// @param message Canonical bytes.
-    /// @param guardianSetIndex Index of the set that signed.
+    /// @param guardianSetIndex Index of the set that signed, which must be the current one.
     /// @param signatures 65-byte r | s | v, strictly ascending by signer.
     function grant(
         bytes calldata message,
@@ -108,7 +110,8 @@ interface ICreditLine {
 
     /// @notice Repay an account's debt; anyone may. Never takes more than the debt.
     /// @param account Margin account.
-    /// @param amount Base units of the debt token; type(uint256).max repays all.
+    /// @param amount Base units of the debt token; type(uint256).max repays all, up to the limit of
+    /// the grant if the borrower draws first, so who pays for another names the amount.
     function repay(
         bytes32 account,
         uint256 amount

@@ -5,7 +5,7 @@ import {MessageId} from "../MessageLib.sol";
 
 /// @title Guardian sets and their quorum
 /// @notice A set is named by its index. Exactly one is current; the ones before it stay valid for
-/// an overlap, so that messages signed just before a rotation still arrive.
+/// an overlap, so that payments signed just before a rotation still arrive.
 interface IGuardianSet {
     /* ERRORS */
 

@@ -23,7 +23,8 @@ interface IMessageReceiver {
     error MessageReceiverWrongSetIndex(uint256 index, uint32 expected);
     /// @notice The members and threshold given are not those the message commits to.
     error MessageReceiverWrongSetHash(bytes32 setHash, bytes32 expected);
-    /// @notice A rotation is signed by the current set only.
+    /// @notice Only the current set rotates, pauses, changes parameters and grants credit; one that
+    /// is running out only makes payments.
     error MessageReceiverNotCurrentSet(uint32 index, uint32 currentIndex);
     /// @notice A field that the kind does not use is not zero.
     error MessageReceiverFieldNotZero(bytes32 word);

@@ -1,5 +1,7 @@
 """Ledger, its hash chain, and margin accounts."""
 
+from typing import Any
+
 import sqlalchemy as sa
 from alembic import op
 
@@ -48,7 +50,9 @@ def _is_postgresql() -> bool:
     return op.get_bind().dialect.name == "postgresql"
 
 
-def _column(name: str, kind: sa.types.TypeEngine, comment: str, **options: bool) -> sa.Column:
+def _column(
+    name: str, kind: "sa.types.TypeEngine[Any]", comment: str, **options: Any
+) -> "sa.Column[Any]":
     return sa.Column(
         name, kind, comment=comment, nullable=options.pop("nullable", False), **options
     )
@@ -61,7 +65,7 @@ def _words(table: str, *names: str) -> list[sa.CheckConstraint]:
     ]
 
 
-def _counter_columns() -> list[sa.Column]:
+def _counter_columns() -> "list[sa.Column[Any]]":
     return [_column(name, COUNTER, comment) for name, comment in COUNTERS.items()]
 
 

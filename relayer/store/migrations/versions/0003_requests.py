@@ -1,5 +1,7 @@
 """Add requests with their decisions, and the state of credit lines."""
 
+from typing import Any
+
 import sqlalchemy as sa
 from alembic import op
 
@@ -9,7 +11,7 @@ branch_labels = None
 depends_on = None
 
 
-def _whole(digits: int) -> sa.types.TypeEngine:
+def _whole(digits: int) -> "sa.types.TypeEngine[Any]":
     if op.get_context().dialect.name == "sqlite":
         return sa.LargeBinary(32)
     return sa.Numeric(digits, 0)

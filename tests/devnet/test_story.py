@@ -1,0 +1,176 @@
+"""The main job from end to end: on both kinds of servers, with crashes in the middle of it."""
+
+import json
+import os
+import signal
+import subprocess
+import sys
+import tempfile
+from contextlib import closing
+from pathlib import Path
+
+import psycopg
+import pytest
+from kombu.connection import Connection
+
+from relayer.cli.demo.run import Script, run
+from relayer.cli.demo.story import Story
+from relayer.errors import SettingsError
+from relayer.settings import demo_server_urls
+from relayer.wiring import catalog_of
+from relayer.worker.app import broker_queues, check_broker
+from tests.devnet.story import (
+    Kills,
+    are_free,
+    check_statement,
+    give_to_vault,
+    play_quietly,
+    ports_of,
+    processes_naming,
+    settings_in,
+    take_from_vault,
+    weth_is_conserved,
+)
+
+pytestmark = [
+    pytest.mark.slow,
+    pytest.mark.story,
+    pytest.mark.timeout(240),
+    pytest.mark.usefixtures("anvil_binary"),
+]
+DONATED_UNITS = 12_345
+SHORT_OF_UNITS = 1
+
+
+@pytest.fixture
+def _fleet_servers() -> None:
+    """PostgreSQL and RabbitMQ; without them the test is skipped, or fails where all is required."""
+    try:
+        demo_databases()
+        check_broker(demo_server_urls()[1])
+    except (psycopg.OperationalError, SettingsError) as exc:
+        pytest.skip(str(exc))
+
+
+def demo_databases() -> set[str]:
+    """Return the databases of demos on the PostgreSQL server."""
+    with closing(psycopg.connect(demo_server_urls()[0], connect_timeout=3)) as link:
+        rows = link.execute("SELECT datname FROM pg_database WHERE datname LIKE 'relayer_demo_%'")
+        return {row[0] for row in rows}
+
+
+def is_queue(name: str) -> bool:
+    """Return whether RabbitMQ has a queue of this name."""
+    with Connection(demo_server_urls()[1]) as connection:
+        try:
+            connection.channel().queue_declare(name, passive=True)
+        except connection.channel_errors:
+            return False
+        return True
+
+
+def lock_only(story: Story) -> None:
+    """Play the story up to the locks."""
+    story.open_and_link()
+    story.lock()
+
+
+def temporary_folders() -> set[str]:
+    """Return the folders of demos among the temporary files."""
+    return {path.name for path in Path(tempfile.gettempdir()).glob("relayer-demo-*")}
+
+
+def test_the_story_on_sqlite_survives_crashes_of_hub_and_guardian(tmp_path: Path) -> None:
+    """The whole `relayer up` dies at the unlock, a guardian at the liquidation; all stays equal."""
+    kills = Kills(
+        at={"unlock.sent": ("relayer",), "liquidate": ("guardian-2",)},
+        also={"borrow": lambda: give_to_vault(settings_in(tmp_path), DONATED_UNITS)},
+    )
+
+    statement, shown = play_quietly(tmp_path, Script(hook=kills), is_fleet=False)
+
+    check_statement(statement)
+    assert [name for name, _ in kills.killed] == ["relayer", "guardian-2"]
+    assert [account["surplus_units"] for account in statement.value["custody"]] == [
+        str(DONATED_UNITS),
+        "0",
+    ]
+    assert "set-up took" in shown
+    assert are_free(ports_of(tmp_path))
+    assert processes_naming(str(tmp_path)) == []
+
+
+@pytest.mark.usefixtures("_fleet_servers")
+@pytest.mark.services
+def test_the_story_on_a_fleet_survives_a_crash_of_each_role(tmp_path: Path) -> None:
+    """Watcher, worker, guardian and sender die, each in the step that needs it; all stays equal."""
+    databases = demo_databases()
+    conserved: list[bool] = []
+    kills = Kills(
+        at={
+            "lock.final": ("watcher-a",),
+            "unlock.sent": ("worker-1",),
+            "liquidate": ("guardian-1",),
+            "seize": ("sender",),
+        },
+        also={"statement": lambda: conserved.append(weth_is_conserved(settings_in(tmp_path)))},
+    )
+
+    statement, _ = play_quietly(tmp_path, Script(hook=kills), is_fleet=True)
+
+    check_statement(statement)
+    assert [name for name, _ in kills.killed] == ["watcher-a", "worker-1", "guardian-1", "sender"]
+    assert conserved == [True]
+    assert are_free(ports_of(tmp_path))
+    assert processes_naming(str(tmp_path)) == []
+    assert demo_databases() == databases
+    settings = settings_in(tmp_path)
+    queues = broker_queues(catalog_of(settings), settings)
+    assert queues
+    assert [name for name in queues if is_queue(name)] == []
+
+
+def test_tokens_missing_in_the_vault_end_the_demo_with_status_2(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """Vault storage changed behind everybody's back: one unequal account, status 2, one object."""
+    folders = temporary_folders()
+    ports: list[tuple[int, ...]] = []
+    state = tmp_path / "state"
+
+    def _tamper() -> None:
+        ports.append(ports_of(state))
+        take_from_vault(settings_in(state), SHORT_OF_UNITS)
+
+    script = Script(hook=Kills(at={}, also={"statement": _tamper}), tell=lock_only)
+    status = run(is_fleet=False, as_json=True, state=state, keep=False, script=script)
+
+    assert status == 2
+    value = json.loads(capsys.readouterr().out)
+    assert value["is_right"] is False
+    assert [account["is_equal"] for account in value["custody"]] == [False, True]
+    assert value["summary"].startswith("ledger equals chain: 1 of 2")
+    assert not state.exists()
+    assert temporary_folders() == folders
+    assert are_free(ports[0])
+
+
+def test_an_interrupted_demo_stops_everything(tmp_path: Path) -> None:
+    """SIGINT while the story runs: status 130, no process, no port, no state folder."""
+    state = tmp_path / "state"
+    command = [sys.executable, "-m", "relayer.cli", "demo", "--state", str(state)]
+    with subprocess.Popen(command, stdout=subprocess.PIPE, text=True, bufsize=1) as demo:
+        assert demo.stdout is not None
+        for line in demo.stdout:
+            if "owners linked" in line:
+                break
+        ports = ports_of(state)
+        assert not are_free(ports)
+
+        os.kill(demo.pid, signal.SIGINT)
+        demo.stdout.read()
+
+    assert demo.returncode == 130
+    assert not state.exists()
+    assert are_free(ports)
+    assert processes_naming(str(state)) == []

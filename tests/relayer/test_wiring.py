@@ -1,0 +1,121 @@
+"""Which adapters the settings come to."""
+
+import asyncio
+from collections.abc import Iterator
+from contextlib import ExitStack
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from chains.errors import RpcDisagreementError
+from chains.evm.agreement import AgreeingReader
+from chains.evm.reader import EvmReader
+from chains.finality import ChainIdentity
+from chains.port import ChainReader
+from chains.types import ChainId
+from relayer import wiring
+from relayer.settings import SenderSettings, Settings
+from tests.chains.evm.fake_node import FakeNode, serving
+from tests.relayer.api.kit import deployment_settings
+
+CHAIN = ChainId("eip155:31337")
+TRUE_GENESIS = "0x" + "01" * 32
+FALSE_GENESIS = "0x" + "02" * 32
+
+
+@pytest.fixture
+def nodes() -> Iterator[tuple[FakeNode, ...]]:
+    """Three nodes of one chain that agree on its first block."""
+    with ExitStack() as running:
+        made = tuple(running.enter_context(serving(FakeNode())) for _ in range(3))
+        for node in made:
+            serve_genesis(node, TRUE_GENESIS)
+        yield made
+
+
+def serve_genesis(node: FakeNode, genesis_hash: str) -> None:
+    """Let a node answer with this first block."""
+    node.answers["eth_chainId"] = lambda _: hex(31337)
+    node.answers["eth_getBlockByNumber"] = lambda _: {
+        "number": "0x0",
+        "hash": genesis_hash,
+        "parentHash": "0x" + "00" * 32,
+        "timestamp": "0x1",
+    }
+
+
+def settings_of(*rpc_urls: str, quorum: int | None = None, **others: Any) -> Settings:
+    """Return a deployment whose first chain has these nodes."""
+    settings = deployment_settings()
+    first = settings.chain(CHAIN).model_copy(update={"rpc_urls": rpc_urls, "rpc_quorum": quorum})
+    chains = tuple(first if chain.id == CHAIN else chain for chain in settings.chains)
+    return settings.model_copy(update={"chains": chains, **others})
+
+
+def identity_of(reader: ChainReader) -> ChainIdentity:
+    """Return what a reader takes for the chain."""
+
+    async def asked() -> ChainIdentity:
+        try:
+            return await reader.identity()
+        finally:
+            await reader.close()
+
+    return asyncio.run(asked())
+
+
+def test_one_node_is_read_directly() -> None:
+    """There is nobody to agree with."""
+    assert isinstance(wiring.chain_reader(settings_of("http://127.0.0.1:1"), CHAIN), EvmReader)
+
+
+def test_several_nodes_must_agree(nodes: tuple[FakeNode, ...]) -> None:
+    """Two of three are believed, and the third changes nothing."""
+    serve_genesis(nodes[0], FALSE_GENESIS)
+    reader = wiring.chain_reader(settings_of(*(node.url for node in nodes)), CHAIN)
+
+    found = identity_of(reader)
+
+    assert isinstance(reader, AgreeingReader)
+    assert "0x" + found.genesis.block_hash.hex() == TRUE_GENESIS
+    assert all(node.asked("eth_chainId") for node in nodes)
+
+
+def test_the_quorum_of_the_settings_is_the_readers(nodes: tuple[FakeNode, ...]) -> None:
+    """With three of three, one other answer stops the reading."""
+    serve_genesis(nodes[2], FALSE_GENESIS)
+    reader = wiring.chain_reader(settings_of(*(node.url for node in nodes), quorum=3), CHAIN)
+
+    with pytest.raises(RpcDisagreementError):
+        identity_of(reader)
+
+
+def test_each_node_can_be_asked_alone(nodes: tuple[FakeNode, ...]) -> None:
+    """In the order of the settings."""
+    serve_genesis(nodes[1], FALSE_GENESIS)
+    readers = wiring.node_readers(settings_of(*(node.url for node in nodes)), CHAIN)
+
+    found = ["0x" + identity_of(reader).genesis.block_hash.hex() for reader in readers]
+
+    assert found == [TRUE_GENESIS, FALSE_GENESIS, TRUE_GENESIS]
+
+
+def test_the_first_node_sends(nodes: tuple[FakeNode, ...], tmp_path: Path) -> None:
+    """The others only read."""
+    key_file = tmp_path / "key"
+    key_file.write_text("07" * 32)
+    key_file.chmod(0o600)
+    nodes[0].answers["eth_getBalance"] = lambda _: hex(5)
+    sender = wiring.transaction_sender(
+        settings_of(*(node.url for node in nodes), sender=SenderSettings(key_file=key_file)), CHAIN
+    )
+
+    async def asked() -> int:
+        try:
+            return await sender.balance_wei()
+        finally:
+            await sender.close()
+
+    assert asyncio.run(asked()) == 5
+    assert [len(node.requests) for node in nodes] == [1, 0, 0]

@@ -1,0 +1,93 @@
+"""The sweeper: rings for what is due each second, and goes on whatever fails."""
+
+import asyncio
+import threading
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+
+import pytest
+from sqlalchemy.exc import OperationalError
+
+from relayer.settings import Settings
+from relayer.steps.catalog import Catalog
+from relayer.steps.queues import ASSESS, CUSTODY
+from relayer.store.job_records import JobState
+from relayer.store.unit_of_work import Store
+from relayer.worker.app import create_app
+from relayer.worker.doorbell import Doorbell
+from relayer.worker.sweeper import sweep
+from tests.relayer.api.kit import CHAIN_A
+from tests.relayer.worker.kit import wait_until
+
+
+class CountingDoorbell(Doorbell):
+    """A doorbell that counts sweeps and fails when told to."""
+
+    sweeps = 0
+    error: Exception | None = None
+
+    def ring_due(self) -> int:
+        """Count, and fail if told to."""
+        self.sweeps += 1
+        if self.error is not None:
+            raise self.error
+        return super().ring_due()
+
+
+@pytest.fixture
+def doorbell(
+    memory_settings: Settings, catalog: Catalog, store: Store
+) -> Iterator[CountingDoorbell]:
+    """A doorbell on the embedded broker."""
+    made = CountingDoorbell(create_app(catalog, memory_settings), store, memory_settings)
+    yield made
+    made.close()
+
+
+@contextmanager
+def sweeping(store: Store, catalog: Catalog, doorbell: Doorbell) -> Iterator[Callable[[], bool]]:
+    """Sweep in a thread; yields whether it still does."""
+    loop = asyncio.new_event_loop()
+    stop = asyncio.Event()
+    thread = threading.Thread(
+        target=loop.run_until_complete, args=(sweep(store, catalog, doorbell, stop),)
+    )
+    thread.start()
+    try:
+        yield thread.is_alive
+    finally:
+        loop.call_soon_threadsafe(stop.set)
+        thread.join(10)
+        assert not thread.is_alive()
+        loop.close()
+
+
+def test_it_sweeps_again_and_again(
+    store: Store, catalog: Catalog, doorbell: CountingDoorbell
+) -> None:
+    """About once a second."""
+    with sweeping(store, catalog, doorbell):
+        wait_until(lambda: doorbell.sweeps >= 3, "three sweeps", seconds=10)
+
+
+def test_it_winds_the_clocks_that_no_event_winds(
+    store: Store, catalog: Catalog, doorbell: CountingDoorbell
+) -> None:
+    """Custody is compared, and accounts are assessed at prices that did not move."""
+    with sweeping(store, catalog, doorbell):
+        wait_until(lambda: doorbell.sweeps, "a sweep")
+
+    with store.read() as uow:
+        assert uow.jobs.job(CUSTODY, CHAIN_A).state is JobState.DUE
+        assert uow.jobs.job(ASSESS, "all").state is JobState.DUE
+
+
+@pytest.mark.parametrize("error", [OperationalError("SELECT 1", None, Exception()), KeyError("x")])
+def test_a_failure_costs_one_sweep(
+    store: Store, catalog: Catalog, doorbell: CountingDoorbell, error: Exception
+) -> None:
+    """It is what makes everything else good, so it never ends by itself."""
+    doorbell.error = error
+    with sweeping(store, catalog, doorbell) as goes_on:
+        wait_until(lambda: doorbell.sweeps >= 2, "a second try", seconds=10)
+        assert goes_on()

@@ -1,0 +1,342 @@
+"""A chain in memory: blocks, branches, finality and logs; what it says is always consistent."""
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field
+from typing import Final
+
+from eth_hash.auto import keccak
+
+from chains.attestation import GuardianSet
+from chains.errors import (
+    BlockGoneError,
+    CallRevertedError,
+    ChainError,
+    MalformedLogError,
+    RangeTooLargeError,
+)
+from chains.events import (
+    Borrowed,
+    CollateralExited,
+    CollateralLocked,
+    CollateralReleased,
+    CollateralSeized,
+    CreditGranted,
+    EventPosition,
+    ObservedEvent,
+    Repaid,
+)
+from chains.finality import ChainIdentity, Heads
+from chains.port import ContractCall, CreditLineState, EventRead, Grant, Quote, VaultState
+from chains.types import BlockHeader, BlockRef, ChainId
+
+RAY: Final = 10**27
+GENESIS_SECONDS: Final = 1_700_000_000
+BLOCK_SECONDS: Final = 12
+WIDE: Final = 1_000
+
+# A transaction of one log: its name makes the hash, so the same name in another block is the same
+# transaction moved. The builder gets where the log stands and the next lock of the branch.
+Build = Callable[[EventPosition, int], ObservedEvent]
+
+
+@dataclass(frozen=True, slots=True)
+class Tx:
+    """One transaction with one log of a contract; without a builder the log is malformed."""
+
+    name: str
+    contract: bytes
+    build: Build | None
+
+
+@dataclass(frozen=True, slots=True)
+class Block:
+    """A block and what its logs say."""
+
+    header: BlockHeader
+    events: tuple[ObservedEvent, ...]
+    malformed: tuple[MalformedLogError, ...]
+
+
+@dataclass(slots=True)
+class SimulatedChain:
+    """
+    chains.port.ChainReader over blocks in memory.
+
+    Args:
+        span_max: a range of more blocks is refused as too large.
+        fault: called with (method, height) before each answer; it may raise what a node raises,
+            or change the chain under the reader.
+        seen_height: what a node that lags behind knows; None for all.
+        claimed_final: a header that a lying node calls final; None for the truth.
+    """
+
+    chain_id: ChainId
+    span_max: int = WIDE
+    fault: Callable[[str, int], None] | None = None
+    seen_height: int | None = None
+    claimed_final: BlockHeader | None = None
+    final_height: int = 0
+    start_seconds: int = GENESIS_SECONDS
+    index_ray: int = RAY
+    blocks: list[Block] = field(default_factory=list)
+    asked: list[tuple[str, int, int]] = field(default_factory=list)
+    _made: int = 0
+
+    def __post_init__(self) -> None:
+        self.mine()
+
+    @property
+    def suggested_span(self) -> int:
+        """As many blocks as the caller likes."""
+        return WIDE
+
+    @property
+    def height(self) -> int:
+        """The height of the newest block."""
+        return len(self.blocks) - 1
+
+    def mine(self, *transactions: Tx) -> Block:
+        """Append a block with these transactions; no two blocks have one hash."""
+        self._made += 1
+        height = len(self.blocks)
+        parent = self.blocks[-1].header.block.block_hash if self.blocks else bytes(32)
+        block = BlockRef(height, keccak(parent + self._made.to_bytes(8, "big")))
+        seconds = self.start_seconds + height * BLOCK_SECONDS
+        locks = self._locks()
+        events: list[ObservedEvent] = []
+        malformed: list[MalformedLogError] = []
+        for log_index, transaction in enumerate(transactions):
+            tx_hash = keccak(transaction.name.encode())
+            if transaction.build is None:
+                malformed.append(
+                    MalformedLogError(
+                        block=block,
+                        contract=transaction.contract,
+                        tx_hash=tx_hash,
+                        log_index=log_index,
+                        reason="shape",
+                    )
+                )
+                continue
+            position = EventPosition(self.chain_id, block, tx_hash, log_index, transaction.contract)
+            event = transaction.build(position, locks + 1)
+            locks += isinstance(event, CollateralLocked)
+            events.append(event)
+        made = Block(BlockHeader(block, parent, seconds), tuple(events), tuple(malformed))
+        self.blocks.append(made)
+        return made
+
+    def mine_empty(self, count: int) -> None:
+        """Append blocks without logs."""
+        for _ in range(count):
+            self.mine()
+
+    def drop(self, depth: int) -> list[Block]:
+        """Take the newest blocks away; return them."""
+        gone = self.blocks[-depth:] if depth else []
+        del self.blocks[len(self.blocks) - depth :]
+        return gone
+
+    def reorg(self, depth: int, *contents: Sequence[Tx]) -> None:
+        """Replace the newest blocks by others, one for each sequence of transactions."""
+        self.drop(depth)
+        for transactions in contents:
+            self.mine(*transactions)
+
+    def finalize(self, height: int | None = None) -> None:
+        """Call everything up to a height final, or up to the head."""
+        self.final_height = self.height if height is None else height
+
+    @property
+    def events(self) -> tuple[ObservedEvent, ...]:
+        """All events of the chain, in order."""
+        return tuple(event for block in self.blocks for event in block.events)
+
+    def _locks(self) -> int:
+        return sum(isinstance(event, CollateralLocked) for event in self.events)
+
+    def _ask(self, method: str, first_height: int, last_height: int | None = None) -> None:
+        last = first_height if last_height is None else last_height
+        self.asked.append((method, first_height, last))
+        if self.fault is not None:
+            self.fault(method, first_height)
+
+    def _known(self) -> list[Block]:
+        return self.blocks if self.seen_height is None else self.blocks[: self.seen_height + 1]
+
+    async def identity(self) -> ChainIdentity:
+        """Return the chain's name and its first block."""
+        self._ask("identity", 0)
+        return ChainIdentity(self.chain_id, self.blocks[0].header.block)
+
+    async def heads(self) -> Heads:
+        """Return the newest header, and the newest final one that the node knows."""
+        self._ask("heads", self.height)
+        known = self._known()
+        final_height = min(self.final_height, len(known) - 1)
+        finalized = self.claimed_final or known[final_height].header
+        return Heads(latest=known[-1].header, finalized=finalized)
+
+    async def header_at(self, height: int) -> BlockHeader:
+        """Return the header at a height."""
+        self._ask("header_at", height)
+        known = self._known()
+        if height >= len(known):
+            raise BlockGoneError(chain_id=self.chain_id, reference=str(height))
+        return known[height].header
+
+    async def header_of(self, block_hash: bytes) -> BlockHeader:
+        """Return the header with a hash."""
+        return self._block_of(block_hash).header
+
+    async def events_in_block(self, block: BlockRef) -> EventRead:
+        """Return the events of a block by its hash."""
+        self._ask("events_in_block", block.height)
+        found = self._block_of(block.block_hash)
+        return EventRead(found.events, found.malformed)
+
+    async def events_in_range(self, first_height: int, last_height: int) -> EventRead:
+        """Return the events of a range, unless it is too large."""
+        self._ask("events_in_range", first_height, last_height)
+        if last_height - first_height + 1 > self.span_max:
+            raise RangeTooLargeError(
+                chain_id=self.chain_id, first_height=first_height, last_height=last_height
+            )
+        found = self._known()[first_height : last_height + 1]
+        return EventRead(
+            tuple(event for block in found for event in block.events),
+            tuple(error for block in found for error in block.malformed),
+        )
+
+    async def view(self, call: ContractCall, block: BlockRef | None) -> bytes:
+        """Refuse: this chain has logs and no code."""
+        del block
+        raise CallRevertedError(chain_id=self.chain_id, reason=f"no code for {call.function}")
+
+    async def vault_state(self, vault: bytes, token: bytes, block: BlockRef) -> VaultState:
+        """Return what the logs up to a block add up to."""
+        events = self._up_to(block, vault)
+        held_units = sum(_moved(event, token) for event in events)
+        locks = sum(isinstance(event, CollateralLocked) for event in events)
+        return VaultState(
+            block=block,
+            vault=vault,
+            token=token,
+            held_units=held_units,
+            balance_units=held_units,
+            outflow_available_units=held_units,
+            lock_count=locks,
+            is_outflow_paused=False,
+            is_lock_paused=False,
+        )
+
+    async def collateral_units(
+        self, vault: bytes, account: bytes, token: bytes, block: BlockRef
+    ) -> int:
+        """Return what the logs of one account add up to."""
+        events = self._up_to(block, vault)
+        return sum(_moved(event, token) for event in events if event.account == account)
+
+    async def guardian_set(self, contract: bytes, block: BlockRef | None) -> GuardianSet:
+        """Refuse: this chain has logs and no code."""
+        del block
+        raise CallRevertedError(chain_id=self.chain_id, reason=f"no code at 0x{contract.hex()}")
+
+    async def is_executed(self, contract: bytes, message_id: bytes, block: BlockRef | None) -> bool:
+        """Return whether a log says so."""
+        at = self.blocks[-1].header.block if block is None else block
+        events = self._up_to(at, contract)
+        return any(getattr(event, "message_id", None) == message_id for event in events)
+
+    async def credit_line_state(self, credit_line: bytes, block: BlockRef) -> CreditLineState:
+        """Return the index that the test set, accrued at the block, at no further interest."""
+        self._ask("credit_line_state", block.height)
+        found = self._block_of(block.block_hash)
+        return CreditLineState(self.index_ray, found.header.timestamp_seconds, 0)
+
+    async def debt_units(self, credit_line: bytes, account: bytes, block: BlockRef) -> int:
+        """Return the debt after the account's last event."""
+        event = self._last_debt(credit_line, account, block)
+        return 0 if event is None else -(-event.scaled_after * event.index_ray // RAY)
+
+    async def scaled_debt(self, credit_line: bytes, account: bytes, block: BlockRef) -> int:
+        """Return the scaled debt after the account's last event."""
+        event = self._last_debt(credit_line, account, block)
+        return 0 if event is None else event.scaled_after
+
+    async def grant(self, credit_line: bytes, account: bytes, block: BlockRef) -> Grant:
+        """Return the last grant of an account."""
+        for event in reversed(self._up_to(block, credit_line)):
+            if isinstance(event, CreditGranted) and event.account == account:
+                return Grant(event.borrower, event.limit_units, event.expiry_seconds, event.nonce)
+        return Grant(bytes(32), 0, 0, 0)
+
+    async def close(self) -> None:
+        """Do nothing: there is no connection."""
+
+    def _block_of(self, block_hash: bytes) -> Block:
+        for block in self._known():
+            if block.header.block.block_hash == block_hash:
+                return block
+        raise BlockGoneError(chain_id=self.chain_id, reference="0x" + block_hash.hex())
+
+    def _up_to(self, block: BlockRef, contract: bytes) -> tuple[ObservedEvent, ...]:
+        self._block_of(block.block_hash)
+        return tuple(
+            event
+            for event in self.events
+            if event.position.block.height <= block.height and event.position.contract == contract
+        )
+
+    def _last_debt(
+        self, credit_line: bytes, account: bytes, block: BlockRef
+    ) -> Borrowed | Repaid | None:
+        for event in reversed(self._up_to(block, credit_line)):
+            if isinstance(event, Borrowed | Repaid) and event.account == account:
+                return event
+        return None
+
+
+def fail_once(method: str, error: ChainError, *, after: int = 0) -> Callable[[str, int], None]:
+    """Return a fault that raises once, at the call of a method that follows so many others."""
+    calls = [0]
+
+    def _fault(asked: str, height: int) -> None:
+        del height
+        if asked == method:
+            calls[0] += 1
+            if calls[0] == after + 1:
+                raise error
+
+    return _fault
+
+
+def _moved(event: ObservedEvent, token: bytes) -> int:
+    if not isinstance(
+        event, CollateralLocked | CollateralReleased | CollateralSeized | CollateralExited
+    ):
+        return 0
+    if event.token != token:
+        return 0
+    return event.units if isinstance(event, CollateralLocked) else -event.units
+
+
+@dataclass(slots=True)
+class SimulatedFeeds:
+    """chains.port.PriceSource over answers that a test sets; a feed may answer with an error."""
+
+    answers: dict[bytes, Quote | ChainError] = field(default_factory=dict)
+    asked: list[bytes] = field(default_factory=list)
+
+    def set(self, feed: bytes, answer: int, *, updated_at_seconds: int, scale: int = 8) -> None:
+        """Let a feed answer."""
+        self.answers[feed] = Quote(feed, answer, scale, updated_at_seconds, 1)
+
+    async def quote(self, feed: bytes, block: BlockRef | None) -> Quote:
+        """Return what the feed answers."""
+        del block
+        self.asked.append(feed)
+        answer = self.answers[feed]
+        if isinstance(answer, ChainError):
+            raise answer
+        return answer
