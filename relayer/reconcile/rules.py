@@ -176,14 +176,21 @@ def _debt_moves(event: Borrowed | Repaid, context: EventContext) -> dict[Account
     return moves
 
 
+@dataclass(frozen=True, slots=True)
+class Flow:
+    """What an entry belongs to, and when it is booked."""
+
+    correlation_id: bytes
+    booked_at: UnixSeconds
+
+
 def announce(
     event: ObservedEvent,
     postings: tuple[Posting, ...],
     *,
     stage: str,
     revivals: int,
-    correlation_id: bytes,
-    booked_at: UnixSeconds,
+    flow: Flow,
 ) -> JournalEntry:
     """
     Return the first entry of an event: PENDING while it is seen, POSTED when it is final.
@@ -203,8 +210,8 @@ def announce(
         postings=postings,
         resolves=None,
         reversal_of=None,
-        correlation_id=correlation_id,
-        booked_at=booked_at,
+        correlation_id=flow.correlation_id,
+        booked_at=flow.booked_at,
     )
 
 

@@ -10,7 +10,6 @@ import structlog
 from chains.attestation import GuardianSet, attestation_digest, recover_signer
 from chains.command import LinkOwner, Liquidation, OpenAccount, SignedCommand
 from chains.errors import AttestationError
-from chains.types import ChainId
 from relayer.clock import UnixSeconds
 from relayer.errors import InvariantError, StateMovedError
 from relayer.guardian.request import CONTEXT_MAX, AttestationRequest, request_fields
@@ -18,6 +17,7 @@ from relayer.outbox.life import MessageEvent, MessageState, WaitReason
 from relayer.steps.catalog import Catalog
 from relayer.steps.ending import drop_hold, settle_hold
 from relayer.steps.fence import Fence
+from relayer.steps.heights import final_heights, heights_of_numbers
 from relayer.steps.ports import GuardianAnswer, GuardianDoor
 from relayer.steps.queues import CONFIRM, RELAY, relay_queue
 from relayer.store.outbox import StoredMessage
@@ -59,8 +59,10 @@ async def attest(
     """
     Ask every guardian that has not signed, and move the message on when a quorum has.
 
-    Guardians beyond the quorum are asked too, so that each knows what is under way; when so many
-    refuse for good that no quorum can exist, the message fails and its hold is given back.
+    Guardians beyond the quorum are asked too, so that each knows what is under way. Only when all
+    of them refuse and none has signed does the message fail and its hold come back: a guardian
+    that lies may say no and sign afterwards, so with one signature out, or one guardian silent,
+    a quorum may still form. Then only the expiry and the proof behind it give anything back.
 
     Raises:
         StateMovedError: the message is unknown.
@@ -98,16 +100,14 @@ def attestation_request(
     command = stored.message.command
     if command is None:
         raise InvariantError(f"message 0x{stored.message_id.hex()} has no command to check")
-    heights: dict[ChainId, int] = {}
-    for chain_id in catalog.chain_ids:
-        finalized = uow.chains.cursor(chain_id).finalized
-        heights[chain_id] = 0 if finalized is None else finalized.height
+    decided = uow.requests.get(stored.message.message.evidence)
+    known = {} if decided is None else decided.numbers
     return AttestationRequest(
         message=stored.message.message,
         target_chain=stored.message.target_chain,
         command=command,
         context=_context(uow, catalog, command),
-        heights=heights,
+        heights=heights_of_numbers(known, catalog) or final_heights(uow, catalog),
     )
 
 
@@ -189,7 +189,7 @@ def _write(
             state = uow.outbox.move(message_id, MessageEvent.DISPATCH, reason, "", now)
         if count >= guardian_set.threshold:
             state = _attested(uow, stored, count, now)
-        elif _refusals(asked) > len(guardian_set.members) - guardian_set.threshold:
+        elif count == 0 and _refusals(asked) == len(guardian_set.members):
             state = _refused(uow, stored, asked, now)
         elif now > stored.message.message.expiry_seconds:
             state = _expired(uow, stored, now)

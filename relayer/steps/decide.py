@@ -13,6 +13,7 @@ from relayer.risk.margin import DebtKey
 from relayer.steps.catalog import Catalog
 from relayer.steps.compose import compose_credit_grant, compose_release
 from relayer.steps.fence import Fence
+from relayer.steps.heights import final_heights, numbers_of_heights
 from relayer.steps.position import position_of, prices_of
 from relayer.steps.tell import tell
 from relayer.store.commands import StoredCommand
@@ -74,6 +75,7 @@ def _grant(
             numbers = {"limit": str(signed.command.limit)}
         case _:
             raise InvariantError(f"{request.kind} is no request that is decided")
+    numbers |= numbers_of_heights(final_heights(uow, catalog))
     uow.requests.grant(request.command_id, message_id=message.message_id, numbers=numbers)
     _tell(uow, request, "granted", {**numbers, "message_id": "0x" + message.message_id.hex()})
     log.info(

@@ -18,6 +18,7 @@ from relayer.risk.parameters import Level
 from relayer.steps.catalog import Catalog, Liquidator
 from relayer.steps.compose import compose_seize
 from relayer.steps.fence import Fence
+from relayer.steps.heights import final_heights, numbers_of_heights
 from relayer.steps.observe import ring_assess
 from relayer.steps.position import position_of, prices_of
 from relayer.steps.tell import tell
@@ -74,8 +75,8 @@ def liquidate_account(
         )
         message = compose_seize(uow, catalog, signed, command_id)
         numbers = _numbers(found, move, health.factor_wad)
-        uow.requests.grant(command_id, message_id=message.message_id, numbers=numbers)
-        ring_assess(uow)
+        heights = numbers_of_heights(final_heights(uow, catalog))
+        uow.requests.grant(command_id, message_id=message.message_id, numbers=numbers | heights)
         tell(
             uow,
             "liquidation.decided",
@@ -83,6 +84,7 @@ def liquidate_account(
             account=account,
             correlation_id=command_id,
         )
+        ring_assess(uow)
     log.warning(
         "liquidation.decided",
         account="0x" + account.hex(),

@@ -37,6 +37,16 @@ class ObserveLimits:
 
 
 @dataclass(frozen=True, slots=True)
+class _Run:
+    """What one run works with."""
+
+    store: Store
+    reader: ChainReader
+    limits: ObserveLimits
+    lease: Lease
+
+
+@dataclass(frozen=True, slots=True)
 class Observation:
     """What one run brought: whether it is level with the heads, and how much it stored."""
 
@@ -81,13 +91,14 @@ async def observe(
     heads = await reader.heads()
     cursor = await asyncio.to_thread(_cursor, store, reader.chain_id)
     await _check_ahead(store, reader, cursor, heads)
+    run = _Run(store, reader, limits, lease)
     stored = 0
     if cursor.head == cursor.finalized:
-        cursor, count = await _observe_final(store, reader, cursor, heads, limits, lease)
+        cursor, count = await _observe_final(run, cursor, heads)
         stored += count
         if cursor.head is None or cursor.head.height < heads.finalized.block.height:
             return Observation(heads, cursor, stored, is_level=False)
-    cursor, count = await _observe_newest(store, reader, cursor, heads, limits, lease)
+    cursor, count = await _observe_newest(run, cursor, heads)
     cursor = await _finalize(store, reader, cursor, heads, lease)
     is_level = cursor.head is not None and cursor.head.height >= heads.latest.block.height
     return Observation(heads, cursor, stored + count, is_level=is_level)
@@ -119,34 +130,27 @@ async def _check_ahead(store: Store, reader: ChainReader, cursor: Cursor, heads:
     )
 
 
-async def _observe_final(
-    store: Store,
-    reader: ChainReader,
-    cursor: Cursor,
-    heads: Heads,
-    limits: ObserveLimits,
-    lease: Lease,
-) -> tuple[Cursor, int]:
+async def _observe_final(run: _Run, cursor: Cursor, heads: Heads) -> tuple[Cursor, int]:
     """Take one range of final blocks, halving it as often as the node refuses it."""
-    first_height = limits.start_height if cursor.head is None else cursor.head.height + 1
+    first_height = run.limits.start_height if cursor.head is None else cursor.head.height + 1
     final_height = heads.finalized.block.height
     if first_height > final_height:
         if cursor.head is not None:
             return cursor, 0
         first_height = final_height
-    span = min(limits.finalized_span_max, max(1, reader.suggested_span))
+    span = min(run.limits.finalized_span_max, max(1, run.reader.suggested_span))
     last_height = min(final_height, first_height + span - 1)
-    read, last_height = await _read_range(reader, first_height, last_height)
-    await _check_final_parent(reader, cursor)
-    last_header = await reader.header_at(last_height)
+    read, last_height = await _read_range(run.reader, first_height, last_height)
+    await _check_final_parent(run.reader, cursor)
+    last_header = await run.reader.header_at(last_height)
 
     def _store() -> Cursor:
-        with store.unit_of_work() as uow:
-            _keep(uow, reader.chain_id, read)
-            return uow.chains.store_finalized_range(cursor, read.events, last_header, lease)
+        with run.store.unit_of_work() as uow:
+            _keep(uow, run.reader.chain_id, read)
+            return uow.chains.store_finalized_range(cursor, read.events, last_header, run.lease)
 
     after = await asyncio.to_thread(_store)
-    log.debug("range.observed", chain_id=reader.chain_id, height=last_height)
+    log.debug("range.observed", chain_id=run.reader.chain_id, height=last_height)
     return after, len(read.events)
 
 
@@ -172,26 +176,19 @@ async def _check_final_parent(reader: ChainReader, cursor: Cursor) -> None:
         raise FinalityViolationError(chain_id=reader.chain_id, block=cursor.finalized)
 
 
-async def _observe_newest(
-    store: Store,
-    reader: ChainReader,
-    cursor: Cursor,
-    heads: Heads,
-    limits: ObserveLimits,
-    lease: Lease,
-) -> tuple[Cursor, int]:
+async def _observe_newest(run: _Run, cursor: Cursor, heads: Heads) -> tuple[Cursor, int]:
     """Take the blocks above the final ones one by one, each by its hash."""
     if cursor.head is None:
         return cursor, 0
-    await _check_branch(reader, cursor.head)
-    last_height = min(heads.latest.block.height, cursor.head.height + limits.blocks_per_run_max)
+    await _check_branch(run.reader, cursor.head)
+    last_height = min(heads.latest.block.height, cursor.head.height + run.limits.blocks_per_run_max)
     stored = 0
     for height in range(cursor.head.height + 1, last_height + 1):
-        header = await _header_at(reader, height)
+        header = await _header_at(run.reader, height)
         if header is None:
             break
-        read = await reader.events_in_block(header.block)
-        cursor = await asyncio.to_thread(_store_block, store, cursor, header, read, lease)
+        read = await run.reader.events_in_block(header.block)
+        cursor = await asyncio.to_thread(_store_block, run.store, cursor, header, read, run.lease)
         stored += len(read.events)
     return cursor, stored
 

@@ -29,6 +29,7 @@ from relayer.reconcile.rules import (
     REST,
     SEEN,
     EventContext,
+    Flow,
     announce,
     postings_of,
     resolve,
@@ -166,8 +167,7 @@ def _post_first(
         postings,
         stage=stage,
         revivals=stored.revivals,
-        correlation_id=correlation_id,
-        booked_at=uow.clock.now(),
+        flow=Flow(correlation_id, uow.clock.now()),
     )
     _post(uow, entry)
 

@@ -19,6 +19,7 @@ from relayer.settings import Settings
 from relayer.steps.queues import queues_of
 from relayer.store.unit_of_work import Store
 from relayer.worker.app import SHUTDOWN_SECONDS, broker_name, create_app
+from relayer.worker.consumer import BellConsumer
 from relayer.worker.context import WorkContext
 from relayer.worker.doorbell import Doorbell
 from relayer.worker.processing import Work
@@ -130,6 +131,7 @@ def _controller(app: Celery, context: WorkContext, queues: Sequence[str]) -> Wor
         app=app,
         hostname=hostname,
         pool_cls="threads",
+        consumer_cls=BellConsumer,
         concurrency=THREADS,
         queues=[broker_name(context.settings, name) for name in queues],
         without_gossip=True,

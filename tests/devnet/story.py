@@ -1,6 +1,8 @@
 """Playing the story in tests: interfering with it, and looking at what is left afterwards."""
 
 import socket
+import threading
+import time
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field
 from io import StringIO
@@ -16,6 +18,7 @@ from chains.devnet.rpc import DevnetRpc
 from chains.evm.abi import encode_call
 from chains.evm.reader import hex_address
 from chains.types import word_of_text
+from relayer.cli.demo.doors import OperatorDoor
 from relayer.cli.demo.processes import Processes
 from relayer.cli.demo.run import Script, play
 from relayer.cli.demo.statement import Statement
@@ -23,6 +26,9 @@ from relayer.settings import ChainSettings, Settings, load_settings
 
 ALICE_WETH: Final = 100 * WETH  # what the devnet gives her
 MESSAGES: Final = {"credit_grant": 2, "release": 4, "seize": 1}
+FINAL_BLOCKS: Final = 8
+FINAL_SECONDS_MAX: Final = 30.0
+POLL_SECONDS: Final = 0.1
 BALANCES_SLOT: Final = 0  # of the test token: mapping(address => uint256)
 
 
@@ -115,15 +121,22 @@ def give_to_vault(settings: Settings, units: int) -> None:
     rpc.receipt(str(rpc.call("eth_sendTransaction", transaction)))
 
 
-def take_from_vault(settings: Settings, units: int) -> None:
-    """Change the token's storage so that the vault of chain A has less, and let that be final."""
+def take_from_vault(folder: Path, units: int) -> None:
+    """Change the token's storage so that the vault of chain A has less; the hub sees it final."""
+    settings = settings_in(folder)
     vault = word_of_text(settings.chains[0].vaults[0].address)
     slot = "0x" + keccak(vault + BALANCES_SLOT.to_bytes(32, "big")).hex()
     left = units_of(settings, vault) - units
     rpc = _rpc(settings.chains[0])
     rpc.call("anvil_setStorageAt", hex_address(_weth(settings)), slot, f"0x{left:064x}")
     assert units_of(settings, vault) == left
-    rpc.call("anvil_mine", hex(8))
+    height = int(str(rpc.call("eth_blockNumber")), 16) + 1
+    rpc.call("anvil_mine", hex(FINAL_BLOCKS))
+    deadline = time.monotonic() + FINAL_SECONDS_MAX
+    operator = OperatorDoor(folder / "relayer.toml")
+    while operator.run("status")["chains"][0]["finalized_height"] < height:
+        assert time.monotonic() < deadline, "the hub did not see the block final"
+        threading.Event().wait(POLL_SECONDS)
 
 
 def settings_in(folder: Path) -> Settings:

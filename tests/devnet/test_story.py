@@ -140,7 +140,7 @@ def test_tokens_missing_in_the_vault_end_the_demo_with_status_2(
 
     def _tamper() -> None:
         ports.append(ports_of(state))
-        take_from_vault(settings_in(state), SHORT_OF_UNITS)
+        take_from_vault(state, SHORT_OF_UNITS)
 
     script = Script(hook=Kills(at={}, also={"statement": _tamper}), tell=lock_only)
     status = run(is_fleet=False, as_json=True, state=state, keep=False, script=script)

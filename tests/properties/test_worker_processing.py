@@ -28,7 +28,7 @@ A_DAY_SECONDS = 86_400
 ROUNDS_MAX = 80
 
 
-class ProcessDied(BaseException):  # noqa: N818 - what ends the process is no error of it
+class ProcessDied(BaseException):
     """The process ends here; nothing after it is run."""
 
 

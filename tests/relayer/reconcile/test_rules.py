@@ -26,6 +26,7 @@ from relayer.reconcile.rules import (
     REST,
     SEEN,
     EventContext,
+    Flow,
     announce,
     kind_of,
     postings_of,
@@ -88,8 +89,7 @@ def entry_of(
         postings,
         stage=stage,
         revivals=revivals,
-        correlation_id=FLOW,
-        booked_at=UnixSeconds(NOW),
+        flow=Flow(FLOW, UnixSeconds(NOW)),
     )
 
 
@@ -228,13 +228,13 @@ def test_what_ends_a_pending_entry_repeats_it(phase: Phase, kind: str) -> None:
     assumed=st.integers(0, 10**30),
     interest=st.integers(0, 10**24),
     units=st.integers(1, 10**24),
-    is_borrowing=st.booleans(),
-    is_liquidator=st.booleans(),
+    act=st.tuples(st.booleans(), st.booleans()),
 )
 def test_postings_sum_to_zero_and_end_at_the_chain(
-    own: int, assumed: int, interest: int, units: int, is_borrowing: bool, is_liquidator: bool
+    own: int, assumed: int, interest: int, units: int, act: tuple[bool, bool]
 ) -> None:
     """For any debt, any interest and any payer."""
+    is_borrowing, is_liquidator = act
     debt = DebtState(own, (AssumedPart(LIQUIDATOR, assumed),))
     owed = debt.total_units + interest
     paid = min(units, owed)

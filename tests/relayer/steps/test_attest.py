@@ -170,17 +170,40 @@ def test_a_signature_that_is_none_is_not_counted(
     assert run(quick_store, catalog, doors(None, AWAY, Answer(raw)), message_id).signatures == 1
 
 
-def test_too_many_refusals_give_the_hold_back(quick_store: Store, catalog: Catalog) -> None:
-    """Two of three leave no quorum; the reasons are in the message's life."""
+def test_refusals_of_all_give_the_hold_back(quick_store: Store, catalog: Catalog) -> None:
+    """Then no quorum can form, even if one of them lies; the reasons are in the message's life."""
     message_id = granted(quick_store, catalog)
 
-    outcome = run(quick_store, catalog, doors(REFUSED, REFUSED, AWAY), message_id)
+    outcome = run(quick_store, catalog, doors(REFUSED, REFUSED, REFUSED), message_id)
 
     assert (outcome.state, outcome.is_open) == (MessageState.FAILED, False)
     assert kinds_booked(quick_store) == ["unlock.held", "unlock.dropped"]
     assert margin(quick_store) == (10 * ETHER, 0)
     with quick_store.read() as uow:
         assert "insufficient_margin 1 of 2 units" in uow.outbox.life(message_id)[-1].detail
+
+
+@pytest.mark.parametrize("third", [AWAY, BEHIND])
+def test_a_guardian_that_has_not_refused_keeps_the_hold(
+    quick_store: Store, catalog: Catalog, third: Answer
+) -> None:
+    """One of the two that said no may lie and sign later, with the third."""
+    message_id = granted(quick_store, catalog)
+
+    outcome = run(quick_store, catalog, doors(REFUSED, REFUSED, third), message_id)
+
+    assert (outcome.state, outcome.is_open) == (MessageState.DISPATCHED, True)
+    assert margin(quick_store) == (9 * ETHER, ETHER)
+
+
+def test_a_signature_that_is_out_keeps_the_hold(quick_store: Store, catalog: Catalog) -> None:
+    """A guardian that refuses and signs afterwards would make the quorum with it."""
+    message_id = granted(quick_store, catalog)
+
+    outcome = run(quick_store, catalog, doors(None, REFUSED, REFUSED), message_id)
+
+    assert (outcome.state, outcome.signatures) == (MessageState.DISPATCHED, 1)
+    assert margin(quick_store) == (9 * ETHER, ETHER)
 
 
 def test_one_refusal_waits(quick_store: Store, catalog: Catalog) -> None:
@@ -197,7 +220,7 @@ def test_a_refused_grant_counts_no_more(quick_store: Store, catalog: Catalog) ->
     """It is over; nothing was held."""
     message_id = granted(quick_store, catalog, SIGNED_CREDIT)
 
-    run(quick_store, catalog, doors(REFUSED, REFUSED, None), message_id)
+    run(quick_store, catalog, doors(REFUSED, REFUSED, REFUSED), message_id)
 
     with quick_store.read() as uow:
         grant = uow.grants.get(message_id)
