@@ -113,6 +113,7 @@ def catalog_of(settings: Settings) -> Catalog:
             attest_retry_seconds=settings.messages.attest_retry_seconds,
             relay_retry_seconds=settings.messages.relay_retry_seconds,
         ),
+        is_replica=settings.guardian is not None,
     )
 
 

@@ -64,7 +64,12 @@ class MessageTimes:
 
 @dataclass(frozen=True, slots=True)
 class Catalog:
-    """Assets, contracts, parameters and partners of one deployment."""
+    """
+    Assets, contracts, parameters and partners of one deployment.
+
+    is_replica: this process books as a replica of the hub, as guardians do, so it may see what
+    follows from a decision before it is shown the decision.
+    """
 
     hub: ChainId
     chain_ids: tuple[ChainId, ...]
@@ -78,6 +83,7 @@ class Catalog:
     guardian_set: GuardianSet
     guardians: tuple[GuardianMember, ...]
     times: MessageTimes
+    is_replica: bool = False
 
     def asset_of(self, chain_id: ChainId, token: bytes) -> Asset:
         """

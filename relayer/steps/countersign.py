@@ -8,6 +8,7 @@ import structlog
 
 from chains.attestation import attestation_digest
 from chains.command import (
+    Command,
     LinkOwner,
     Liquidation,
     OpenAccount,
@@ -15,7 +16,7 @@ from chains.command import (
     RequestUnlock,
     SignedCommand,
 )
-from chains.events import CollateralSeized
+from chains.events import Borrowed, CollateralSeized, ObservedEvent, Repaid
 from chains.types import ChainId
 from relayer.errors import NotYetError
 from relayer.guardian.checks import GuardianView, check_binding, check_signers, refuse
@@ -25,7 +26,7 @@ from relayer.steps.catalog import Catalog
 from relayer.steps.compose import commit_grant, hold, liquidate
 from relayer.steps.decide import check_credit, check_unlock
 from relayer.steps.observe import ring_reconcile
-from relayer.steps.reconcile import MESSAGE_UNKNOWN
+from relayer.steps.reconcile import MESSAGE_UNKNOWN, payer_account_of
 from relayer.steps.review import check_liquidation
 from relayer.store.observed_rows import StoredEvent
 from relayer.store.unit_of_work import Store, UnitOfWork
@@ -114,7 +115,10 @@ def _check(
     for signed in request.context:
         _learn(uow, catalog, signed)
     _check_level(uow, catalog, request)
+    # What the chain has executed must be booked, whatever else is unknown: several such effects
+    # would wait for each other otherwise.
     if not is_executed:
+        _check_unknown_effects(uow, catalog, request)
         _check_command(uow, catalog, signatory, request)
 
 
@@ -213,7 +217,6 @@ def _check_level(uow: UnitOfWork, catalog: Catalog, request: AttestationRequest)
             )
         if uow.chains.unbooked_events(chain_id, 1):
             raise NotYetError(reason="behind", detail=f"{chain_id}: events wait to be booked")
-    _check_unknown_effects(uow, catalog, request)
 
 
 def _check_unknown_effects(uow: UnitOfWork, catalog: Catalog, request: AttestationRequest) -> None:
@@ -231,11 +234,23 @@ def _check_unknown_effects(uow: UnitOfWork, catalog: Catalog, request: Attestati
         event = parked.event
         if getattr(event, "message_id", b"") == request.message.message_id:
             continue
+        if _is_settled_by(uow, catalog, event, command):
+            continue
         if event.account in accounts or (has_liquidator and isinstance(event, CollateralSeized)):
             raise NotYetError(
                 reason=MESSAGE_UNKNOWN,
                 detail="an effect on this account is of a message not shown here yet",
             )
+
+
+def _is_settled_by(
+    uow: UnitOfWork, catalog: Catalog, event: ObservedEvent, command: Command
+) -> bool:
+    """Return whether an event is the liquidator's repayment after this very liquidation."""
+    if not isinstance(event, Repaid) or not isinstance(command, Liquidation):
+        return False
+    payer_account = payer_account_of(uow, catalog, event)
+    return (event.account, payer_account) == (command.account, command.liquidator)
 
 
 def _check_command(
@@ -297,9 +312,16 @@ def _book(uow: UnitOfWork, catalog: Catalog, request: AttestationRequest) -> Non
 
 
 def _unpark(uow: UnitOfWork, request: AttestationRequest) -> None:
-    """Let effects of this message that were seen before it be booked now."""
-    effects = _effects(uow, request)
-    if effects:
-        ring_reconcile(uow, request.target_chain)
-    for parked in effects:
+    """Let what was seen before this message, and follows from it, be booked now."""
+    waiting = _effects(uow, request)
+    command = request.command.command
+    if isinstance(command, Liquidation):
+        waiting += [
+            parked
+            for parked in uow.chains.parked_events(account=command.account)
+            if isinstance(parked.event, Borrowed | Repaid)
+        ]
+    for chain_id in sorted({parked.event.position.chain_id for parked in waiting}):
+        ring_reconcile(uow, chain_id)
+    for parked in waiting:
         uow.chains.unpark(parked.event_id)

@@ -23,6 +23,7 @@ from relayer.ledger.admission import PostStatus
 from relayer.ledger.chart import Side, margin_code, vault_code
 from relayer.ledger.journal import JournalEntry, Phase, Posting
 from relayer.outbox.life import MessageState
+from relayer.reconcile.debt import DebtState
 from relayer.reconcile.errors import DebtMismatchError
 from relayer.reconcile.rules import (
     FINAL,
@@ -261,18 +262,35 @@ def _context(uow: UnitOfWork, catalog: Catalog, event: ObservedEvent) -> EventCo
             )
         case CreditGranted() | Borrowed() | Repaid():
             line = catalog.credit_line_at(chain_id, event.position.contract)
+            debt = debt_state(uow, line, event.account)
             payer_account = None
             if isinstance(event, Repaid):
-                payer_account = _payer_account(uow, catalog, event)
+                payer_account = payer_account_of(uow, catalog, event)
+                _check_taken_over(catalog, event, debt, payer_account)
             return EventContext(
-                line.asset_id,
-                protocol=line.protocol,
-                debt=debt_state(uow, line, event.account),
-                payer_account=payer_account,
+                line.asset_id, protocol=line.protocol, debt=debt, payer_account=payer_account
             )
 
 
-def _payer_account(uow: UnitOfWork, catalog: Catalog, event: Repaid) -> bytes | None:
+def _check_taken_over(
+    catalog: Catalog, event: Repaid, debt: DebtState, payer_account: bytes | None
+) -> None:
+    """
+    Keep a liquidator's repayment back in a replica that was not shown the liquidation yet.
+
+    Booked at once it would lower the borrower's own part, and the part that the liquidator took
+    over would never end.
+
+    Raises:
+        ParkedError: the liquidation is unknown so far.
+    """
+    if not catalog.is_replica or payer_account in (None, event.account):
+        return
+    if not any(part.assumer == payer_account and part.units for part in debt.assumed):
+        raise ParkedError(f"{MESSAGE_UNKNOWN}: the liquidation behind this repayment")
+
+
+def payer_account_of(uow: UnitOfWork, catalog: Catalog, event: Repaid) -> bytes | None:
     """Return the liquidator's account that a payer acts for, if it is one."""
     for liquidator in catalog.liquidators:
         if uow.accounts.is_owner(liquidator.account, event.position.chain_id, event.payer):

@@ -74,7 +74,7 @@ class Processes:
         Raises:
             ProcessEndedError: one did.
         """
-        for name, process in self._running.items():
+        for name, process in tuple(self._running.items()):
             exit_code = process.poll()
             if exit_code is not None:
                 raise ProcessEndedError(name=name, exit_code=exit_code, tail=self.tail(name))

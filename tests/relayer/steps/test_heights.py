@@ -9,7 +9,8 @@ from relayer.steps.attest import attestation_request
 from relayer.steps.catalog import Catalog
 from relayer.steps.heights import final_heights, heights_of_numbers, numbers_of_heights
 from relayer.store.unit_of_work import Store
-from tests.relayer.steps.test_attest import granted, stored_message
+from tests.relayer.steps.test_attest import granted
+from tests.relayer.steps.world import stored_message
 
 
 @pytest.mark.parametrize("numbers", [{}, {"amount": "5"}])

@@ -1,0 +1,164 @@
+"""Random crashes while the story is told: planned from a seed, so that a run can be repeated."""
+
+import os
+import random
+import secrets
+import threading
+from dataclasses import dataclass, field
+from typing import Any, Final
+
+from eth_hash.auto import keccak
+
+from chains.devnet.rpc import DevnetRpc
+from chains.evm.reader import hex_address
+from chains.types import word_of_text
+from relayer.cli.demo.doors import OperatorDoor
+from relayer.cli.demo.processes import Processes
+from relayer.cli.demo.run import BEFORE_STATEMENT
+from relayer.cli.demo.story import Story
+from relayer.settings import Settings
+from tests.devnet.story import settings_in, weth_is_conserved
+
+SEED_VARIABLE: Final = "FAULT_SEED"
+KILLS_VARIABLE: Final = "FAULT_KILLS"
+KILLS_COUNT: Final = 6
+OFFSET_SECONDS_MAX: Final = 2.5
+DOWN_SECONDS_MAX: Final = 3.0
+JOIN_SECONDS_MAX: Final = 60.0
+MOMENTS: Final = (
+    "open",
+    "lock.seen",
+    "lock.final",
+    "grant",
+    "borrow",
+    "unlock",
+    "unlock.sent",
+    "liquidate",
+    "seize",
+    "repay",
+    "revoke",
+    "leave",
+)
+EXECUTIONS: Final = (
+    "CollateralReleased(bytes32,bytes32,address,address,uint256,uint256)",
+    "CollateralSeized(bytes32,bytes32,address,address,uint256,uint256)",
+    "CreditGranted(bytes32,bytes32,address,uint256,uint64,uint64)",
+)
+
+
+@dataclass(frozen=True, slots=True)
+class Kill:
+    """One crash: when after which moment, of which process, and for how long it stays away."""
+
+    moment: str
+    process: str
+    offset_seconds: float
+    down_seconds: float
+
+    def __str__(self) -> str:
+        return (
+            f"{self.process} {self.offset_seconds:.2f} s after {self.moment},"
+            f" away {self.down_seconds:.2f} s"
+        )
+
+
+def seed_of_run() -> int:
+    """Return the seed that the caller chose, or a new one."""
+    return int(os.environ.get(SEED_VARIABLE) or secrets.randbelow(1_000_000))
+
+
+def kills_planned(seed: int, processes: tuple[str, ...]) -> tuple[Kill, ...]:
+    """Return as many crashes as the environment says; the same seed plans the same ones."""
+    chance = random.Random(seed)
+    count = int(os.environ.get(KILLS_VARIABLE) or KILLS_COUNT)
+    return tuple(
+        Kill(
+            moment=chance.choice(MOMENTS),
+            process=chance.choice(processes),
+            offset_seconds=chance.uniform(0, OFFSET_SECONDS_MAX),
+            down_seconds=chance.uniform(0, DOWN_SECONDS_MAX),
+        )
+        for _ in range(count)
+    )
+
+
+@dataclass
+class Chaos:
+    """
+    Carries out planned crashes while a story is told.
+
+    Several processes may be away at once. Before the statement everything runs again.
+    """
+
+    plan: tuple[Kill, ...]
+    done: list[Kill] = field(default_factory=list)
+    errors: list[Exception] = field(default_factory=list)
+    quarantined: list[Any] = field(default_factory=list)
+    executed: list[str] = field(default_factory=list)
+    is_conserved: bool = False
+    _threads: list[threading.Thread] = field(default_factory=list)
+    _locks: dict[str, threading.Lock] = field(default_factory=dict)
+    _ending: threading.Event = field(default_factory=threading.Event)
+
+    def hook(self, name: str, processes: Processes) -> None:
+        """Start the crashes of a moment; before the statement look at what is left."""
+        for kill in self.plan:
+            if kill.moment == name:
+                lock = self._locks.setdefault(kill.process, threading.Lock())
+                thread = threading.Thread(target=self._crash, args=(kill, processes, lock))
+                self._threads.append(thread)
+                thread.start()
+        if name == BEFORE_STATEMENT:
+            self._look(processes)
+
+    def tell(self, story: Story) -> None:
+        """Play the whole story; whatever happens, no crash comes after it."""
+        try:
+            story.tell()
+        except BaseException:
+            self._ending.set()
+            raise
+        finally:
+            for thread in self._threads:
+                thread.join(JOIN_SECONDS_MAX)
+
+    def _crash(self, kill: Kill, processes: Processes, lock: threading.Lock) -> None:
+        if self._ending.wait(kill.offset_seconds):
+            return
+        with lock:
+            try:
+                processes.kill(kill.process)
+                self._ending.wait(kill.down_seconds)
+                processes.restart(kill.process)
+            except Exception as exc:  # noqa: BLE001 - told to the test at its end
+                self.errors.append(exc)
+                return
+        self.done.append(kill)
+
+    def _look(self, processes: Processes) -> None:
+        settings = settings_in(processes.folder)
+        urls = [f"{member.url}/v1/status" for member in settings.guardians.members]
+        processes.wait_until_up([f"http://127.0.0.1:{settings.api.listen_port}/readyz", *urls])
+        self.executed = executed_messages(settings)
+        self.is_conserved = weth_is_conserved(settings)
+        for name in ("relayer", *(member.label for member in settings.guardians.members)):
+            listed = OperatorDoor(processes.folder / f"{name}.toml").run("jobs", "list")
+            self.quarantined += listed["quarantined"]
+
+
+def executed_messages(settings: Settings) -> list[str]:
+    """Return the ids of the messages that contracts executed, one for each time they did."""
+    topics = ["0x" + keccak(signature.encode()).hex() for signature in EXECUTIONS]
+    found: list[str] = []
+    for chain in settings.chains:
+        contracts = [entry.address for entry in (*chain.vaults, *chain.credit_lines)]
+        wanted = {
+            "fromBlock": "0x0",
+            "toBlock": "latest",
+            "address": [hex_address(word_of_text(address)) for address in contracts],
+            "topics": [topics],
+        }
+        rpc = DevnetRpc(chain.id, chain.rpc_urls[0])
+        found += [log["topics"][1] for log in rpc.call("eth_getLogs", wanted)]
+        rpc.close()
+    return found

@@ -1,0 +1,30 @@
+"""What the fault tests need: local chains, and for a fleet PostgreSQL and RabbitMQ."""
+
+import psycopg
+import pytest
+
+from chains.devnet.anvil import find_anvil
+from chains.devnet.rpc import DevnetError
+from relayer.errors import SettingsError
+from relayer.settings import demo_server_urls
+from relayer.worker.app import check_broker
+
+
+@pytest.fixture
+def _local_chains() -> None:
+    """Anvil; without it the test is skipped, or fails where all is required."""
+    try:
+        find_anvil()
+    except DevnetError as exc:
+        pytest.skip(str(exc))
+
+
+@pytest.fixture
+def _fleet_servers() -> None:
+    """PostgreSQL and RabbitMQ; without them the test is skipped, or fails where all is required."""
+    database_url, broker_url = demo_server_urls()
+    try:
+        psycopg.connect(database_url, connect_timeout=3).close()
+        check_broker(broker_url)
+    except (psycopg.OperationalError, SettingsError) as exc:
+        pytest.skip(str(exc))

@@ -1,0 +1,141 @@
+"""Countersign, late: a guardian that was away is shown messages after their effects."""
+
+from dataclasses import replace
+
+import pytest
+
+from chains.command import Liquidation
+from chains.events import CollateralSeized, Repaid
+from chains.message import Message
+from relayer.errors import NotYetError
+from relayer.money import RAY
+from relayer.steps.catalog import Catalog
+from relayer.steps.countersign import countersign
+from relayer.steps.reconcile import reconcile
+from relayer.store.unit_of_work import Store
+from tests.relayer.api.kit import ACCOUNT, CHAIN_A, CHAIN_C, LINE_C, VAULT_A
+from tests.relayer.steps.mutations import LIQUIDATION, SEIZE, unlock
+from tests.relayer.steps.world import (
+    DOLLAR,
+    FENCE,
+    HEIGHT,
+    LIQ,
+    LIQ_ACCOUNT,
+    SIGNATORY,
+    SIGNED_UNLOCK,
+    kinds_booked,
+    margin,
+    owed,
+    position_at,
+    released,
+    request_of,
+    see_final,
+    settled_world,
+)
+
+OWED_USD = 24_000
+
+
+@pytest.fixture
+def replica(catalog: Catalog) -> Catalog:
+    """The catalog of a guardian."""
+    return replace(catalog, is_replica=True)
+
+
+def repaid(units: int, total_after_units: int) -> Repaid:
+    """Return the event of a liquidator that repays for the borrower."""
+    return Repaid(
+        position=position_at(HEIGHT + 1, CHAIN_C, LINE_C, 0),
+        account=ACCOUNT,
+        payer=LIQ.address,
+        units=units,
+        scaled_after=total_after_units,
+        index_ray=RAY,
+    )
+
+
+def seized(message: Message) -> CollateralSeized:
+    """Return the event with which the vault executed a seizure."""
+    return CollateralSeized(
+        position=position_at(HEIGHT + 1, CHAIN_A, VAULT_A, 0),
+        message_id=message.message_id,
+        account=message.account,
+        token=message.token,
+        recipient=message.recipient,
+        units=message.amount_units,
+        held_after_units=0,
+    )
+
+
+def see_repayment(store: Store, catalog: Catalog) -> None:
+    """Let a ledger see that the liquidator repaid what it took over, before the liquidation."""
+    left = OWED_USD * DOLLAR - LIQUIDATION.repaid
+    see_final(store, CHAIN_C, HEIGHT + 5, [repaid(LIQUIDATION.repaid, left)])
+    reconcile(store, catalog, CHAIN_C, fence=FENCE)
+
+
+def test_a_liquidators_repayment_waits_for_the_liquidation(
+    quick_store: Store, replica: Catalog
+) -> None:
+    """Booked before it, the borrower's part would fall and the liquidator's never end."""
+    settled_world(quick_store, owed_usd=OWED_USD)
+
+    see_repayment(quick_store, replica)
+
+    assert kinds_booked(quick_store) == []
+    with pytest.raises(NotYetError, match="message_unknown"):
+        countersign(quick_store, replica, SIGNATORY, request_of(unlock(amount=5)))
+
+
+def test_the_hub_books_a_liquidators_repayment_at_once(
+    quick_store: Store, catalog: Catalog
+) -> None:
+    """The hub took every liquidation itself, so this one is a gift."""
+    settled_world(quick_store, owed_usd=OWED_USD)
+
+    see_repayment(quick_store, catalog)
+
+    assert owed(quick_store) == OWED_USD * DOLLAR - LIQUIDATION.repaid
+
+
+def test_a_liquidation_shown_after_its_repayment_is_signed_and_both_are_booked(
+    store: Store, replica: Catalog
+) -> None:
+    """The two parts end as they do at the hub."""
+    settled_world(store, owed_usd=OWED_USD)
+    see_repayment(store, replica)
+
+    assert countersign(store, replica, SIGNATORY, request_of(SEIZE))
+    reconcile(store, replica, CHAIN_C, fence=FENCE)
+
+    assert kinds_booked(store) == ["liquidation.moved", "seize.held", "repay.final"]
+    left = OWED_USD * DOLLAR - LIQUIDATION.repaid
+    assert (owed(store), owed(store, ACCOUNT, LIQ_ACCOUNT)) == (left, 0)
+
+
+def test_executed_messages_of_one_account_do_not_wait_for_each_other(
+    quick_store: Store, replica: Catalog
+) -> None:
+    """Whatever the order in which they are shown."""
+    settled_world(quick_store, owed_usd=OWED_USD)
+    release, seizure = request_of(SIGNED_UNLOCK), request_of(SEIZE, nonce=2)
+    release_effect = released(release.message)
+    seize_effect = replace(
+        seized(seizure.message), position=position_at(HEIGHT + 2, CHAIN_A, VAULT_A, 0)
+    )
+    see_final(quick_store, CHAIN_A, HEIGHT + 5, [release_effect, seize_effect])
+    reconcile(quick_store, replica, CHAIN_A, fence=FENCE)
+    see_repayment(quick_store, replica)
+
+    assert countersign(quick_store, replica, SIGNATORY, seizure)
+    for chain_id in (CHAIN_A, CHAIN_C):
+        reconcile(quick_store, replica, chain_id, fence=FENCE)
+    assert countersign(quick_store, replica, SIGNATORY, release)
+    reconcile(quick_store, replica, CHAIN_A, fence=FENCE)
+
+    command = SEIZE.command
+    assert isinstance(command, Liquidation)
+    taken = command.seized + command.insured + release.message.amount_units
+    assert margin(quick_store) == (10 * 10**18 - taken, 0)
+    assert margin(quick_store, LIQ_ACCOUNT) == (0, 0)
+    assert owed(quick_store, ACCOUNT, LIQ_ACCOUNT) == 0
