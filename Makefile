@@ -11,6 +11,7 @@ FORGE_FOLDER := $(CURDIR)/$(EVM)/node_modules/@foundry-rs/forge-linux-amd64/bin
 WORKERS ?= 2
 SERVICES := services and not devnet and not slow and not story
 BENCH ?= *
+BY_FAULTS := --ignore tests/faults/test_kills.py --ignore tests/faults/test_outages.py
 KERNELS := $(wildcard relayer/risk/*.pyx relayer/risk/*.pxd)
 OFFLINE := not devnet and not services and not slow and not story
 FIND_PYTHON := for name in python3 python3.13 python3.12 python3.11; do \
@@ -37,7 +38,7 @@ test: setup ## every test: units, properties, contracts, devnets, the story
 	$(BIN)/python -m pytest -q -n $(WORKERS) -m "$(OFFLINE)" tests
 	cd $(EVM) && $(FORGE_FOLDER)/forge test --force
 	$(BIN)/python -m pytest -q -n $(WORKERS) -m "$(SERVICES)" tests
-	$(BIN)/python -m pytest -q -m "devnet or slow or story" tests
+	$(BIN)/python -m pytest -q -m "devnet or slow or story" $(BY_FAULTS) tests
 
 check: setup ## format, lint, types, imports, tidy and the offline tests
 	$(BIN)/ruff format --check .
@@ -55,8 +56,8 @@ bench: setup ## measure; BENCH=risk runs one; results go to build/bench.json
 		echo "$$file"; $(BIN)/python -m tests.bench.$$(basename $$file .py) || failed="$$failed $$file"; \
 	done; test -z "$$failed" || { echo "failed:$$failed"; exit 1; }
 
-faults: setup ## break things on purpose: killed processes, forked chains, lying nodes
-	$(BIN)/python -m pytest -q tests/faults
+faults: setup ## break things on purpose: killed processes, servers away; SLICE=1 for the kills only
+	$(BIN)/python -m pytest -q $(if $(SLICE),tests/faults/test_kills.py,tests/faults)
 
 format: setup ## put Python and Solidity into shape
 	$(BIN)/ruff format .

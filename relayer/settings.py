@@ -29,6 +29,7 @@ RABBITMQ_DEFAULT: Final = "amqp://guest:guest@127.0.0.1:5672//"
 ChainIdText = Annotated[str, AfterValidator(lambda text: str(chain_id_of(text)))]
 AddressText = Annotated[str, AfterValidator(lambda text: "0x" + word_of_text(text).hex())]
 Bps = Annotated[int, Field(ge=0, le=10_000)]
+BrokerUrl = Annotated[str, Field(pattern=r"^(amqps?|pyamqp|memory)://")]
 PositiveSeconds = Annotated[int, Field(gt=0, le=10 * 365 * 86_400)]
 
 
@@ -207,7 +208,7 @@ class Settings(BaseSettings):
     hub: ChainIdText
     profile: Literal["development", "production"] = "production"
     database_url: str
-    broker_url: str = "memory://"
+    broker_url: BrokerUrl = "memory://"
     broker_prefix: Annotated[str, Field(pattern=r"^[a-z][a-z0-9-]{0,31}$")] = "relayer"
     log_format: Literal["json", "pretty", "auto"] = "auto"
     log_level: Literal["debug", "info", "warning", "error"] = "info"
@@ -264,6 +265,7 @@ class Settings(BaseSettings):
 
 def _duplicates(settings: Settings) -> list[str]:
     mistakes = []
+    lines = [(chain.chain_id, line) for chain in settings.chains for line in chain.credit_lines]
     named: dict[str, list[str]] = {
         "chains.chain_id": [chain.chain_id for chain in settings.chains],
         "assets.asset_id": [asset.asset_id for asset in settings.assets],
@@ -275,8 +277,15 @@ def _duplicates(settings: Settings) -> list[str]:
         "guardians.members.address": [member.address for member in settings.guardians.members],
         "guardians.members.label": [member.label for member in settings.guardians.members],
         "assets.feeds.label": [feed.label for asset in settings.assets for feed in asset.feeds],
-        "credit_lines.protocol": [
-            line.protocol for chain in settings.chains for line in chain.credit_lines
+        "assets.feeds": [f"{f.chain_id} {f.address}" for a in settings.assets for f in a.feeds],
+        "credit_lines.protocol": [line.protocol for _, line in lines],
+        "credit_lines.address": [f"{chain_id} {line.address}" for chain_id, line in lines],
+        "risk.paths": [f"{p.asset_id} {p.chain_id} {p.bridge}" for p in settings.risk.paths],
+        "liquidators.account": [liquidator.account for liquidator in settings.liquidators],
+        "liquidators.recipients": [
+            f"{each.account} {to.chain_id}"
+            for each in settings.liquidators
+            for to in each.recipients
         ],
     }
     for field, values in named.items():

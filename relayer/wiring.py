@@ -174,6 +174,17 @@ def transaction_sender(settings: Settings, chain_id: ChainId) -> TransactionSend
     )
 
 
+def check_sender_key(settings: Settings) -> None:
+    """
+    Read the sender's key, if one is configured, so that a process stops at its start.
+
+    Raises:
+        KeyFileError: the key file is unusable.
+    """
+    if settings.sender is not None:
+        read_key_file(settings.sender.key_file)
+
+
 def head_wakeup(settings: Settings, chain_id: ChainId) -> HeadWakeup | None:
     """Return the subscription that hints at new blocks, None where none is configured."""
     url = settings.chain(chain_id).websocket_url

@@ -155,6 +155,8 @@ def _run(
         import os
         import socket
 
+        from chains.errors import ChainError
+        from relayer.errors import InvariantError, RelayerError
         from relayer.telemetry import configure_logging, event_log
 
         settings = settings_of(config)
@@ -172,8 +174,12 @@ def _run(
             )
         try:
             start(settings)
-        except Exception:
-            log.exception("process.failed", hub=settings.hub)
+        except Exception as exc:
+            is_expected = isinstance(exc, RelayerError | ChainError)
+            if is_expected and not isinstance(exc, InvariantError):
+                log.error("process.failed", hub=settings.hub, reason=str(exc))
+            else:
+                log.exception("process.failed", hub=settings.hub)
             raise
         log.info("process.stopped", hub=settings.hub)
         return DONE

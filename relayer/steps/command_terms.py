@@ -87,6 +87,7 @@ def check_terms(command: OwnedCommand, catalog: Catalog) -> None:
             asset_at(catalog, ChainId(command.chain_id), command.token)
             _check_amount("amount", command.amount)
             _check_address("recipient", command.recipient)
+            _check_recipient(command)
         case RequestCredit():
             _check_chain(command.chain_id, catalog)
             line = catalog.credit_line_at(command.chain_id, command.credit_line)
@@ -127,6 +128,14 @@ def _check_address(field: str, word: bytes) -> None:
     if is_zero:
         raise RefusedError(
             code="address_invalid", detail=f"{field}: it is the zero address; name a real one"
+        )
+
+
+def _check_recipient(command: RequestUnlock) -> None:
+    if command.recipient in (command.vault, command.token):
+        raise RefusedError(
+            code="address_invalid",
+            detail="recipient: it is the vault or the token itself; name who shall have it",
         )
 
 

@@ -20,6 +20,7 @@ from relayer.steps.observe import Observation, ObserveLimits, observe, remember_
 from relayer.steps.quote import quote
 from relayer.steps.rewind import rewind
 from relayer.store.chains import BranchError
+from relayer.store.engine import DATABASE_ERRORS
 from relayer.store.leases import Lease, watch_lease_name
 from relayer.store.observed_rows import LockConflictError
 from relayer.store.unit_of_work import Store
@@ -96,6 +97,9 @@ def _pause_after(watcher: Watch, exc: Exception, pause_seconds: float) -> float:
             raise exc
         case TransientChainError() | CursorMovedError() | LeaseLostError():
             log.warning("chain.unread", chain_id=chain_id, reason=str(exc))
+            return longer_seconds
+        case _ if isinstance(exc, DATABASE_ERRORS):
+            log.warning("chain.unread", chain_id=chain_id, reason=type(exc).__name__)
             return longer_seconds
         case PermanentChainError():
             log.error("chain.unreadable", chain_id=chain_id, reason=str(exc))

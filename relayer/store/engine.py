@@ -32,9 +32,14 @@ def engine_of(url: str) -> Engine:
     Return an engine for sqlite:///file or postgresql://user@host/name.
 
     Raises:
-        SettingsError: the URL names another database, or an SQLite database in memory.
+        SettingsError: not a URL, of another database, or of an SQLite database in memory.
     """
-    parsed = make_url(url)
+    try:
+        parsed = make_url(url)
+    except ArgumentError:
+        raise SettingsError(
+            ("database URL: not a URL; use sqlite:///file or postgresql://user@host/name",)
+        ) from None
     backend = parsed.get_backend_name()
     if backend == SQLITE:
         return _sqlite_engine(parsed)

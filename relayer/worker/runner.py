@@ -28,6 +28,7 @@ from relayer.worker.tasks import WORKS, register_tasks
 THREADS: Final = 4
 STOP_SECONDS_MAX: Final = 30.0
 EXIT_CLEAN: Final = 0
+RELAY_QUEUES: Final = "relay."
 
 
 def worker_app(
@@ -56,6 +57,7 @@ def run_worker(settings: Settings, queues: Sequence[str], works: Sequence[Work] 
     Raises:
         SchemaVersionError: the database is not at the version of the code.
         SettingsError: a queue is none of the deployment's.
+        KeyFileError: it is to send, and the sender's key file is unusable.
         InvariantError: only a bug can cause it; nothing more is done here.
     """
     store = wiring.open_store(settings)
@@ -123,6 +125,8 @@ class EmbeddedWorker:
 
 
 def _controller(app: Celery, context: WorkContext, queues: Sequence[str]) -> WorkController:
+    if any(name.startswith(RELAY_QUEUES) for name in queues):
+        wiring.check_sender_key(context.settings)
     hostname = f"relayer@{context.holder}"
     setup_worker_optimizations(app, hostname)
     # Their info lines are two for each bell.

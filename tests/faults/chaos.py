@@ -4,7 +4,9 @@ import os
 import random
 import secrets
 import threading
+from collections.abc import Callable
 from dataclasses import dataclass, field
+from functools import partial
 from typing import Any, Final
 
 from eth_hash.auto import keccak
@@ -15,6 +17,7 @@ from chains.types import word_of_text
 from relayer.cli.demo.doors import OperatorDoor
 from relayer.cli.demo.processes import Processes
 from relayer.cli.demo.run import BEFORE_STATEMENT
+from relayer.cli.demo.statement import Statement
 from relayer.cli.demo.story import Story
 from relayer.settings import Settings
 from tests.devnet.story import settings_in, weth_is_conserved
@@ -88,9 +91,14 @@ class Chaos:
     Carries out planned crashes while a story is told.
 
     Several processes may be away at once. Before the statement everything runs again.
+
+    Args:
+        plan: the crashes.
+        beside: what else is done beside the story from a moment on.
     """
 
-    plan: tuple[Kill, ...]
+    plan: tuple[Kill, ...] = ()
+    beside: dict[str, Callable[[], None]] = field(default_factory=dict)
     done: list[Kill] = field(default_factory=list)
     errors: list[Exception] = field(default_factory=list)
     quarantined: list[Any] = field(default_factory=list)
@@ -105,9 +113,9 @@ class Chaos:
         for kill in self.plan:
             if kill.moment == name:
                 lock = self._locks.setdefault(kill.process, threading.Lock())
-                thread = threading.Thread(target=self._crash, args=(kill, processes, lock))
-                self._threads.append(thread)
-                thread.start()
+                self._start(partial(self._crash, kill, processes, lock))
+        if name in self.beside:
+            self._start(self.beside[name])
         if name == BEFORE_STATEMENT:
             self._look(processes)
 
@@ -122,17 +130,33 @@ class Chaos:
             for thread in self._threads:
                 thread.join(JOIN_SECONDS_MAX)
 
+    def check(self, statement: Statement) -> None:
+        """Check that all was carried out, and that no message came twice and no job is stuck."""
+        assert self.errors == []
+        assert sorted(map(str, self.done)) == sorted(map(str, self.plan))
+        assert self.quarantined == []
+        message_ids = sorted(message["message_id"] for message in statement.value["messages"])
+        assert sorted(self.executed) == message_ids
+        assert self.is_conserved
+
+    def _start(self, act: Callable[[], None]) -> None:
+        def _run() -> None:
+            try:
+                act()
+            except Exception as exc:  # noqa: BLE001 - told to the test at its end
+                self.errors.append(exc)
+
+        thread = threading.Thread(target=_run)
+        self._threads.append(thread)
+        thread.start()
+
     def _crash(self, kill: Kill, processes: Processes, lock: threading.Lock) -> None:
         if self._ending.wait(kill.offset_seconds):
             return
         with lock:
-            try:
-                processes.kill(kill.process)
-                self._ending.wait(kill.down_seconds)
-                processes.restart(kill.process)
-            except Exception as exc:  # noqa: BLE001 - told to the test at its end
-                self.errors.append(exc)
-                return
+            processes.kill(kill.process)
+            self._ending.wait(kill.down_seconds)
+            processes.restart(kill.process)
         self.done.append(kill)
 
     def _look(self, processes: Processes) -> None:
@@ -151,7 +175,8 @@ def executed_messages(settings: Settings) -> list[str]:
     topics = ["0x" + keccak(signature.encode()).hex() for signature in EXECUTIONS]
     found: list[str] = []
     for chain in settings.chains:
-        contracts = [entry.address for entry in (*chain.vaults, *chain.credit_lines)]
+        contracts = [vault.address for vault in chain.vaults]
+        contracts += [line.address for line in chain.credit_lines]
         wanted = {
             "fromBlock": "0x0",
             "toBlock": "latest",

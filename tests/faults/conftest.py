@@ -1,5 +1,9 @@
 """What the fault tests need: local chains, and for a fleet PostgreSQL and RabbitMQ."""
 
+import signal
+from collections.abc import Iterator
+from types import FrameType
+
 import psycopg
 import pytest
 
@@ -8,6 +12,19 @@ from chains.devnet.rpc import DevnetError
 from relayer.errors import SettingsError
 from relayer.settings import demo_server_urls
 from relayer.worker.app import check_broker
+
+
+@pytest.fixture(autouse=True)
+def _ended_in_order() -> Iterator[None]:
+    """SIGTERM, as a time limit sends it, ends a test as SIGINT does: it stops what it started."""
+
+    def _interrupted(number: int, frame: FrameType | None) -> None:
+        del number, frame
+        raise KeyboardInterrupt
+
+    before = signal.signal(signal.SIGTERM, _interrupted)
+    yield
+    signal.signal(signal.SIGTERM, before)
 
 
 @pytest.fixture

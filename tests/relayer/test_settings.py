@@ -116,6 +116,7 @@ def _sections_in(annotation: Any) -> list[type[BaseModel]]:
         (lambda v: v["chains"][0].update(chain_id="mainnet"), "chains.0.chain_id"),
         (lambda v: v["chains"][0]["vaults"][0].update(address="0x12"), "chains.0.vaults.0.address"),
         (lambda v: v.update(profile="test"), "profile"),
+        (lambda v: v.update(broker_url="htp:/x"), "broker_url"),
         (lambda v: v.update(chains={}), "chains"),
         (lambda v: v.pop("database_url"), "database_url: Field required"),
         (lambda v: v["guardians"].update(members=[]), "guardians.members"),
@@ -184,6 +185,20 @@ def test_a_dangling_reference_is_named(
             lambda v: v["assets"][1]["feeds"][0].update(label="usdc-arbitrum"),
             "assets.feeds.label: usdc-arbitrum stands twice",
         ),
+        (
+            lambda v: v["assets"][0]["feeds"].append(
+                {**v["assets"][0]["feeds"][0], "label": "the same again"}
+            ),
+            "assets.feeds: eip155:",
+        ),
+        (
+            lambda v: v["chains"][2]["credit_lines"].append(
+                {**v["chains"][2]["credit_lines"][0], "protocol": "another"}
+            ),
+            "credit_lines.address: eip155:42161",
+        ),
+        (lambda v: v["risk"]["paths"].append(v["risk"]["paths"][0]), "risk.paths: WETH"),
+        (lambda v: v["liquidators"].append(v["liquidators"][0]), "liquidators.account: 0x"),
     ],
 )
 def test_a_name_that_stands_twice_is_named(

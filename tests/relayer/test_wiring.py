@@ -10,6 +10,7 @@ import pytest
 
 from chains.errors import RpcDisagreementError
 from chains.evm.agreement import AgreeingReader
+from chains.evm.keys import KeyFileError
 from chains.evm.reader import EvmReader
 from chains.finality import ChainIdentity
 from chains.port import ChainReader
@@ -119,3 +120,16 @@ def test_the_first_node_sends(nodes: tuple[FakeNode, ...], tmp_path: Path) -> No
 
     assert asyncio.run(asked()) == 5
     assert [len(node.requests) for node in nodes] == [1, 0, 0]
+
+
+def test_a_key_that_others_may_read_stops_a_process_at_its_start(tmp_path: Path) -> None:
+    """Not at the first message that is to be sent."""
+    path = tmp_path / "sender.key"
+    path.write_text("11" * 32)
+    settings = deployment_settings().model_copy(update={"sender": SenderSettings(key_file=path)})
+
+    path.chmod(0o600)
+    wiring.check_sender_key(settings)
+    path.chmod(0o644)
+    with pytest.raises(KeyFileError, match="chmod 600"):
+        wiring.check_sender_key(settings)

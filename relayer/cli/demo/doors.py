@@ -108,16 +108,20 @@ class MessageDoor:
         )
 
     def _patient(self, ask: Callable[[], httpx.Response]) -> httpx.Response:
-        """Ask until somebody answers: the API may be starting again."""
+        """Ask until somebody can answer: the API or its database may be starting again."""
         deadline = time.monotonic() + WAIT_SECONDS_MAX
         while True:
             try:
-                return ask()
+                response = ask()
             except httpx.TransportError as exc:
-                self._check()
                 if time.monotonic() > deadline:
                     raise DoorError(f"the message API: {type(exc).__name__}: {exc}") from exc
-                time.sleep(POLL_SECONDS)
+            else:
+                is_away = response.status_code == httpx.codes.SERVICE_UNAVAILABLE
+                if not is_away or time.monotonic() > deadline:
+                    return response
+            self._check()
+            time.sleep(POLL_SECONDS)
 
     def _answer(self, response: httpx.Response) -> dict[str, Any]:
         answer = response.json()

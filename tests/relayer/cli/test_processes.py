@@ -43,6 +43,9 @@ def warned_chains(config: Path) -> list[str]:
     assert ended.returncode == 2, ended.stderr
     assert json.loads(ended.stdout)["error"]["code"] == "schema_version"
     logged = [json.loads(text) for text in ended.stderr.splitlines()]
+    failed = next(entry for entry in logged if entry["event"] == "process.failed")
+    assert "relayer db upgrade" in failed["reason"]
+    assert "exception" not in failed
     return [entry["chain_id"] for entry in logged if entry["event"] == "chain.trusted"]
 
 

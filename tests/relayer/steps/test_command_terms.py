@@ -49,6 +49,8 @@ def test_right_terms_pass(command: Any) -> None:
         (replace(UNLOCK, token=USDC_B), "unknown_token"),
         (replace(UNLOCK, amount=0), "amount_invalid"),
         (replace(UNLOCK, recipient=bytes(32)), "address_invalid"),
+        (replace(UNLOCK, recipient=UNLOCK.vault), "address_invalid"),
+        (replace(UNLOCK, recipient=UNLOCK.token), "address_invalid"),
         (replace(CREDIT, credit_line=STRANGE), "unknown_credit_line"),
         (replace(CREDIT, token=USDC_B), "unknown_token"),
         (replace(CREDIT, borrower=bytes(32)), "address_invalid"),

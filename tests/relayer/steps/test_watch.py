@@ -4,6 +4,7 @@ import asyncio
 from dataclasses import replace
 
 import pytest
+from sqlalchemy.exc import OperationalError
 from structlog.testing import capture_logs
 
 from chains.errors import RpcAnswerError, RpcTimeoutError, WrongChainError
@@ -206,6 +207,25 @@ def test_an_unexpected_fault_is_logged_and_survived(
     assert (logged["event"], logged["exc_info"]) == ("chain.unreadable", fault)
     assert rounds.pauses == [2.0, POLL_SECONDS, POLL_SECONDS]
     assert events_stored(quick_store) == 2
+
+
+def test_a_database_that_is_away_is_a_warning(quick_store: Store, chain: SimulatedChain) -> None:
+    """It comes back by itself: no person is called, and the log holds no statement."""
+    faults = [OperationalError("SELECT secret", {}, OSError("closed"))]
+
+    async def told(observation: Observation) -> None:
+        if faults:
+            raise faults.pop()
+
+    with capture_logs() as logs:
+        rounds = Rounds(quick_store, chain, 3, on_news=told)
+        rounds.run()
+
+    unread = [line for line in logs if line["event"].startswith("chain.unread")]
+    assert [(line["log_level"], line["event"], line["reason"]) for line in unread] == [
+        ("warning", "chain.unread", "OperationalError")
+    ]
+    assert rounds.pauses == [2.0, POLL_SECONDS, POLL_SECONDS]
 
 
 def test_a_broken_invariant_ends_the_watcher_loudly(

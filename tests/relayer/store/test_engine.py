@@ -16,7 +16,9 @@ from tests.databases import TestDatabases
 WAIT_SECONDS_MAX = 20
 
 
-@pytest.mark.parametrize("url", ["sqlite://", "sqlite:///:memory:", "mysql://root@127.0.0.1/x"])
+@pytest.mark.parametrize(
+    "url", ["sqlite://", "sqlite:///:memory:", "mysql://root@127.0.0.1/x", "no url"]
+)
 def test_a_database_that_cannot_serve_is_refused(url: str) -> None:
     """Memory is lost with the process and other databases are not known."""
     with pytest.raises(SettingsError, match="database URL"):

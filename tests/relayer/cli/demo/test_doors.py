@@ -3,6 +3,7 @@
 import threading
 from collections.abc import Iterator
 from http.server import BaseHTTPRequestHandler, HTTPServer
+from typing import ClassVar
 
 import pytest
 
@@ -19,14 +20,18 @@ HUB = ChainId("hub:devnet")
 class Api(BaseHTTPRequestHandler):
     """Answers every request with the idempotency key that it came with."""
 
+    seen: ClassVar[set[str]] = set()
+
     def do_POST(self) -> None:
         """Answer a message."""
         self.rfile.read(int(self.headers["Content-Length"]))
         self._answer(f'{{"key": "{self.headers["Idempotency-Key"]}"}}')
 
     def do_GET(self) -> None:
-        """Answer a query; /missing is a problem."""
-        self._answer("{}", status=404 if self.path == "/missing" else 200)
+        """Answer a query; /missing is a problem, /busy the first time too."""
+        statuses = {"/missing": 404, "/busy": 200 if "/busy" in self.seen else 503}
+        self.seen.add(self.path)
+        self._answer("{}", status=statuses.get(self.path, 200))
 
     def log_request(self, code: int | str = "-", size: int | str = "-") -> None:
         """Print nothing."""
@@ -82,6 +87,12 @@ def test_a_message_is_sent_again_while_the_api_starts(api: LateApi, door: Messag
 
     assert api.asked_in_vain == 1
     assert len(answer["key"]) == 36
+
+
+def test_an_api_whose_database_is_away_is_asked_again(api: LateApi, door: MessageDoor) -> None:
+    """503 says: ask again later with the same key."""
+    assert door.get("/busy") == {}
+    assert api.asked_in_vain == 2  # nobody listened, then nobody could answer
 
 
 def test_a_problem_is_no_answer(door: MessageDoor) -> None:
