@@ -1,9 +1,4 @@
-"""
-The configuration of one process: environment over one TOML file, read once, frozen.
-
-Every mistake of a bad file is listed, each with its field. Secrets come as file paths. Units are
-in the names: *_seconds, *_bps, *_units (decimal strings for numbers that may pass 2^53).
-"""
+"""The configuration of one process: environment over one TOML file, read once, frozen."""
 
 import os
 import tomllib
@@ -141,6 +136,7 @@ class GuardianMemberSettings(Section):
     label: str
     address: AddressText
     url: str
+    token_file: Path | None = None
 
 
 class GuardianSetSettings(Section):
@@ -156,6 +152,7 @@ class GuardianSettings(Section):
 
     label: str
     key_file: Path
+    token_file: Path | None = None
     listen_host: str = "127.0.0.1"
     listen_port: Annotated[int, Field(ge=1, le=65_535)]
     price_tolerance_bps: Bps = 100

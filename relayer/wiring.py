@@ -13,7 +13,7 @@ from chains.bridges.guardian import GuardianBridge
 from chains.bridges.guardian_door import GuardianHttpDoor
 from chains.evm.agreement import AgreeingReader
 from chains.evm.fees import FeeLimits
-from chains.evm.keys import read_key_file
+from chains.evm.keys import read_key_file, read_private_text
 from chains.evm.reader import EvmReader, Watched
 from chains.evm.sender import EvmSender
 from chains.evm.wakeup import HeadWakeup
@@ -40,6 +40,7 @@ from relayer.store.engine import engine_of
 from relayer.store.unit_of_work import Store
 
 GWEI: Final = 10**9
+LOOPBACK_HOSTS: Final = ("127.0.0.1", "::1", "localhost")
 
 
 def process_name() -> str:
@@ -205,9 +206,32 @@ def guardian_doors(settings: Settings) -> tuple[GuardianHttpDoor, ...]:
     """Return where each guardian is asked, in order of their addresses."""
     members = sorted(settings.guardians.members, key=lambda member: member.address)
     return tuple(
-        GuardianHttpDoor(label=member.label, address=word_of_text(member.address), url=member.url)
+        GuardianHttpDoor(
+            label=member.label,
+            address=word_of_text(member.address),
+            url=member.url,
+            token=None if member.token_file is None else read_private_text(member.token_file),
+        )
         for member in members
     )
+
+
+def guardian_token(settings: Settings) -> str | None:
+    """
+    Return what a guardian's askers must show, None where anybody on its own machine may ask.
+
+    Raises:
+        SettingsError: it listens beyond its own machine and has no token.
+        KeyFileError: its token file is unusable.
+    """
+    own = settings.guardian
+    if own is None or own.token_file is None:
+        if own is not None and own.listen_host not in LOOPBACK_HOSTS:
+            raise SettingsError(
+                ("guardian.token_file: needed, because listen_host is not this machine alone",)
+            )
+        return None
+    return read_private_text(own.token_file)
 
 
 def guardian_key(settings: Settings) -> tuple[bytes, Callable[[bytes], bytes]]:

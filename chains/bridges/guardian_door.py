@@ -38,9 +38,16 @@ class GuardianHttpDoor:
     """One guardian; its URL never appears in an error or a log."""
 
     def __init__(
-        self, *, label: str, address: bytes, url: str, seconds_max: float = ASK_SECONDS_MAX
+        self,
+        *,
+        label: str,
+        address: bytes,
+        url: str,
+        token: str | None = None,
+        seconds_max: float = ASK_SECONDS_MAX,
     ) -> None:
         self._label = label
+        self._headers = {} if token is None else {"Authorization": f"Bearer {token}"}
         self._seconds_max = seconds_max
         self._address = address
         self._url = url.rstrip("/") + "/v1/attestations"
@@ -75,7 +82,7 @@ class GuardianHttpDoor:
     async def _post(self, request: Mapping[str, Any]) -> tuple[int, bytes]:
         """Return status and body; of a body that is too long only so much as shows it."""
         # The bytes are taken as they come: nothing is unpacked, so nothing can swell.
-        headers = {"Accept-Encoding": "identity"}
+        headers = {"Accept-Encoding": "identity", **self._headers}
         async with (
             httpx.AsyncClient(timeout=self._seconds_max, trust_env=False) as client,
             client.stream("POST", self._url, json=dict(request), headers=headers) as response,

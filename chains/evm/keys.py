@@ -29,19 +29,25 @@ def read_key_file(path: Path, passphrase_path: Path | None = None) -> bytes:
     Raises:
         KeyFileError: unreadable, open to others, not a key, or the wrong passphrase.
     """
-    text = _private_text(path)
+    text = read_private_text(path)
     if not text.startswith("{"):
         return _hex_key(path, text)
     if passphrase_path is None:
         raise KeyFileError(path=path, reason="a keystore needs a passphrase file; set its path")
-    passphrase = _private_text(passphrase_path)
+    passphrase = read_private_text(passphrase_path)
     try:
         return bytes(Account.decrypt(json.loads(text), passphrase))
     except (ValueError, KeyError, TypeError):
         raise KeyFileError(path=path, reason="wrong passphrase or broken keystore") from None
 
 
-def _private_text(path: Path) -> str:
+def read_private_text(path: Path) -> str:
+    """
+    Return the text of a file that only its owner may read.
+
+    Raises:
+        KeyFileError: unreadable, or open to others.
+    """
     try:
         if path.stat().st_mode & OTHERS_MAY_READ:
             raise KeyFileError(path=path, reason="others may read it; run chmod 600 on it")

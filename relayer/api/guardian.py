@@ -1,6 +1,7 @@
 """The guardian process: its own watchers and ledger, and one door for attestation requests."""
 
 import asyncio
+import hmac
 import signal
 from typing import Any, Final
 
@@ -29,6 +30,7 @@ from relayer.store.unit_of_work import Store
 REQUEST_BYTES_MAX: Final = 262_144
 BATCHES_PER_ROUND_MAX: Final = 50
 MILLISECONDS: Final = 1_000
+STATUS_STRANGER: Final = 401
 STATUS_REFUSED: Final = 409
 STATUS_TOO_LARGE: Final = 413
 STATUS_MALFORMED: Final = 422
@@ -37,14 +39,25 @@ log = structlog.get_logger(__name__)
 
 
 def create_guardian_app(
-    store: Store, catalog: Catalog, signatory: Signatory, *, label: str
+    store: Store, catalog: Catalog, signatory: Signatory, *, label: str, token: str | None = None
 ) -> FastAPI:
-    """Return the guardian's door: POST /v1/attestations and GET /v1/status."""
+    """
+    Return the guardian's door: POST /v1/attestations and GET /v1/status.
+
+    Args:
+        token: what an asker must show as its bearer token; a stranger with an owner's signature
+            could otherwise make guardians hold for messages that the hub knows nothing of.
+    """
     app = FastAPI(title="Guardian", docs_url=None, redoc_url=None, openapi_url=None)
     booking = asyncio.Lock()
 
     @app.post("/v1/attestations")
     async def _attest(request: Request) -> JSONResponse:
+        shown = request.headers.get("Authorization", "")
+        if token is not None and not hmac.compare_digest(
+            shown.encode(), f"Bearer {token}".encode()
+        ):
+            return _answer(STATUS_STRANGER, "asker_unknown", "Authorization: not this door's token")
         raw = await _body(request)
         if len(raw) > REQUEST_BYTES_MAX:
             return _answer(STATUS_TOO_LARGE, "request_too_large", f"over {REQUEST_BYTES_MAX} bytes")
@@ -169,7 +182,13 @@ def run_guardian(settings: Settings) -> None:
             (f"guardian.key_file: {text_of_word(address)} is not in guardians.members",)
         )
     signatory = Signatory(address, sign, settings.guardian.price_tolerance_bps)
-    app = create_guardian_app(store, catalog, signatory, label=settings.guardian.label)
+    app = create_guardian_app(
+        store,
+        catalog,
+        signatory,
+        label=settings.guardian.label,
+        token=wiring.guardian_token(settings),
+    )
     try:
         asyncio.run(_serve(settings, store, catalog, app))
     finally:

@@ -29,6 +29,7 @@ from relayer.steps.observe import ring_reconcile
 from relayer.steps.reconcile import MESSAGE_UNKNOWN, payer_account_of
 from relayer.steps.review import check_liquidation
 from relayer.store.observed_rows import StoredEvent
+from relayer.store.outbox import MessageFilter
 from relayer.store.unit_of_work import Store, UnitOfWork
 
 SIGNED_DETAIL: Final = "countersigned"
@@ -112,6 +113,7 @@ def _check(
         ),
     )
     _check_nonce(uow, request)
+    _check_once(uow, catalog, request)
     for signed in request.context:
         _learn(uow, catalog, signed)
     _check_level(uow, catalog, request)
@@ -149,6 +151,16 @@ def _check_nonce(uow: UnitOfWork, request: AttestationRequest) -> None:
         raise refuse(
             "nonce_reused",
             f"nonce: {message.nonce} belongs to message 0x{other.message_id.hex()}",
+        )
+
+
+def _check_once(uow: UnitOfWork, catalog: Catalog, request: AttestationRequest) -> None:
+    """Refuse a second message that carries out a command: whoever signed it asked once."""
+    command_id = request.command.command.digest(catalog.hub)
+    for known in uow.outbox.list(MessageFilter(correlation_id=command_id, limit=1)):
+        raise refuse(
+            "command_used",
+            f"evidence: the command is carried out by message 0x{known.message_id.hex()}",
         )
 
 

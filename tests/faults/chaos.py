@@ -4,9 +4,11 @@ import os
 import random
 import secrets
 import threading
+import time
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from functools import partial
+from pathlib import Path
 from typing import Any, Final
 
 from eth_hash.auto import keccak
@@ -28,6 +30,8 @@ KILLS_COUNT: Final = 6
 OFFSET_SECONDS_MAX: Final = 2.5
 DOWN_SECONDS_MAX: Final = 3.0
 JOIN_SECONDS_MAX: Final = 60.0
+LEVEL_SECONDS_MAX: Final = 40.0
+POLL_SECONDS: Final = 0.5
 MOMENTS: Final = (
     "open",
     "lock.seen",
@@ -163,11 +167,25 @@ class Chaos:
         settings = settings_in(processes.folder)
         urls = [f"{member.url}/v1/status" for member in settings.guardians.members]
         processes.wait_until_up([f"http://127.0.0.1:{settings.api.listen_port}/readyz", *urls])
+        labels = [member.label for member in settings.guardians.members]
+        wait_until_level([processes.folder / f"{name}.toml" for name in ("relayer", *labels)])
         self.executed = executed_messages(settings)
         self.is_conserved = weth_is_conserved(settings)
-        for name in ("relayer", *(member.label for member in settings.guardians.members)):
+        for name in ("relayer", *labels):
             listed = OperatorDoor(processes.folder / f"{name}.toml").run("jobs", "list")
             self.quarantined += listed["quarantined"]
+
+
+def wait_until_level(configs: list[Path]) -> None:
+    """Wait until all ledgers hold the same: one that was away reads the last blocks later."""
+    deadline = time.monotonic() + LEVEL_SECONDS_MAX
+    while True:
+        asked = [OperatorDoor(config).ask("custody")[1] for config in configs]
+        held = [[line["ledger_units"] for line in one.get("accounts", [])] for one in asked]
+        if held[0] and all(units == held[0] for units in held):
+            return
+        assert time.monotonic() < deadline, f"ledgers do not come to the same: {held}"
+        threading.Event().wait(POLL_SECONDS)
 
 
 def executed_messages(settings: Settings) -> list[str]:

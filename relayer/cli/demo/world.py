@@ -2,6 +2,7 @@
 
 import json
 import os
+import secrets
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Final
@@ -80,10 +81,12 @@ def build_world(devnet: Devnet, folder: Path, servers: Servers) -> World:
     _write_secret(folder / "sender.key", RELAYER.key.hex())
     for place, key in enumerate(devnet.options.guardians):
         _write_secret(folder / f"guardian-{place + 1}.key", key.key.hex())
+        _write_secret(folder / f"guardian-{place + 1}.token", secrets.token_hex(32))
         values = _values(world, f"sqlite:///{folder}/guardian-{place + 1}.sqlite3", "memory://")
         values["guardian"] = {
             "label": f"guardian-{place + 1}",
             "key_file": str(folder / f"guardian-{place + 1}.key"),
+            "token_file": str(folder / f"guardian-{place + 1}.token"),
             "listen_port": world.guardian_ports[place],
         }
         for chain in values["chains"]:
@@ -126,6 +129,7 @@ def _values(world: World, database_url: str, broker_url: str) -> dict[str, Any]:
                     "label": f"guardian-{place + 1}",
                     "address": text_of_word(key.address),
                     "url": f"http://127.0.0.1:{world.guardian_ports[place]}",
+                    "token_file": str(world.folder / f"guardian-{place + 1}.token"),
                 }
                 for place, key in enumerate(devnet.options.guardians)
             ],

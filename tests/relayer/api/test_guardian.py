@@ -23,6 +23,7 @@ from tests.relayer.steps.mutations import (
     RELEASE_MUTATIONS,
     SEIZE_MUTATIONS,
 )
+from tests.relayer.steps.mutations import unlock as other_unlock
 from tests.relayer.steps.world import (
     GUARDIAN,
     HEIGHT,
@@ -197,7 +198,7 @@ def test_booking_settles_and_gives_back(
     fresh: TestClient, store: Store, world_catalog: Catalog, clock: FixedClock
 ) -> None:
     """One message is executed, another expires; both leave nothing held."""
-    first, second = request_of(SIGNED_UNLOCK), request_of(SIGNED_UNLOCK, nonce=2)
+    first, second = request_of(SIGNED_UNLOCK), request_of(other_unlock(amount=5), nonce=2)
     for request in (first, second):
         assert fresh.post(PATH, json=request_fields(request)).status_code == 200
     see_final(store, CHAIN_A, HEIGHT + 1, [released(first.message)])
@@ -209,3 +210,16 @@ def test_booking_settles_and_gives_back(
 
     states = [stored_message(store, each.message.message_id).state for each in (first, second)]
     assert states == [MessageState.CONFIRMED, MessageState.RETURNED]
+
+
+def test_a_door_with_a_token_asks_for_it(own_store: Store, world_catalog: Catalog) -> None:
+    """A stranger with an owner's signature gets nothing held and nothing signed."""
+    app = create_guardian_app(own_store, world_catalog, SIGNATORY, label="g0", token="secret")
+    client = TestClient(app)
+    fields = request_fields(request_of(signed(UNLOCK, BOB)))
+
+    for headers in ({}, {"Authorization": "Bearer other"}, {"Authorization": "secret"}):
+        answer = client.post(PATH, json=fields, headers=headers)
+        assert (answer.status_code, answer.json()["code"]) == (401, "asker_unknown")
+    known = client.post(PATH, json=fields, headers={"Authorization": "Bearer secret"})
+    assert known.json()["code"] == "signer_not_owner"

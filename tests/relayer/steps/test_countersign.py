@@ -338,3 +338,14 @@ def test_each_guardian_signs_with_its_own_key(quick_store: Store, catalog: Catal
     """Members of the set are told apart by their keys."""
     assert len({guardian.address for guardian in GUARDIANS}) == 3
     assert GUARDIAN.key.address in catalog.guardian_set.members
+
+
+def test_a_command_is_carried_out_by_one_message(store: Store, catalog: Catalog) -> None:
+    """The same signed unlock at another nonce would be paid twice."""
+    settled_world(store)
+    countersign(store, catalog, SIGNATORY, request_of(SIGNED_UNLOCK))
+
+    second = refused(store, catalog, request_of(SIGNED_UNLOCK, nonce=2))
+
+    assert second.code == "command_used"
+    assert kinds_booked(store) == ["unlock.held"]
