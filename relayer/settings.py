@@ -5,194 +5,33 @@ import tomllib
 from pathlib import Path
 from typing import Annotated, Any, Final, Literal
 
-from pydantic import AfterValidator, BaseModel, ConfigDict, Field, ValidationError, model_validator
+from pydantic import Field, ValidationError, model_validator
 from pydantic_settings import BaseSettings, PydanticBaseSettingsSource, SettingsConfigDict
 
-from chains.types import ChainId, chain_id_of, word_of_text
+from chains.types import ChainId
 from relayer.errors import SettingsError
+from relayer.sections import (
+    ApiSettings,
+    AssetSettings,
+    BrokerUrl,
+    ChainIdText,
+    ChainSettings,
+    GuardianSetSettings,
+    GuardianSettings,
+    LiquidatorSettings,
+    MessageSettings,
+    RiskSettings,
+    SenderSettings,
+)
 
 CONFIG_VARIABLE: Final = "RELAYER_CONFIG"
 CONFIG_DEFAULT: Final = "relayer.toml"
 GUARDIANS_PRODUCTION_MIN: Final = 3
 THRESHOLD_PRODUCTION_MIN: Final = 2
-NODES_MAX: Final = 9
 POSTGRESQL_VARIABLE: Final = "RELAYER_DEMO_POSTGRESQL"
 POSTGRESQL_DEFAULT: Final = "postgresql://postgres@127.0.0.1:5432/postgres"
 RABBITMQ_VARIABLE: Final = "RELAYER_DEMO_RABBITMQ"
 RABBITMQ_DEFAULT: Final = "amqp://guest:guest@127.0.0.1:5672//"
-
-ChainIdText = Annotated[str, AfterValidator(lambda text: str(chain_id_of(text)))]
-AddressText = Annotated[str, AfterValidator(lambda text: "0x" + word_of_text(text).hex())]
-Bps = Annotated[int, Field(ge=0, le=10_000)]
-BrokerUrl = Annotated[str, Field(pattern=r"^(amqps?|pyamqp|memory)://")]
-PositiveSeconds = Annotated[int, Field(gt=0, le=10 * 365 * 86_400)]
-
-
-class Section(BaseModel):
-    """A part of the file: frozen, and an unknown key is an error."""
-
-    model_config = ConfigDict(frozen=True, extra="forbid")
-
-
-class VaultSettings(Section):
-    """A vault contract that is watched and paid out of."""
-
-    address: AddressText
-
-
-class CreditLineSettings(Section):
-    """A lending protocol's contract; operator signs its requests."""
-
-    protocol: Annotated[str, Field(pattern=r"^[a-z][a-z0-9-]{0,31}$")]
-    address: AddressText
-    token: AddressText
-    operator: AddressText
-
-
-class ChainSettings(Section):
-    """One chain and what is watched on it."""
-
-    chain_id: ChainIdText
-    rpc_urls: Annotated[tuple[str, ...], Field(min_length=1, max_length=NODES_MAX)]
-    rpc_quorum: Annotated[int, Field(ge=1, le=NODES_MAX)] | None = None
-    websocket_url: str | None = None
-    rpc_timeout_seconds: PositiveSeconds = 10
-    poll_milliseconds: Annotated[int, Field(ge=50, le=60_000)] = 1_000
-    start_height: Annotated[int, Field(ge=0)] = 0
-    blocks_per_run_max: Annotated[int, Field(ge=1, le=10_000)] = 200
-    finalized_span_max: Annotated[int, Field(ge=1, le=10_000)] = 1_000
-    vaults: Annotated[tuple[VaultSettings, ...], Field(max_length=1)] = ()
-    credit_lines: tuple[CreditLineSettings, ...] = ()
-
-    @property
-    def id(self) -> ChainId:
-        """The chain id as its own type."""
-        return ChainId(self.chain_id)
-
-    @property
-    def quorum(self) -> int:
-        """How many nodes must give the same answer: as set, or two thirds, rounded up."""
-        return self.rpc_quorum or -(-2 * len(self.rpc_urls) // 3)
-
-
-class TokenSettings(Section):
-    """The chain's own name of an asset."""
-
-    chain_id: ChainIdText
-    address: AddressText
-
-
-class FeedSettings(Section):
-    """One on-chain price source of an asset (AggregatorV3 shape)."""
-
-    label: str
-    chain_id: ChainIdText
-    address: AddressText
-
-
-class AssetSettings(Section):
-    """An asset of the ledger, its tokens and its price rule."""
-
-    asset_id: Annotated[str, Field(pattern=r"^[A-Z][A-Za-z0-9.]{0,15}$")]
-    scale: Annotated[int, Field(ge=0, le=36)]
-    tokens: tuple[TokenSettings, ...]
-    feeds: tuple[FeedSettings, ...] = ()
-    heartbeat_seconds: PositiveSeconds = 3_600
-    sources_min: Annotated[int, Field(ge=1, le=15)] = 1
-    deviation_bps_max: Bps = 500
-    confidence_bps: Bps = 10
-    debt_weight_bps: Annotated[int, Field(ge=10_000, le=100_000)] = 10_000
-
-
-class PathSettings(Section):
-    """How much collateral of an asset in the vaults of a chain counts."""
-
-    asset_id: str
-    chain_id: ChainIdText
-    bridge: str = "guardian"
-    initial_weight_bps: Bps
-    maintenance_weight_bps: Bps
-    latency_haircut_bps: Bps = 0
-    bridge_haircut_bps: Bps = 0
-
-
-class RiskSettings(Section):
-    """Parameters of one epoch; see docs/decisions for their meaning."""
-
-    epoch: Annotated[int, Field(ge=1, le=2**32 - 1)] = 1
-    soft_credit_bps: Annotated[int, Field(ge=0, le=5_000)] = 5_000
-    target_factor_bps: Annotated[int, Field(gt=10_000, le=20_000)] = 10_500
-    bonus_base_bps: Bps = 100
-    bonus_slope_bps: Annotated[int, Field(ge=0, le=100_000)] = 20_000
-    bonus_max_bps: Bps = 1_000
-    insurance_share_bps: Bps = 1_000
-    leftover_min_usd: Annotated[int, Field(ge=0)] = 100
-    paths: tuple[PathSettings, ...] = ()
-
-
-class GuardianMemberSettings(Section):
-    """A guardian as the others know it."""
-
-    label: str
-    address: AddressText
-    url: str
-    token_file: Path | None = None
-
-
-class GuardianSetSettings(Section):
-    """Who attests; threshold of members must agree."""
-
-    index: Annotated[int, Field(ge=0)] = 0
-    threshold: Annotated[int, Field(ge=1)]
-    members: Annotated[tuple[GuardianMemberSettings, ...], Field(min_length=1, max_length=19)]
-
-
-class GuardianSettings(Section):
-    """What only the guardian process needs."""
-
-    label: str
-    key_file: Path
-    token_file: Path | None = None
-    listen_host: str = "127.0.0.1"
-    listen_port: Annotated[int, Field(ge=1, le=65_535)]
-    price_tolerance_bps: Bps = 100
-
-
-class SenderSettings(Section):
-    """The key that pays gas; it cannot change what it submits."""
-
-    key_file: Path
-    fee_cap_gwei: Annotated[int, Field(gt=0)] = 500
-
-
-class LiquidatorRecipientSettings(Section):
-    """Where seized collateral goes on one chain."""
-
-    chain_id: ChainIdText
-    address: AddressText
-
-
-class LiquidatorSettings(Section):
-    """A margin account that takes over debt and collateral of unhealthy accounts."""
-
-    account: AddressText
-    recipients: tuple[LiquidatorRecipientSettings, ...]
-
-
-class ApiSettings(Section):
-    """The message API."""
-
-    listen_host: str = "127.0.0.1"
-    listen_port: Annotated[int, Field(ge=1, le=65_535)] = 8_080
-
-
-class MessageSettings(Section):
-    """Life times of messages."""
-
-    expiry_seconds: PositiveSeconds = 3_600
-    attest_retry_seconds: PositiveSeconds = 1
-    relay_retry_seconds: PositiveSeconds = 1
-    lease_seconds: PositiveSeconds = 15
 
 
 class Settings(BaseSettings):

@@ -26,7 +26,8 @@ from relayer.errors import SettingsError
 from relayer.money import BPS, WAD, AssetId
 from relayer.oracle.price import FeedRule
 from relayer.risk.parameters import LiquidationParameters, PathParameters, RiskParameters
-from relayer.settings import AssetSettings, PathSettings, Settings
+from relayer.sections import AssetSettings, PathSettings
+from relayer.settings import Settings
 from relayer.steps.catalog import (
     Catalog,
     CreditLine,

@@ -12,7 +12,8 @@ from chains.port import ChainReader, PriceSource, Quote
 from chains.types import ChainId, text_of_word, word_of_text
 from relayer.cli.checks import BrokenError, Check, CheckState, WarningError, attempt_async, skipped
 from relayer.cli.render import age_text
-from relayer.settings import ChainSettings, Settings
+from relayer.sections import ChainSettings
+from relayer.settings import Settings
 
 HEAD_AGE_SECONDS_MAX: Final = 900
 CLOCK_SKEW_SECONDS_MAX: Final = 60

@@ -22,7 +22,8 @@ from relayer.clock import UnixSeconds
 from relayer.money import WAD, AssetId
 from relayer.oracle.price import FeedRule, price_of
 from relayer.oracle.price import Quote as JudgedQuote
-from relayer.settings import AssetSettings, GuardianMemberSettings, Settings
+from relayer.sections import AssetSettings, GuardianMemberSettings
+from relayer.settings import Settings
 from relayer.store.unit_of_work import Store
 
 GUARDIAN_TIMEOUT_SECONDS: Final = 5

@@ -22,7 +22,8 @@ from relayer.cli.demo.doors import OperatorDoor
 from relayer.cli.demo.processes import Processes
 from relayer.cli.demo.run import Script, play
 from relayer.cli.demo.statement import Statement
-from relayer.settings import ChainSettings, Settings, load_settings
+from relayer.sections import ChainSettings
+from relayer.settings import Settings, load_settings
 
 ALICE_WETH: Final = 100 * WETH  # what the devnet gives her
 MESSAGES: Final = {"credit_grant": 2, "release": 4, "seize": 1}

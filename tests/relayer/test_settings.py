@@ -12,12 +12,12 @@ from hypothesis import strategies as st
 from pydantic import BaseModel
 
 from relayer.errors import SettingsError
+from relayer.sections import GuardianMemberSettings
 from relayer.settings import (
     CONFIG_VARIABLE,
     POSTGRESQL_DEFAULT,
     POSTGRESQL_VARIABLE,
     RABBITMQ_VARIABLE,
-    GuardianMemberSettings,
     Settings,
     demo_server_urls,
     load_settings,

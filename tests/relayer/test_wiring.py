@@ -16,7 +16,8 @@ from chains.finality import ChainIdentity
 from chains.port import ChainReader
 from chains.types import ChainId
 from relayer import wiring
-from relayer.settings import SenderSettings, Settings
+from relayer.sections import SenderSettings
+from relayer.settings import Settings
 from tests.chains.evm.fake_node import FakeNode, serving
 from tests.relayer.api.kit import deployment_settings
 
