@@ -13,6 +13,26 @@ from relayer.clock import UnixSeconds
 from relayer.errors import RelayerError
 
 EVENTS_PER_QUERY_MAX: Final = 1_000
+# What row_of gives, each with its type on PostgreSQL.
+EVENT_COLUMNS: Final = {
+    "event_id": "bytea",
+    "chain_id": "text",
+    "height": "int8",
+    "block_hash": "bytea",
+    "tx_hash": "bytea",
+    "log_index": "int8",
+    "contract": "bytea",
+    "kind": "text",
+    "account": "bytea",
+    "message_id": "bytea",
+    "lock_id": "int8",
+    "payload": "text",
+    "state": "text",
+    "booked": "text",
+    "revivals": "int4",
+    "seen_at": "int8",
+    "final_at": "int8",
+}
 
 
 class EventState(Enum):
