@@ -27,8 +27,10 @@ class LogFilter:
 
     def has(self, address: str, topics: Sequence[str]) -> bool:
         """Return whether a log with this emitter and these topics (lower-case hex) is asked for."""
-        if self.addresses and address not in self.addresses:
-            return False
+        return (not self.addresses or address in self.addresses) and self.has_topics(topics)
+
+    def has_topics(self, topics: Sequence[str]) -> bool:
+        """Return whether a log with these topics is asked for, whoever emitted it."""
         if len(topics) < len(self.topics):
             return False
         return all(

@@ -61,6 +61,7 @@ class Reply:
 
 
 Handle = Callable[[bytes], Awaitable[Reply]]
+Closing = Callable[[], Awaitable[None]]
 
 
 class LoopbackServer:
@@ -70,10 +71,12 @@ class LoopbackServer:
     Args:
         handle: answers the body of one request, in the server's event loop.
         port: 0 for a free one.
+        closing: called in the server's event loop once no connection is left.
     """
 
-    def __init__(self, handle: Handle, *, port: int = 0) -> None:
+    def __init__(self, handle: Handle, *, port: int = 0, closing: Closing | None = None) -> None:
         self.port = port
+        self._closing = closing
         self._handle = handle
         self._loop: asyncio.AbstractEventLoop | None = None
         self._ending: asyncio.Event | None = None
@@ -150,6 +153,8 @@ class LoopbackServer:
         for task in connections:
             task.cancel()
         await asyncio.gather(*connections, return_exceptions=True)
+        if self._closing is not None:
+            await self._closing()
 
     async def _converse(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         """Answer one connection's requests until either side ends it."""
