@@ -81,7 +81,14 @@ class ParkedError(Exception):
         self.reason = reason
 
 
-def reconcile(store: Store, catalog: Catalog, chain_id: ChainId, *, fence: Fence) -> Reconciled:
+def reconcile(
+    store: Store,
+    catalog: Catalog,
+    chain_id: ChainId,
+    *,
+    fence: Fence,
+    events_max: int = EVENTS_PER_BATCH,
+) -> Reconciled:
     """
     Book one batch of a chain's events, in one transaction.
 
@@ -92,7 +99,7 @@ def reconcile(store: Store, catalog: Catalog, chain_id: ChainId, *, fence: Fence
     with store.unit_of_work() as uow:
         fence(uow)
         uow.ledger.lock()
-        events = uow.chains.unbooked_events(chain_id, EVENTS_PER_BATCH)
+        events = uow.chains.unbooked_events(chain_id, events_max)
         for is_lock, group in groupby(events, key=is_living_lock):
             for stored, reason in _book_group(uow, catalog, tuple(group), is_lock=is_lock):
                 if reason is None:
@@ -104,7 +111,7 @@ def reconcile(store: Store, catalog: Catalog, chain_id: ChainId, *, fence: Fence
             ring_assess(uow)
     if booked:
         log.info("events.posted", chain_id=chain_id, events=booked)
-    return Reconciled(booked, parked, has_more=len(events) == EVENTS_PER_BATCH)
+    return Reconciled(booked, parked, has_more=len(events) == events_max)
 
 
 def _book_group(

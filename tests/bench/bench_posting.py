@@ -24,11 +24,12 @@ from relayer.ledger.journal import (
 from relayer.money import AssetId
 from relayer.store.ledger_rows import ENTRY_COLUMNS, POSTING_COLUMNS, entry_row, posting_rows
 from relayer.store.unit_of_work import Store
+from tests.bench.report import register
 from tests.databases import NOW, TestDatabases
 
 ENTRIES: Final = 20_000
-ENTRIES_OF_SMALL: Final = {1: 500, 10: 4_000, 100: 12_000}
 BATCHES: Final = (1, 10, 100, 1_000)
+COUNTS: Final = {1: 500, 10: 4_000, 100: 12_000, 1_000: ENTRIES}
 REPEATS: Final = 3
 ACCOUNTS: Final = 2_000
 HOT_ACCOUNTS: Final = 20
@@ -141,15 +142,51 @@ def _copy(
             copy.write_row(row)
 
 
-if __name__ == "__main__":
-    d = TestDatabases()
+def bench_posting(databases: TestDatabases) -> None:
+    """Compare batches with COPY of the same rows, with single commits, and with hot accounts."""
     entries = entries_made(ENTRIES, ACCOUNTS)
-    for b in (1000, 100, 10, 1):
-        n = min(len(entries), b * 300)
-        w, c = seconds_to_post(d, "postgresql", entries[:n], b)
-        print("pg", b, round(n / w), "e/s wall", round(1e6 * c / n), "us cpu")
-        w, c = seconds_to_post(d, "sqlite", entries[:n], b)
-        print("sqlite", b, round(n / w), "e/s wall", round(1e6 * c / n), "us cpu")
-        k = seconds_to_copy(d, entries[:n], b)
-        print("copy", b, round(n / k), "e/s")
-    d.close()
+    per_entry: dict[tuple[str, int], float] = {}
+    for batch in BATCHES:
+        chosen = entries[: COUNTS[batch]]
+        copying = min(seconds_to_copy(databases, chosen, batch) for _ in range(REPEATS))
+        copied = MICROSECONDS * copying / len(chosen)
+        for backend in ("postgresql", "sqlite"):
+            runs = [seconds_to_post(databases, backend, chosen, batch) for _ in range(REPEATS)]
+            seconds, worked = min(runs)
+            ours = MICROSECONDS * seconds / len(chosen)
+            per_entry[backend, batch] = ours
+            suffix = "" if backend == "postgresql" else "_sqlite"
+            register(
+                f"posting.batch{batch}{suffix}_vs_copy",
+                ours=ours,
+                other=copied,
+                unit="us/entry",
+                how=f"{len(chosen)} locks of {ACCOUNTS} accounts on {backend}, {batch} a commit,"
+                f" {MICROSECONDS * worked / len(chosen):.0f} us of our own CPU each, against COPY"
+                " of the same rows into PostgreSQL with the same indexes",
+            )
+    for backend in ("postgresql", "sqlite"):
+        suffix = "" if backend == "postgresql" else "_sqlite"
+        register(
+            f"posting.batch1000{suffix}_vs_single",
+            ours=per_entry[backend, 1_000],
+            other=per_entry[backend, 1],
+            unit="us/entry",
+            how=f"{backend}, 1,000 locks a commit against one a commit",
+        )
+    hot = seconds_to_post(databases, "postgresql", entries_made(ENTRIES, HOT_ACCOUNTS), 1_000)[0]
+    register(
+        "posting.hot_vs_uniform",
+        ours=MICROSECONDS * hot / ENTRIES,
+        other=per_entry["postgresql", 1_000],
+        unit="us/entry",
+        how=f"batches of 1,000 on {HOT_ACCOUNTS} accounts against {ACCOUNTS}",
+    )
+
+
+if __name__ == "__main__":
+    made = TestDatabases()
+    try:
+        bench_posting(made)
+    finally:
+        made.close()

@@ -2,6 +2,7 @@
 
 import random
 from collections.abc import Sequence
+from functools import partial
 
 import pytest
 
@@ -11,6 +12,7 @@ from relayer.steps import reconcile as reconcile_step
 from relayer.store.unit_of_work import Store
 from tests.databases import NOW, TestDatabases
 from tests.relayer.api.kit import CHAIN_A, contract
+from tests.relayer.steps import bookings
 from tests.relayer.steps.bookings import Bench, leave, lock
 from tests.simulated_chain import SimulatedChain
 
@@ -66,7 +68,8 @@ def test_a_batch_books_what_one_by_one_books(
     """Journal, outgoing events and parked events are equal, in the same order."""
     with databases.store("sqlite", FixedClock(NOW)) as store:
         together = play(store, seed)
-    monkeypatch.setattr(reconcile_step, "EVENTS_PER_BATCH", 1)
+    one_by_one = partial(reconcile_step.reconcile, events_max=1)
+    monkeypatch.setattr(bookings, "reconcile", one_by_one)
 
     with databases.store("sqlite", FixedClock(NOW)) as store:
         alone = play(store, seed)
