@@ -1,10 +1,10 @@
 """Outgoing events: gapless for everybody and gapless per account, so that nothing is missed."""
 
-import json
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Final
 
+import orjson
 from sqlalchemy import Connection, Row, select, update
 
 from relayer.clock import Clock, UnixSeconds
@@ -197,7 +197,7 @@ class FeedTable:
 
 def _row(event: FeedEvent) -> tuple[Any, ...]:
     """Return the row of an event, in the order of EVENT_COLUMNS."""
-    content = json.dumps(event.content, sort_keys=True, separators=(",", ":"))
+    content = orjson.dumps(event.content, option=orjson.OPT_SORT_KEYS).decode()
     place = (event.seq, event.account, event.account_seq)
     return (*place, event.event_type, content, event.correlation_id, event.at)
 
@@ -208,7 +208,7 @@ def _event(row: Row[Any]) -> FeedEvent:
         account=row.account,
         account_seq=row.account_seq,
         event_type=row.event_type,
-        content=json.loads(row.content),
+        content=orjson.loads(row.content),
         correlation_id=row.correlation_id,
         at=UnixSeconds(row.at),
         published_at=row.published_at,

@@ -1,10 +1,10 @@
 """What a stored observed event is, and its row."""
 
-import json
 from dataclasses import dataclass
 from enum import Enum
 from typing import Any, Final
 
+import orjson
 from sqlalchemy import Row
 
 from chains.events import EventPosition, ObservedEvent, event_of_payload, payload_of
@@ -128,7 +128,7 @@ def row_of(event: ObservedEvent, state: EventState, now: UnixSeconds) -> dict[st
         "account": event.account,
         "message_id": getattr(event, "message_id", None),
         "lock_id": getattr(event, "lock_id", None),
-        "payload": json.dumps(payload_of(event), sort_keys=True, separators=(",", ":")),
+        "payload": orjson.dumps(payload_of(event), option=orjson.OPT_SORT_KEYS).decode(),
         "state": state.value,
         "booked": Booked.NONE.value,
         "revivals": 0,
@@ -147,7 +147,7 @@ def stored_of(row: Row[Any]) -> StoredEvent:
         contract=row.contract,
     )
     return StoredEvent(
-        event=event_of_payload(row.kind, position, json.loads(row.payload)),
+        event=event_of_payload(row.kind, position, orjson.loads(row.payload)),
         state=EventState(row.state),
         booked=Booked(row.booked),
         revivals=row.revivals,

@@ -22,6 +22,7 @@ from relayer.steps.reconcile import reconcile
 from relayer.store.engine import engine_of
 from relayer.store.leases import watch_lease_name
 from relayer.store.unit_of_work import Store
+from relayer.worker.collector import spare_collections
 from tests.bench.bench_posting import durable_store, entries_made, seconds_to_post
 from tests.bench.report import register
 from tests.databases import TestDatabases
@@ -114,6 +115,7 @@ def book_apart(url: str, events: int, started: Any) -> None:
     """Book in a process of its own, as a worker does beside the watcher."""
     store = Store(engine_of(url), SystemClock())
     catalog = wiring.catalog_of(deployment_settings())
+    spare_collections()
     started.set()
     book(store, catalog, events)
     store.close()
