@@ -1,6 +1,6 @@
 """Observed events: one parsed fact of a watched contract, at a block."""
 
-from dataclasses import dataclass, fields
+from dataclasses import dataclass, field
 from typing import Final, get_type_hints
 
 from eth_hash.auto import keccak
@@ -18,21 +18,25 @@ class EventPosition:
     tx_hash: bytes
     log_index: int
     contract: bytes
+    event_id: bytes = field(init=False, repr=False, compare=False)
 
-    @property
-    def event_id(self) -> bytes:
-        """
-        Return keccak256(chain key | block hash | transaction | log index u64).
-
-        The block hash is inside: after a reorg the same transaction in another block is another
-        event.
-        """
-        return keccak(
-            chain_key(self.chain_id)
-            + self.block.block_hash
-            + self.tx_hash
-            + self.log_index.to_bytes(8, "big")
+    def __post_init__(self) -> None:
+        """Derive the id once; it is asked for often."""
+        object.__setattr__(
+            self,
+            "event_id",
+            event_id_of(self.chain_id, self.block.block_hash, self.tx_hash, self.log_index),
         )
+
+
+def event_id_of(chain_id: ChainId, block_hash: bytes, tx_hash: bytes, log_index: int) -> bytes:
+    """
+    Return keccak256(chain key | block hash | transaction | log index u64).
+
+    The block hash is inside: after a reorg the same transaction in another block is another
+    event.
+    """
+    return keccak(chain_key(chain_id) + block_hash + tx_hash + log_index.to_bytes(8, "big"))
 
 
 @dataclass(frozen=True, slots=True)
@@ -146,6 +150,10 @@ EVENT_TYPES: Final[dict[str, type[ObservedEvent]]] = {
         Repaid,
     )
 }
+FIELD_TYPES: Final[dict[str, dict[str, type]]] = {
+    name: {part: hint for part, hint in get_type_hints(kind).items() if part != "position"}
+    for name, kind in EVENT_TYPES.items()
+}
 NUMBER_MAX: Final = {
     "lock_id": UINT64_MAX,
     "nonce": UINT64_MAX,
@@ -156,12 +164,9 @@ NUMBER_MAX: Final = {
 def payload_of(event: ObservedEvent) -> dict[str, str]:
     """Return the event's own fields (not its position): bytes as 0x-hex, integers as decimals."""
     payload: dict[str, str] = {}
-    for field in fields(event):
-        value = getattr(event, field.name)
-        if isinstance(value, bytes):
-            payload[field.name] = "0x" + value.hex()
-        elif isinstance(value, int):
-            payload[field.name] = str(value)
+    for name in FIELD_TYPES[type(event).__name__]:
+        value = getattr(event, name)
+        payload[name] = "0x" + value.hex() if isinstance(value, bytes) else str(value)
     return payload
 
 
@@ -175,8 +180,8 @@ def event_of_payload(kind: str, position: EventPosition, payload: dict[str, str]
     event_type = EVENT_TYPES.get(kind)
     if event_type is None:
         raise MessageFormatError(field="kind", reason=f"{kind!r} is not an observed event")
-    hints = {name: hint for name, hint in get_type_hints(event_type).items() if name != "position"}
-    if set(payload) != set(hints):
+    hints = FIELD_TYPES[kind]
+    if payload.keys() != hints.keys():
         raise MessageFormatError(field=kind, reason=f"fields {sorted(payload)}")
     values: dict[str, bytes | int] = {}
     for name, hint in hints.items():

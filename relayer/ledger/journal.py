@@ -20,6 +20,7 @@ KIND_LENGTH_MAX: Final = 64
 CAUSE_LENGTH_MAX: Final = 256
 NAME_LENGTH_MAX: Final = 64
 CHAIN_IDS_MAX: Final = 1_024
+LINES_MAX: Final = 65_536  # records kept in memory, 200 bytes each
 GENESIS_HASH: Final = bytes(WORD_BYTES)
 
 
@@ -174,9 +175,7 @@ def record_of(entry: JournalEntry) -> bytes:
         parts += (
             b"\x01" if posting.units > 0 else b"\x02",
             abs(posting.units).to_bytes(WORD_BYTES, "big"),
-            _sized(posting.code.encode()),
-            _sized(posting.asset_id.encode()),
-            _sized(posting.chain_id.encode()),
+            _line_record(posting.line),
         )
     return b"".join(parts)
 
@@ -188,12 +187,14 @@ def chain_hash(previous: bytes, record: bytes) -> bytes:
 
 def line_key_of(line: Line) -> bytes:
     """Return the 32 bytes that name a line: SHA-256 over its three parts, each with its length."""
-    parts = (
-        _sized(line.code.encode()),
-        _sized(line.asset_id.encode()),
-        _sized(line.chain_id.encode()),
+    return hashlib.sha256(_line_record(line)).digest()
+
+
+@lru_cache(maxsize=LINES_MAX)
+def _line_record(line: Line) -> bytes:
+    return (
+        _sized(line.code.encode()) + _sized(line.asset_id.encode()) + _sized(line.chain_id.encode())
     )
-    return hashlib.sha256(b"".join(parts)).digest()
 
 
 def _sized(raw: bytes) -> bytes:

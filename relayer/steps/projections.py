@@ -14,8 +14,9 @@ from chains.events import (
     payload_of,
 )
 from relayer.outbox.life import MessageEvent, MessageState, WaitReason
-from relayer.steps.tell import tell
+from relayer.steps.tell import tell, tell_all
 from relayer.store.debts import DebtPosition, DebtView
+from relayer.store.feed import FeedItem
 from relayer.store.grants import GrantState
 from relayer.store.observed_rows import Booked, StoredEvent
 from relayer.store.unit_of_work import UnitOfWork
@@ -43,6 +44,12 @@ def follow(uow: UnitOfWork, stored: StoredEvent, booked: Booked) -> None:
         _follow_grant(uow, event, booked)
     if isinstance(event, Borrowed | Repaid):
         _follow_debt(uow, event, booked)
+    tell_all(uow, [told_of(stored, booked, correlation_id)])
+
+
+def told_of(stored: StoredEvent, booked: Booked, correlation_id: bytes) -> FeedItem:
+    """Return what integrators are told of a booked event."""
+    event = stored.event
     content: dict[str, Any] = {
         "chain_id": event.position.chain_id,
         "height": str(event.position.block.height),
@@ -51,13 +58,8 @@ def follow(uow: UnitOfWork, stored: StoredEvent, booked: Booked) -> None:
         "event_id": "0x" + stored.event_id.hex(),
         **payload_of(event),
     }
-    tell(
-        uow,
-        f"{TOPICS[type(event)]}.{STAGES[booked]}",
-        content,
-        account=event.account,
-        correlation_id=correlation_id,
-    )
+    topic = f"{TOPICS[type(event)]}.{STAGES[booked]}"
+    return FeedItem(topic, content, event.account, correlation_id)
 
 
 def _follow_message(

@@ -1,6 +1,8 @@
 """Reconcile: bring the journal level with the observed events of one chain."""
 
+from collections.abc import Iterator
 from dataclasses import dataclass
+from itertools import groupby
 from typing import Final, assert_never
 
 import structlog
@@ -42,6 +44,7 @@ from relayer.steps import projections
 from relayer.steps.catalog import Catalog
 from relayer.steps.ending import settle_hold
 from relayer.steps.fence import Fence
+from relayer.steps.lock_batch import book_locks, is_living_lock
 from relayer.steps.observe import ring_assess
 from relayer.steps.position import debt_state
 from relayer.steps.tell import tell
@@ -49,7 +52,7 @@ from relayer.store.observed_rows import Booked, EventFilter, EventState, StoredE
 from relayer.store.outbox import StoredMessage
 from relayer.store.unit_of_work import Store, UnitOfWork
 
-EVENTS_PER_BATCH: Final = 200
+EVENTS_PER_BATCH: Final = 1_000
 MESSAGE_UNKNOWN: Final = "message_unknown"
 KINDS: Final[dict[type[ObservedEvent], MessageKind]] = {
     CollateralReleased: MessageKind.RELEASE,
@@ -78,7 +81,14 @@ class ParkedError(Exception):
         self.reason = reason
 
 
-def reconcile(store: Store, catalog: Catalog, chain_id: ChainId, *, fence: Fence) -> Reconciled:
+def reconcile(
+    store: Store,
+    catalog: Catalog,
+    chain_id: ChainId,
+    *,
+    fence: Fence,
+    events_max: int = EVENTS_PER_BATCH,
+) -> Reconciled:
     """
     Book one batch of a chain's events, in one transaction.
 
@@ -89,20 +99,35 @@ def reconcile(store: Store, catalog: Catalog, chain_id: ChainId, *, fence: Fence
     with store.unit_of_work() as uow:
         fence(uow)
         uow.ledger.lock()
-        events = uow.chains.unbooked_events(chain_id, EVENTS_PER_BATCH)
-        for stored in events:
-            try:
-                _book(uow, catalog, stored)
-            except ParkedError as exc:
-                _park(uow, stored, exc.reason)
-                parked += 1
-            else:
-                booked += 1
+        events = uow.chains.unbooked_events(chain_id, events_max)
+        for is_lock, group in groupby(events, key=is_living_lock):
+            for stored, reason in _book_group(uow, catalog, tuple(group), is_lock=is_lock):
+                if reason is None:
+                    booked += 1
+                else:
+                    _park(uow, stored, reason)
+                    parked += 1
         if booked:
             ring_assess(uow)
     if booked:
         log.info("events.posted", chain_id=chain_id, events=booked)
-    return Reconciled(booked, parked, has_more=len(events) == EVENTS_PER_BATCH)
+    return Reconciled(booked, parked, has_more=len(events) == events_max)
+
+
+def _book_group(
+    uow: UnitOfWork, catalog: Catalog, group: tuple[StoredEvent, ...], *, is_lock: bool
+) -> Iterator[tuple[StoredEvent, str | None]]:
+    """Book neighbours of one sort; yield each with the reason to park it, None when booked."""
+    if is_lock:
+        yield from book_locks(uow, catalog, group)
+        return
+    for stored in group:
+        try:
+            _book(uow, catalog, stored)
+        except ParkedError as exc:
+            yield stored, exc.reason
+        else:
+            yield stored, None
 
 
 def _book(uow: UnitOfWork, catalog: Catalog, stored: StoredEvent) -> None:

@@ -84,7 +84,9 @@ def _postgresql_engine(url: URL) -> Engine:
         "lock_timeout": LOCK_TIMEOUT_SECONDS * 1000,
         "idle_in_transaction_session_timeout": IDLE_IN_TRANSACTION_TIMEOUT_SECONDS * 1000,
     }
-    options = " ".join(f"-c {name}={limit}" for name, limit in limits_ms.items())
+    # A prepared plan made while a table was small would go on scanning it when it is large.
+    settings = {**limits_ms, "plan_cache_mode": "force_custom_plan"}
+    options = " ".join(f"-c {name}={value}" for name, value in settings.items())
     return create_engine(
         url.set(drivername="postgresql+psycopg"),
         pool_size=POOL_SIZE,

@@ -1,19 +1,29 @@
 """Outgoing events: gapless for everybody and gapless per account, so that nothing is missed."""
 
-import json
-from collections.abc import Collection, Mapping
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Final
 
+import orjson
 from sqlalchemy import Connection, Row, select, update
 
 from relayer.clock import Clock, UnixSeconds
 from relayer.errors import StateMovedError
+from relayer.store.bulk import insert_rows, is_among, slices
 from relayer.store.fleet_tables import FEED_COUNTER, FEED_EVENT
 from relayer.store.statements import insert_into, rows_changed
 
 FEED_PAGE_MAX: Final = 1_000
 EVERYBODY: Final = b""
+EVENT_COLUMNS: Final = {
+    "seq": "int8",
+    "account": "bytea",
+    "account_seq": "int8",
+    "event_type": "text",
+    "content": "text",
+    "correlation_id": "bytea",
+    "at": "int8",
+}
 
 
 @dataclass(frozen=True, slots=True)
@@ -33,6 +43,16 @@ class FeedEvent:
     correlation_id: bytes
     at: UnixSeconds
     published_at: UnixSeconds | None
+
+
+@dataclass(frozen=True, slots=True)
+class FeedItem:
+    """What is told: account is None for what concerns everybody; content as in FeedEvent."""
+
+    event_type: str
+    content: Mapping[str, Any]
+    account: bytes | None
+    correlation_id: bytes
 
 
 class FeedTable:
@@ -56,30 +76,36 @@ class FeedTable:
         at: UnixSeconds,
     ) -> FeedEvent:
         """Append an event; account is None for what concerns everybody."""
-        seq = self._next(EVERYBODY)
-        account_seq = None if account is None else self._next(account)
-        event = FeedEvent(
-            seq=seq,
-            account=account,
-            account_seq=account_seq,
-            event_type=event_type,
-            content=dict(content),
-            correlation_id=correlation_id,
-            at=at,
-            published_at=None,
-        )
-        self._connection.execute(
-            FEED_EVENT.insert().values(
-                seq=seq,
-                account=account,
-                account_seq=account_seq,
-                event_type=event_type,
-                content=json.dumps(event.content, sort_keys=True, separators=(",", ":")),
-                correlation_id=correlation_id,
-                at=at,
+        return self.append_all([FeedItem(event_type, content, account, correlation_id)], at)[0]
+
+    def append_all(self, items: Sequence[FeedItem], at: UnixSeconds) -> tuple[FeedEvent, ...]:
+        """Append events in their order, in few statements whatever their number."""
+        if not items:
+            return ()
+        # Everybody's counter first: who holds it holds all others too.
+        seq = self._advance(EVERYBODY, len(items)) - len(items)
+        last_seqs = self._last_seqs({item.account for item in items if item.account is not None})
+        events = []
+        for item in items:
+            seq += 1
+            account_seq = None
+            if item.account is not None:
+                account_seq = last_seqs[item.account] = last_seqs.get(item.account, 0) + 1
+            events.append(
+                FeedEvent(
+                    seq=seq,
+                    account=item.account,
+                    account_seq=account_seq,
+                    event_type=item.event_type,
+                    content=dict(item.content),
+                    correlation_id=item.correlation_id,
+                    at=at,
+                    published_at=None,
+                )
             )
-        )
-        return event
+        self._keep(last_seqs)
+        insert_rows(self._connection, FEED_EVENT, EVENT_COLUMNS, [_row(event) for event in events])
+        return tuple(events)
 
     def after(
         self, account: bytes | None, seq: int, limit: int = FEED_PAGE_MAX
@@ -133,15 +159,47 @@ class FeedTable:
         if changed != len(set(seqs)):
             raise StateMovedError(what="a feed event", expected="stored")
 
-    def _next(self, scope: bytes) -> int:
-        statement = insert_into(self._connection, FEED_COUNTER).values(scope=scope, last_seq=1)
+    def _advance(self, scope: bytes, count: int) -> int:
+        statement = insert_into(self._connection, FEED_COUNTER)
         seq: int = self._connection.execute(
-            statement.on_conflict_do_update(
+            statement.values(scope=scope, last_seq=count)
+            .on_conflict_do_update(
                 index_elements=[FEED_COUNTER.c.scope],
-                set_={"last_seq": FEED_COUNTER.c.last_seq + 1},
-            ).returning(FEED_COUNTER.c.last_seq)
+                set_={"last_seq": FEED_COUNTER.c.last_seq + count},
+            )
+            .returning(FEED_COUNTER.c.last_seq)
         ).scalar_one()
         return seq
+
+    def _last_seqs(self, scopes: Collection[bytes]) -> dict[bytes, int]:
+        found: dict[bytes, int] = {}
+        for words in slices(scopes):
+            rows = self._connection.execute(
+                select(FEED_COUNTER.c.scope, FEED_COUNTER.c.last_seq).where(
+                    is_among(self._connection, FEED_COUNTER.c.scope, words)
+                )
+            )
+            found |= {bytes(row.scope): row.last_seq for row in rows}
+        return found
+
+    def _keep(self, last_seqs: Mapping[bytes, int]) -> None:
+        if not last_seqs:
+            return
+        statement = insert_into(self._connection, FEED_COUNTER)
+        self._connection.execute(
+            statement.on_conflict_do_update(
+                index_elements=[FEED_COUNTER.c.scope],
+                set_={"last_seq": statement.excluded.last_seq},
+            ),
+            [{"scope": scope, "last_seq": seq} for scope, seq in sorted(last_seqs.items())],
+        )
+
+
+def _row(event: FeedEvent) -> tuple[Any, ...]:
+    """Return the row of an event, in the order of EVENT_COLUMNS."""
+    content = orjson.dumps(event.content, option=orjson.OPT_SORT_KEYS).decode()
+    place = (event.seq, event.account, event.account_seq)
+    return (*place, event.event_type, content, event.correlation_id, event.at)
 
 
 def _event(row: Row[Any]) -> FeedEvent:
@@ -150,7 +208,7 @@ def _event(row: Row[Any]) -> FeedEvent:
         account=row.account,
         account_seq=row.account_seq,
         event_type=row.event_type,
-        content=json.loads(row.content),
+        content=orjson.loads(row.content),
         correlation_id=row.correlation_id,
         at=UnixSeconds(row.at),
         published_at=row.published_at,

@@ -22,6 +22,7 @@ from relayer.ledger.journal import (
 )
 from relayer.ledger.verify import JournalImage, StoredEntry, VerifyReport, verify
 from relayer.money import AssetId
+from relayer.store.bulk import insert_rows, is_among, slices
 from relayer.store.ledger_rows import (
     CHECKPOINT_COLUMNS,
     DEBIT,
@@ -33,13 +34,10 @@ from relayer.store.ledger_rows import (
     entries_where,
     entry_of_rows,
     entry_row,
-    insert_rows,
-    is_among,
     line_of,
     move_lines,
     posting_of,
     posting_rows,
-    slices,
 )
 from relayer.store.ledger_tables import CHECKPOINT, ENTRY, HEAD, LINE, POSTING
 
@@ -139,6 +137,14 @@ class LedgerTable:
         """Return an entry by its id, or None when it was never booked."""
         found = self._booked(ENTRY.c.entry_id == entry_id)
         return found[0] if found else None
+
+    def entries_by_id(self, entry_ids: Sequence[bytes]) -> dict[bytes, JournalEntry]:
+        """Return those of some entries that are booked."""
+        return {
+            booked.entry.entry_id: booked.entry
+            for words in slices(entry_ids)
+            for booked in self._booked(is_among(self._connection, ENTRY.c.entry_id, words))
+        }
 
     def entries(self, *, after_seq: int, limit: int) -> list[BookedEntry]:
         """Return the entries that follow a seq, oldest first, at most limit of them."""

@@ -1,17 +1,12 @@
 """Rows of the journal in bulk: few statements per batch, whatever its size."""
 
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any, Final
 
 from sqlalchemy import (
-    ARRAY,
     ColumnElement,
     Connection,
-    LargeBinary,
     Row,
-    Table,
-    any_,
-    literal,
     select,
 )
 
@@ -21,15 +16,13 @@ from relayer.ledger.balances import Counters
 from relayer.ledger.chart import AccountCode
 from relayer.ledger.journal import JournalEntry, Line, Phase, Posting
 from relayer.money import AssetId
-from relayer.store.columns import COUNTER_BYTES, U256_BYTES
+from relayer.store.bulk import COUNTER_NAMES, StoredRow, driver_of, with_blobs
 from relayer.store.engine import POSTGRESQL
 from relayer.store.ledger_tables import ENTRY, LINE, POSTING
 
 DEBIT: Final = 1
 CREDIT: Final = 2
-PARAMETERS_MAX: Final = 10_000
 
-COUNTER_NAMES: Final = ("debits_pending", "debits_posted", "credits_pending", "credits_posted")
 # Columns in the order of the rows below, each with its type on PostgreSQL.
 ENTRY_COLUMNS: Final = {
     "seq": "int8",
@@ -62,8 +55,6 @@ LINE_COLUMNS: Final = {
     "chain_id": "text",
 }
 CHECKPOINT_COLUMNS: Final = {**COUNTER_COLUMNS, "seq": "int8", "line_key": "bytea"}
-# What SQLite stores as a blob of fixed width, see relayer.store.columns.
-WIDTH_BYTES: Final = {"units": U256_BYTES, **dict.fromkeys(COUNTER_NAMES, COUNTER_BYTES)}
 MOVED_NAMES: Final = (*COUNTER_NAMES, "postings_count")
 MOVE_LINES_SQLITE: Final = (
     "UPDATE ledger_line SET debits_pending = ?, debits_posted = ?, credits_pending = ?,"
@@ -73,28 +64,10 @@ MOVE_LINES_POSTGRESQL: Final = (
     "UPDATE ledger_line SET debits_pending = moved.debits_pending,"
     " debits_posted = moved.debits_posted, credits_pending = moved.credits_pending,"
     " credits_posted = moved.credits_posted, postings_count = moved.postings_count FROM"
-    " unnest(%s::numeric[], %s::numeric[], %s::numeric[], %s::numeric[], %s::bigint[],"
-    " %s::bytea[]) AS moved (debits_pending, debits_posted, credits_pending, credits_posted,"
+    " unnest(%b::numeric[], %b::numeric[], %b::numeric[], %b::numeric[], %b::bigint[],"
+    " %b::bytea[]) AS moved (debits_pending, debits_posted, credits_pending, credits_posted,"
     " postings_count, line_key) WHERE ledger_line.line_key = moved.line_key"
 )
-
-StoredRow = tuple[Any, ...]
-
-
-def is_among(
-    connection: Connection, column: ColumnElement[Any], words: Sequence[bytes]
-) -> ColumnElement[bool]:
-    """Return the condition that a 32-byte column is one of the words."""
-    if connection.dialect.name == POSTGRESQL:
-        return column == any_(literal(list(words), ARRAY(LargeBinary)))
-    return column.in_(words)
-
-
-def slices(words: Iterable[bytes]) -> Iterator[list[bytes]]:
-    """Yield the distinct words in pieces small enough for one statement, in order."""
-    ordered = sorted(set(words))
-    for start in range(0, len(ordered), PARAMETERS_MAX):
-        yield ordered[start : start + PARAMETERS_MAX]
 
 
 def entry_of_rows(row: Row[Any], postings: Sequence[Posting]) -> JournalEntry:
@@ -201,51 +174,13 @@ def counters_row(counters: Counters) -> StoredRow:
     )
 
 
-def insert_rows(
-    connection: Connection, table: Table, columns: Mapping[str, str], rows: Sequence[StoredRow]
-) -> None:
-    """
-    Insert rows in one statement: COPY on PostgreSQL, so that a trigger sees all of them at once.
-
-    The driver is used directly: this is the hot path, and every value is checked already.
-    """
-    if not rows:
-        return
-    names = ", ".join(columns)
-    if connection.dialect.name == POSTGRESQL:
-        statement = f"COPY {table.name} ({names}) FROM STDIN (FORMAT BINARY)"
-        with _driver(connection).cursor() as cursor, cursor.copy(statement) as copy:
-            copy.set_types(tuple(columns.values()))
-            for row in rows:
-                copy.write_row(row)
-        return
-    marks = ", ".join("?" * len(columns))
-    statement = f"INSERT INTO {table.name} ({names}) VALUES ({marks})"  # noqa: S608
-    connection.exec_driver_sql(statement, _with_blobs(tuple(columns), rows))
-
-
 def move_lines(connection: Connection, rows: Sequence[StoredRow]) -> None:
     """Set the counters of lines that exist: four counters, count of postings, key of the line."""
     if not rows:
         return
     if connection.dialect.name == POSTGRESQL:
         columns = [list(column) for column in zip(*rows, strict=True)]
-        with _driver(connection).cursor() as cursor:
+        with driver_of(connection).cursor() as cursor:
             cursor.execute(MOVE_LINES_POSTGRESQL, columns)
         return
-    connection.exec_driver_sql(MOVE_LINES_SQLITE, _with_blobs((*MOVED_NAMES, "line_key"), rows))
-
-
-def _driver(connection: Connection) -> Any:
-    return connection.connection.driver_connection
-
-
-def _with_blobs(names: Sequence[str], rows: Sequence[StoredRow]) -> list[StoredRow]:
-    widths = [WIDTH_BYTES.get(name) for name in names]
-    return [
-        tuple(
-            value if width is None else value.to_bytes(width, "big")
-            for value, width in zip(row, widths, strict=True)
-        )
-        for row in rows
-    ]
+    connection.exec_driver_sql(MOVE_LINES_SQLITE, with_blobs((*MOVED_NAMES, "line_key"), rows))

@@ -70,15 +70,9 @@ class PostingRow(SQLModel, table=True):
 
     __tablename__ = "posting"
 
-    seq: int = Field(
-        sa_column=Column(
-            BigInteger, ForeignKey("journal_entry.seq"), primary_key=True, autoincrement=False
-        )
-    )
+    seq: int = Field(sa_column=Column(BigInteger, primary_key=True, autoincrement=False))
     position: int = Field(sa_column=Column(SmallInteger, primary_key=True, autoincrement=False))
-    line_key: bytes = Field(
-        sa_column=Column(Bytes32, ForeignKey("ledger_line.line_key"), nullable=False)
-    )
+    line_key: bytes = Field(sa_column=Column(Bytes32, nullable=False))
     phase: int = Field(sa_column=Column(SmallInteger, nullable=False))
     side: int = Field(sa_column=Column(SmallInteger, nullable=False))
     units: int = Field(sa_column=Column(U256, nullable=False))

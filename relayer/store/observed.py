@@ -9,8 +9,10 @@ from chains.events import ObservedEvent
 from chains.types import BlockRef, ChainId
 from relayer.clock import Clock
 from relayer.errors import StateMovedError
+from relayer.store.bulk import insert_rows, is_among, slices
 from relayer.store.chain_tables import MALFORMED_LOG, OBSERVED_EVENT
 from relayer.store.observed_rows import (
+    EVENT_COLUMNS,
     EVENTS_PER_QUERY_MAX,
     Booked,
     EventFilter,
@@ -85,16 +87,12 @@ class ObservedEventTable:
         """
         table = OBSERVED_EVENT.c
         is_orphaned = table.state == EventState.ORPHANED.value
-        rows = self._connection.execute(
-            select(OBSERVED_EVENT)
-            .where(table.chain_id == chain_id, _lags())
-            .order_by(
-                case((is_orphaned, 0), else_=1),
-                case((is_orphaned, -table.height), else_=table.height),
-                case((is_orphaned, -table.log_index), else_=table.log_index),
-            )
-            .limit(limit)
-        )
+        lagging = select(OBSERVED_EVENT).where(table.chain_id == chain_id, _lags())
+        gone = lagging.where(is_orphaned).order_by(table.height.desc(), table.log_index.desc())
+        living = lagging.where(~is_orphaned).order_by(table.height, table.log_index)
+        rows = list(self._connection.execute(gone.limit(limit)))
+        if len(rows) < limit:
+            rows += self._connection.execute(living.limit(limit - len(rows)))
         return tuple(stored_of(row) for row in rows)
 
     def mark_booked(self, event_ids: Collection[bytes], booked: Booked) -> None:
@@ -112,11 +110,11 @@ class ObservedEventTable:
         state = fitting.get(booked)
         if state is None:
             raise ValueError(f"{booked.value} is not something that is booked; use park")
-        for chunk in _chunks(sorted(set(event_ids))):
+        for chunk in slices(event_ids):
             changed = rows_changed(
                 self._connection,
                 update(OBSERVED_EVENT)
-                .where(OBSERVED_EVENT.c.event_id.in_(chunk))
+                .where(is_among(self._connection, OBSERVED_EVENT.c.event_id, chunk))
                 .where(OBSERVED_EVENT.c.state == state.value)
                 .values(booked=booked.value),
             )
@@ -252,14 +250,25 @@ class ObservedEventTable:
         for event in events:
             if event.position.chain_id != chain_id:
                 raise ValueError(f"an event of {event.position.chain_id} in a block of {chain_id}")
-        before = self._living(chain_id, events)
-        if not events:
-            return 0
+        known = self._known(chain_id, events)
+        now = self._clock.now()
+        new: list[dict[str, Any]] = []
+        again: list[dict[str, Any]] = []
+        for event in {event.position.event_id: event for event in events}.values():
+            (again if event.position.event_id in known else new).append(row_of(event, state, now))
+        rows = [tuple(row[name] for name in EVENT_COLUMNS) for row in new]
+        insert_rows(self._connection, OBSERVED_EVENT, EVENT_COLUMNS, rows)
+        self._store_again(again)
+        return len(new) + sum(not is_living for is_living in known.values())
+
+    def _store_again(self, rows: Sequence[dict[str, Any]]) -> None:
+        """Store what is there already: a block that came back, or became final."""
+        if not rows:
+            return
         statement = insert_into(self._connection, OBSERVED_EVENT)
         was_gone = OBSERVED_EVENT.c.state == EventState.ORPHANED.value
         is_taken_back = and_(was_gone, OBSERVED_EVENT.c.booked == Booked.VOID.value)
         is_new_state = or_(was_gone, statement.excluded.state == EventState.FINAL.value)
-        now = self._clock.now()
         self._connection.execute(
             statement.on_conflict_do_update(
                 index_elements=[OBSERVED_EVENT.c.event_id],
@@ -276,18 +285,20 @@ class ObservedEventTable:
                     ),
                 },
             ),
-            [row_of(event, state, now) for event in events],
+            rows,
         )
-        return len({event.position.event_id for event in events} - before)
 
-    def _living(self, chain_id: ChainId, events: Sequence[ObservedEvent]) -> set[bytes]:
-        """Return which events are stored and living; refuse a lock that another event holds."""
+    def _known(self, chain_id: ChainId, events: Sequence[ObservedEvent]) -> dict[bytes, bool]:
+        """Return which events are stored, and whether living; refuse a lock that another holds."""
         table = OBSERVED_EVENT.c
         is_living = table.state != EventState.ORPHANED.value
-        known: set[bytes] = set()
-        for chunk in _chunks([event.position.event_id for event in events]):
-            statement = select(table.event_id).where(table.event_id.in_(chunk), is_living)
-            known.update(self._connection.scalars(statement))
+        known: dict[bytes, bool] = {}
+        for words in slices(event.position.event_id for event in events):
+            statement = select(table.event_id, table.state).where(
+                is_among(self._connection, table.event_id, words)
+            )
+            for event_id, state in self._connection.execute(statement):
+                known[event_id] = state != EventState.ORPHANED.value
         locks: dict[tuple[bytes, int], bytes] = {}
         for event in events:
             lock_id = getattr(event, "lock_id", None)

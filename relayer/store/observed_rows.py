@@ -1,10 +1,10 @@
 """What a stored observed event is, and its row."""
 
-import json
 from dataclasses import dataclass
 from enum import Enum
 from typing import Any, Final
 
+import orjson
 from sqlalchemy import Row
 
 from chains.events import EventPosition, ObservedEvent, event_of_payload, payload_of
@@ -13,6 +13,26 @@ from relayer.clock import UnixSeconds
 from relayer.errors import RelayerError
 
 EVENTS_PER_QUERY_MAX: Final = 1_000
+# What row_of gives, each with its type on PostgreSQL.
+EVENT_COLUMNS: Final = {
+    "event_id": "bytea",
+    "chain_id": "text",
+    "height": "int8",
+    "block_hash": "bytea",
+    "tx_hash": "bytea",
+    "log_index": "int8",
+    "contract": "bytea",
+    "kind": "text",
+    "account": "bytea",
+    "message_id": "bytea",
+    "lock_id": "int8",
+    "payload": "text",
+    "state": "text",
+    "booked": "text",
+    "revivals": "int4",
+    "seen_at": "int8",
+    "final_at": "int8",
+}
 
 
 class EventState(Enum):
@@ -108,7 +128,7 @@ def row_of(event: ObservedEvent, state: EventState, now: UnixSeconds) -> dict[st
         "account": event.account,
         "message_id": getattr(event, "message_id", None),
         "lock_id": getattr(event, "lock_id", None),
-        "payload": json.dumps(payload_of(event), sort_keys=True, separators=(",", ":")),
+        "payload": orjson.dumps(payload_of(event), option=orjson.OPT_SORT_KEYS).decode(),
         "state": state.value,
         "booked": Booked.NONE.value,
         "revivals": 0,
@@ -127,7 +147,7 @@ def stored_of(row: Row[Any]) -> StoredEvent:
         contract=row.contract,
     )
     return StoredEvent(
-        event=event_of_payload(row.kind, position, json.loads(row.payload)),
+        event=event_of_payload(row.kind, position, orjson.loads(row.payload)),
         state=EventState(row.state),
         booked=Booked(row.booked),
         revivals=row.revivals,

@@ -19,6 +19,7 @@ from relayer.settings import Settings
 from relayer.steps.queues import queues_of
 from relayer.store.unit_of_work import Store
 from relayer.worker.app import SHUTDOWN_SECONDS, broker_name, create_app
+from relayer.worker.collector import spare_collections
 from relayer.worker.consumer import BellConsumer
 from relayer.worker.context import WorkContext
 from relayer.worker.doorbell import Doorbell
@@ -66,6 +67,7 @@ def run_worker(settings: Settings, queues: Sequence[str], works: Sequence[Work] 
         worker = _controller(app, context, chosen_queues(context, queues))
         context.on_broken = _stop_controllers
         _stop_on_signals(context)
+        spare_collections()
         worker.start()
     finally:
         context.stopping.set()
@@ -106,6 +108,7 @@ class EmbeddedWorker:
 
     def start(self) -> None:
         """Start consuming."""
+        spare_collections()
         self._thread.start()
 
     def stop(self) -> None:

@@ -15,6 +15,7 @@ from relayer.store.engine import DATABASE_ERRORS
 from relayer.store.unit_of_work import Store
 from relayer.telemetry import event_log
 from relayer.worker.app import create_app
+from relayer.worker.collector import spare_collections
 from relayer.worker.doorbell import Doorbell
 
 MILLISECONDS: Final = 1_000
@@ -118,6 +119,7 @@ def run_watcher(settings: Settings, chain_id: ChainId) -> None:
             settings, chain_id, parts=(store, catalog), ring_due=doorbell.ring_soon, stop=stop
         )
 
+    spare_collections()
     try:
         asyncio.run(_main())
     finally:

@@ -9,6 +9,7 @@ from relayer.errors import LeaseLostError
 from relayer.ledger.chart import Side, in_flight_code
 from relayer.outbox.life import MessageState
 from relayer.steps.ending import drop_hold
+from relayer.steps.fence import open_fence
 from relayer.steps.queues import ASSESS
 from relayer.steps.reconcile import reconcile
 from relayer.store.grants import GrantState
@@ -137,14 +138,16 @@ def test_what_is_booked_rings_for_assessment(quick_bench: Bench) -> None:
 
 
 def test_a_batch_that_is_full_says_that_there_is_more(quick_bench: Bench) -> None:
-    """201 events are two batches."""
-    quick_bench.chain.mine(*(lock(f"lock {number}", 1) for number in range(201)))
+    """21 events are two batches of at most 20."""
+    quick_bench.chain.mine(*(lock(f"lock {number}", 1) for number in range(21)))
     quick_bench.follow()
 
-    first = reconcile(quick_bench.store, quick_bench.catalog, CHAIN_A, fence=lambda uow: None)
-    second = reconcile(quick_bench.store, quick_bench.catalog, CHAIN_A, fence=lambda uow: None)
+    first, second = (
+        reconcile(quick_bench.store, quick_bench.catalog, CHAIN_A, fence=open_fence, events_max=20)
+        for _ in range(2)
+    )
 
-    assert (first.booked, first.has_more) == (200, True)
+    assert (first.booked, first.has_more) == (20, True)
     assert (second.booked, second.has_more) == (1, False)
 
 

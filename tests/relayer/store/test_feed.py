@@ -4,10 +4,12 @@ import pytest
 
 from relayer.clock import UnixSeconds
 from relayer.errors import StateMovedError
-from relayer.store.feed import FeedEvent
+from relayer.store.feed import FeedEvent, FeedItem
 from relayer.store.unit_of_work import Store, UnitOfWork
 from tests.databases import NOW
 from tests.relayer.store.samples import ANN, BOB, FLOW
+
+ORDER = (BOB, ANN, None, BOB, ANN)
 
 
 def append(uow: UnitOfWork, account: bytes | None, units: str = "1") -> FeedEvent:
@@ -56,3 +58,20 @@ def test_events_stay_unpublished_until_the_broker_confirms_them(store: Store) ->
         assert uow.feed.after(None, 0)[0].published_at == NOW
         with pytest.raises(StateMovedError):
             uow.feed.mark_published([9])
+
+
+def test_many_events_are_told_in_their_order_with_no_gap(store: Store) -> None:
+    """Appending together gives the sequences that appending one by one gives."""
+    with store.unit_of_work() as uow:
+        append(uow, ANN)
+    told = [FeedItem("type", {"n": str(n)}, account, FLOW) for n, account in enumerate(ORDER)]
+
+    with store.unit_of_work() as uow:
+        events = uow.feed.append_all(told, UnixSeconds(NOW))
+        assert uow.feed.append_all([], UnixSeconds(NOW)) == ()
+
+    assert [event.seq for event in events] == [2, 3, 4, 5, 6]
+    assert [event.account_seq for event in events] == [1, 2, None, 2, 3]
+    with store.read() as uow:
+        assert uow.feed.after(None, 1) == events
+        assert uow.feed.last_seq(ANN) == 3

@@ -72,8 +72,10 @@ def test_postgresql_cannot_truncate_either(booked: Store, table: str) -> None:
         uow.connection.execute(text(f"TRUNCATE {table} CASCADE"))
 
 
-def insert_raw(connection: Connection, postings: list[tuple[int, str, int, int]]) -> None:
-    """Insert an entry and its postings by hand: position, code, side, units."""
+def insert_raw(
+    connection: Connection, postings: list[tuple[int, str, int, int]], line: str | None = None
+) -> None:
+    """Insert an entry and its postings by hand: position, code, side, units; or another line."""
     words = {"entry_id": b"e" * 32, "zero": bytes(32), "cause": b"c"}
     connection.execute(
         text(
@@ -83,11 +85,14 @@ def insert_raw(connection: Connection, postings: list[tuple[int, str, int, int]]
         ),
         words,
     )
-    insert_postings(connection, 3, postings)
+    insert_postings(connection, 3, postings, line)
 
 
 def insert_postings(
-    connection: Connection, seq: int, postings: list[tuple[int, str, int, int]]
+    connection: Connection,
+    seq: int,
+    postings: list[tuple[int, str, int, int]],
+    other_line: str | None = None,
 ) -> None:
     """Insert postings by hand in one statement."""
     is_postgresql = connection.dialect.name == POSTGRESQL
@@ -96,7 +101,7 @@ def insert_postings(
     for number, (position, code, side, units) in enumerate(postings):
         values[f"u{number}"] = units if is_postgresql else units.to_bytes(32, "big")
         amount = f"CAST(:u{number} AS numeric)" if is_postgresql else f":u{number}"
-        line = f"(SELECT line_key FROM ledger_line WHERE code LIKE '{code}:%')"
+        line = other_line or f"(SELECT line_key FROM ledger_line WHERE code LIKE '{code}:%')"
         rows.append(f"({seq}, {position}, {line}, 1, {side}, {amount})")
     connection.execute(
         text(
@@ -126,6 +131,20 @@ def test_postgresql_refuses_postings_that_do_not_sum_to_zero(booked: Store) -> N
 
     with booked.read() as uow:
         assert not uow.ledger.verify().is_sound
+
+
+def test_a_posting_that_names_no_line_is_refused(booked: Store) -> None:
+    """Its units would be counted nowhere."""
+    written = [(0, "vault", 1, 7), (1, "margin", 2, 7)]
+    stray = "decode(repeat('ab', 32), 'hex')"
+    if booked.engine.dialect.name != POSTGRESQL:
+        stray = f"x'{'ab' * 32}'"
+
+    with (
+        pytest.raises(DBAPIError, match=r"name no line|FOREIGN KEY|no_delete|append-only"),
+        booked.unit_of_work() as uow,
+    ):
+        insert_raw(uow.connection, written, line=stray)
 
 
 @pytest.mark.parametrize("seq", [1, 2, 9])

@@ -1,21 +1,16 @@
 """Tests of reading and writing rows in bulk."""
 
 import pytest
-from sqlalchemy import func, select
+from sqlalchemy import select
 
 from relayer.ledger.text import entry_of_text
-from relayer.store import ledger_rows
 from relayer.store.ledger_rows import (
     ENTRY_COLUMNS,
     LINE_COLUMNS,
     POSTING_COLUMNS,
     entry_of_rows,
     entry_row,
-    insert_rows,
-    is_among,
-    move_lines,
     posting_of,
-    slices,
 )
 from relayer.store.ledger_tables import ENTRY, LINE, POSTING
 from relayer.store.unit_of_work import Store
@@ -23,44 +18,11 @@ from relayer.store.unit_of_work import Store
 LOCK = entry_of_text("2026-01-02 vault:base +5 USDC@eip155:1 | margin:ann -5 USDC@eip155:1")
 
 
-def test_slices_hold_every_word_once(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Pieces are bounded, sorted and without repeats."""
-    monkeypatch.setattr(ledger_rows, "PARAMETERS_MAX", 2)
-
-    assert list(slices([b"c", b"a", b"b", b"a"])) == [[b"a", b"b"], [b"c"]]
-    assert list(slices([])) == []
-
-
 def test_the_columns_written_are_all_that_a_table_has() -> None:
     """A column that is added to a table must be written too."""
     assert set(ENTRY_COLUMNS) == set(ENTRY.c.keys())
     assert set(POSTING_COLUMNS) == set(POSTING.c.keys())
     assert set(LINE_COLUMNS) == set(LINE.c.keys())
-
-
-def test_nothing_is_written_for_no_rows(store: Store) -> None:
-    """An empty batch is no statement."""
-    with store.unit_of_work() as uow:
-        insert_rows(uow.connection, ENTRY, ENTRY_COLUMNS, [])
-        move_lines(uow.connection, [])
-
-        assert uow.connection.scalar(select(func.count()).select_from(ENTRY)) == 0
-
-
-def test_rows_are_found_by_many_words_at_once(store: Store) -> None:
-    """Only those among the words, and all of them."""
-    with store.unit_of_work() as uow:
-        uow.ledger.post(LOCK)
-        words = [LOCK.entry_id, *(number.to_bytes(32, "big") for number in range(3_000))]
-
-        found = uow.connection.scalars(
-            select(ENTRY.c.seq).where(is_among(uow.connection, ENTRY.c.entry_id, words))
-        ).all()
-        others = uow.connection.scalars(
-            select(ENTRY.c.seq).where(is_among(uow.connection, ENTRY.c.entry_id, words[1:]))
-        ).all()
-
-    assert (list(found), list(others)) == ([1], [])
 
 
 def test_a_row_of_an_entry_without_its_postings_is_no_entry(store: Store) -> None:

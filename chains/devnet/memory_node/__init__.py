@@ -1,0 +1,1 @@
+"""A scriptable EVM node: a chain held in memory behind JSON-RPC, no other process needed."""

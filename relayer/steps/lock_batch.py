@@ -1,0 +1,118 @@
+"""Locks in bulk: what a lock books depends on nothing but itself, so neighbours go together."""
+
+from collections.abc import Iterator, Sequence
+
+from chains.events import CollateralLocked
+from relayer.assets import UnknownTokenError
+from relayer.errors import InvariantError
+from relayer.ledger.admission import PostResult, PostStatus
+from relayer.ledger.journal import JournalEntry, Phase
+from relayer.reconcile.rules import (
+    FINAL,
+    SEEN,
+    EventContext,
+    Flow,
+    announce,
+    postings_of,
+    resolve,
+    seen_entry_id,
+)
+from relayer.steps.catalog import Catalog
+from relayer.steps.projections import told_of
+from relayer.steps.tell import tell_all
+from relayer.store.observed_rows import Booked, EventState, StoredEvent
+from relayer.store.unit_of_work import UnitOfWork
+
+Outcome = tuple[StoredEvent, str | None]
+
+
+def is_living_lock(stored: StoredEvent) -> bool:
+    """Return whether an event is a lock whose block is on our branch."""
+    return isinstance(stored.event, CollateralLocked) and stored.state is not EventState.ORPHANED
+
+
+def book_locks(
+    uow: UnitOfWork, catalog: Catalog, locks: Sequence[StoredEvent]
+) -> Iterator[Outcome]:
+    """
+    Book locks that are seen or final in few statements, and tell of them in their order.
+
+    Yields:
+        Each lock with None, or with the reason why no rule can book it.
+
+    Raises:
+        InvariantError: the journal refuses what only a bug can make.
+    """
+    pending = uow.ledger.entries_by_id(
+        [
+            seen_entry_id(stored.event, stored.revivals)
+            for stored in locks
+            if stored.booked is Booked.SOFT
+        ]
+    )
+    made: list[tuple[StoredEvent, JournalEntry | None]] = []
+    for stored in locks:
+        try:
+            made.append((stored, _entry(uow, catalog, stored, pending)))
+        except UnknownTokenError as exc:
+            yield stored, str(exc)
+        except ValueError as exc:
+            yield stored, f"unbookable: {exc}"
+    results = iter(uow.ledger.post_many([entry for _, entry in made if entry is not None]))
+    booked = []
+    for stored, entry in made:
+        reason = None if entry is None else _refusal(entry, next(results))
+        if reason is None:
+            booked.append(stored)
+        yield stored, reason
+    _follow(uow, booked)
+
+
+def _entry(
+    uow: UnitOfWork,
+    catalog: Catalog,
+    stored: StoredEvent,
+    pending: dict[bytes, JournalEntry],
+) -> JournalEntry | None:
+    """Return what a lock books now; None where it moves no unit."""
+    now = uow.clock.now()
+    if stored.booked is Booked.SOFT:
+        seen = pending.get(seen_entry_id(stored.event, stored.revivals))
+        if seen is None:
+            return None
+        return resolve(seen, phase=Phase.SETTLE, revivals=stored.revivals, booked_at=now)
+    event = stored.event
+    if not isinstance(event, CollateralLocked):
+        raise InvariantError(f"event 0x{stored.event_id.hex()} is no lock")
+    asset_id = catalog.asset_of(event.position.chain_id, event.token).asset_id
+    postings = postings_of(event, EventContext(asset_id))
+    if not postings:
+        return None
+    return announce(
+        event,
+        postings,
+        stage=SEEN if stored.state is EventState.SEEN else FINAL,
+        revivals=stored.revivals,
+        flow=Flow(stored.event_id, now),
+    )
+
+
+def _refusal(entry: JournalEntry, result: PostResult) -> str | None:
+    if result.is_booked:
+        return None
+    if result.status is PostStatus.EXCEEDS_AVAILABLE:
+        return f"exceeds_available: {result.detail} has less than {entry.kind} takes"
+    raise InvariantError(f"{entry.kind} 0x{entry.entry_id.hex()}: {result}")
+
+
+def _follow(uow: UnitOfWork, locks: Sequence[StoredEvent]) -> None:
+    """Mark what is booked and tell of it."""
+    stages = {
+        stored.event_id: Booked.SOFT if stored.state is EventState.SEEN else Booked.FINAL
+        for stored in locks
+    }
+    for stage in (Booked.SOFT, Booked.FINAL):
+        event_ids = [event_id for event_id, found in stages.items() if found is stage]
+        if event_ids:
+            uow.chains.mark_booked(event_ids, stage)
+    tell_all(uow, [told_of(stored, stages[stored.event_id], stored.event_id) for stored in locks])

@@ -1,0 +1,78 @@
+"""Tests of locks booked in bulk: the same as one by one."""
+
+import random
+from collections.abc import Sequence
+from functools import partial
+
+import pytest
+
+from relayer.clock import FixedClock
+from relayer.ledger.journal import JournalEntry
+from relayer.steps import reconcile as reconcile_step
+from relayer.store.unit_of_work import Store
+from tests.databases import NOW, TestDatabases
+from tests.relayer.api.kit import CHAIN_A, contract
+from tests.relayer.steps import bookings
+from tests.relayer.steps.bookings import Bench, leave, lock
+from tests.simulated_chain import SimulatedChain
+
+ACCOUNTS = tuple(contract(f"account {number}") for number in range(4))
+STRANGER = contract("a token that nobody registered")
+SEEDS = range(6)
+
+
+Played = tuple[list[JournalEntry], Sequence[tuple[object, ...]], list[bytes]]
+
+
+def play(store: Store, seed: int) -> Played:
+    """Book random locks and exits, seen, final and gone; return journal, feed, parked events."""
+    chance = random.Random(seed)
+    bench = Bench(store, SimulatedChain(CHAIN_A))
+    for number in range(12):
+        transactions = []
+        for place in range(chance.randrange(5)):
+            name = f"{number}/{place}"
+            account = chance.choice(ACCOUNTS)
+            sort = chance.random()
+            if sort < 0.1:
+                transactions.append(lock(name, 5, token=STRANGER))
+            elif sort < 0.2:
+                transactions.append(leave(name, 3, account=account))
+            else:
+                transactions.append(lock(name, chance.randrange(1, 10**20), account=account))
+        if chance.random() < 0.2 and bench.chain.height - 2 > bench.chain.final_height:
+            bench.chain.reorg(2, transactions)
+        else:
+            bench.chain.mine(*transactions)
+        if chance.random() < 0.3:
+            bench.chain.finalize(max(bench.chain.final_height, bench.chain.height - 3))
+        if chance.random() < 0.7:
+            bench.catch_up()
+    bench.chain.finalize()
+    bench.catch_up()
+    assert bench.is_sound()
+    with store.read() as uow:
+        entries = [booked.entry for booked in uow.ledger.entries(after_seq=0, limit=1_000)]
+        told = [
+            (event.event_type, event.content, event.account)
+            for event in uow.feed.after(None, 0)
+            if event.event_type != "break.found"  # a batch tells of these first
+        ]
+        return entries, told, [one.event_id for one in bench.parked()]
+
+
+@pytest.mark.parametrize("seed", SEEDS)
+def test_a_batch_books_what_one_by_one_books(
+    databases: TestDatabases, monkeypatch: pytest.MonkeyPatch, seed: int
+) -> None:
+    """Journal, outgoing events and parked events are equal, in the same order."""
+    with databases.store("sqlite", FixedClock(NOW)) as store:
+        together = play(store, seed)
+    one_by_one = partial(reconcile_step.reconcile, events_max=1)
+    monkeypatch.setattr(bookings, "reconcile", one_by_one)
+
+    with databases.store("sqlite", FixedClock(NOW)) as store:
+        alone = play(store, seed)
+
+    assert together == alone
+    assert together[0]
