@@ -8,7 +8,7 @@ its entry or its line too; neither of them can be deleted or renumbered afterwar
 
 from alembic import op
 
-revision = "0011"
+revision = "0005"
 down_revision = "0004"
 branch_labels = None
 depends_on = None
