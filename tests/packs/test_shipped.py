@@ -7,8 +7,10 @@ from pathlib import Path
 
 import pytest
 
+from chains.devnet.anvil import find_anvil
 from chains.devnet.packs import URL, Pack, read_pack
 from chains.devnet.replay import ReplayNode
+from chains.devnet.rpc import DevnetError
 from chains.events import CollateralLocked, ObservedEvent
 from chains.evm.agreement import AgreeingReader
 from chains.types import ChainId
@@ -208,7 +210,17 @@ def test_packs_of_the_chain_in_memory_are_made_again(store: Store, tmp_path: Pat
     assert seen == sights()[0].ranged.events
 
 
+@pytest.fixture
+def anvil_binary() -> str:
+    """The path of anvil; without it the test is skipped, or fails where all is required."""
+    try:
+        return str(find_anvil())
+    except DevnetError as exc:
+        pytest.skip(str(exc))
+
+
 @pytest.mark.devnet
+@pytest.mark.usefixtures("anvil_binary")
 def test_the_reorg_is_recorded_again_with_the_same_outcome(store: Store, tmp_path: Path) -> None:
     """On a real node, from the script that made the pack."""
     path = tmp_path / "again.pack"
