@@ -184,7 +184,7 @@ def _reset(writer: asyncio.StreamWriter) -> None:
 
 
 async def _body(reader: asyncio.StreamReader) -> bytes | None:
-    """Return the body of the next request; None at the end, or where it is too large."""
+    """Return the body of the next request; None at the end, or where its length cannot be."""
     try:
         head = await reader.readuntil(b"\r\n\r\n")
     except asyncio.IncompleteReadError:
@@ -194,7 +194,8 @@ async def _body(reader: asyncio.StreamReader) -> bytes | None:
     length = 0
     for line in head.lower().split(b"\r\n"):
         if line.startswith(CONTENT_LENGTH):
-            length = int(line[len(CONTENT_LENGTH) :])
+            text = line[len(CONTENT_LENGTH) :].strip()
+            length = int(text) if text.isdigit() else BODY_BYTES_MAX + 1
     if length > BODY_BYTES_MAX:
         return None
     return await reader.readexactly(length)

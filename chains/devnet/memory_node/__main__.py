@@ -9,13 +9,9 @@ lock-holder), blocks, events, pid. The process ends with SIGTERM, SIGINT, or its
 
 import argparse
 import os
-import signal
 import sys
-import threading
 from collections.abc import Sequence
-from typing import Any, Final
-
-import orjson
+from typing import Any
 
 from chains.devnet.memory_node.chain import ChainOptions
 from chains.devnet.memory_node.load import (
@@ -27,9 +23,8 @@ from chains.devnet.memory_node.load import (
 )
 from chains.devnet.memory_node.logs import word_text
 from chains.devnet.memory_node.node import MemoryNode
+from chains.devnet.serving import Ending, announce
 from chains.types import text_of_word, word_of_text
-
-PARENT_POLL_SECONDS: Final = 1.0
 
 
 def parsed(arguments: Sequence[str]) -> argparse.Namespace:
@@ -86,15 +81,10 @@ def announcement(node: MemoryNode, options: argparse.Namespace) -> dict[str, Any
 def main(arguments: Sequence[str]) -> None:
     """Serve until told to stop."""
     options = parsed(arguments)
-    ended = threading.Event()
-    for name in (signal.SIGTERM, signal.SIGINT):
-        signal.signal(name, lambda *_: ended.set())
-    parent = os.getppid()
+    ending = Ending()
     with node_of(options) as node:
-        sys.stdout.write(orjson.dumps(announcement(node, options)).decode() + "\n")
-        sys.stdout.flush()
-        while os.getppid() == parent and not ended.wait(PARENT_POLL_SECONDS):
-            pass
+        announce(announcement(node, options))
+        ending.wait()
 
 
 if __name__ == "__main__":
