@@ -175,12 +175,13 @@ class HoleTable(ChainTable):
     def height_read_by(self, chain_id: ChainId, at: UnixSeconds) -> int | None:
         """Return up to which height blocks were stored by a time, None when none were."""
         # From the newest down: the first one that is old enough is near, a maximum would be far.
-        return self._connection.scalar(
+        height: int | None = self._connection.scalar(
             select(CHECKPOINT.c.height)
             .where(_living(chain_id), CHECKPOINT.c.stored_at <= at)
             .order_by(CHECKPOINT.c.height.desc())
             .limit(1)
         )
+        return height
 
     def count_lock_ids(self, chain_id: ChainId, vault: bytes, *, height: int) -> LockIds:
         """Return which final locks of a vault are stored up to a height, without denied ones."""
