@@ -141,6 +141,7 @@ def node_readers(settings: Settings, chain_id: ChainId) -> tuple[ChainReader, ..
             for token in asset.tokens
             if token.chain_id == chain.chain_id
         ),
+        is_bloom_trusted=chain.is_bloom_trusted,
     )
     return tuple(
         EvmReader(
@@ -149,7 +150,6 @@ def node_readers(settings: Settings, chain_id: ChainId) -> tuple[ChainReader, ..
             watched=watched,
             timeout_seconds=float(chain.rpc_timeout_seconds),
             span_max=chain.finalized_span_max,
-            is_bloom_trusted=chain.is_bloom_trusted,
         )
         for rpc_url in chain.rpc_urls
     )

@@ -43,12 +43,14 @@ class Watched:
     """
     The contracts whose events count, as left-padded addresses.
 
-    A lock of one of the tokens counts only with the token's own log of what came in.
+    A lock of one of the tokens counts only with the token's own log of what came in. is_bloom_trusted
+    holds the logs of a block against the bloom of its header; some chains have none.
     """
 
     vaults: tuple[bytes, ...] = ()
     credit_lines: tuple[bytes, ...] = ()
     tokens: tuple[bytes, ...] = ()
+    is_bloom_trusted: bool = True
 
     def __post_init__(self) -> None:
         for contract in (*self.vaults, *self.credit_lines, *self.tokens):
@@ -74,7 +76,6 @@ class EvmReader:
     Args:
         rpc_url: may hold a key; it is never logged nor part of an error.
         watched: the contracts whose events are read.
-        is_bloom_trusted: hold the logs of a block against the bloom of its header.
     """
 
     def __init__(
@@ -85,7 +86,6 @@ class EvmReader:
         watched: Watched,
         timeout_seconds: float = RPC_TIMEOUT_SECONDS,
         span_max: int = SPAN_MAX,
-        is_bloom_trusted: bool = True,
     ) -> None:
         self._number = evm_chain_number(chain_id)
         self._chain_id = chain_id
@@ -98,7 +98,7 @@ class EvmReader:
             self._rpc,
             shapes=self._shapes,
             tokens=watched.tokens,
-            is_bloom_trusted=is_bloom_trusted,
+            is_bloom_trusted=watched.is_bloom_trusted,
         )
         self._span = AdaptiveSpan(span_max=span_max)
         self._is_pinning_by_hash = True

@@ -82,7 +82,8 @@ async def second_reading(
         FinalityViolationError: the block of a stored final event is no longer on the chain.
         TransientChainError: a node failed; the range stays due.
     """
-    due = await asyncio.to_thread(_due, store, first.chain_id, limits)
+    span = min(limits.observe.finalized_span_max, max(1, second.suggested_span))
+    due = await asyncio.to_thread(_due, store, first.chain_id, limits, span)
     if due is None:
         return None
     read, last_height = await read_range(second, due.first_height, due.last_height)
@@ -225,7 +226,7 @@ def _are_among(wanted: set[bytes], events: list[ObservedEvent]) -> bool:
     return wanted <= {event.position.event_id for event in events}
 
 
-def _due(store: Store, chain_id: ChainId, limits: RereadLimits) -> _Due | None:
+def _due(store: Store, chain_id: ChainId, limits: RereadLimits, span: int) -> _Due | None:
     """Return the next range that is old enough for its second reading."""
     with store.read() as uow:
         cursor = uow.chains.cursor(chain_id)
@@ -237,7 +238,6 @@ def _due(store: Store, chain_id: ChainId, limits: RereadLimits) -> _Due | None:
         if aged_height is not None:
             last_height = max(last_height, aged_height)
         first_height = _first_height(uow, cursor, limits)
-    span = limits.observe.finalized_span_max
     last_height = min(last_height, cursor.finalized.height, first_height + span - 1)
     return _Due(first_height, last_height) if first_height <= last_height else None
 

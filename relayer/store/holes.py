@@ -168,9 +168,10 @@ class HoleTable(ChainTable):
 
     def first_height(self, chain_id: ChainId) -> int | None:
         """Return the height of the oldest checkpoint, None before the first range."""
-        return self._connection.scalar(
+        height: int | None = self._connection.scalar(
             select(func.min(CHECKPOINT.c.height)).where(_living(chain_id))
         )
+        return height
 
     def height_read_by(self, chain_id: ChainId, at: UnixSeconds) -> int | None:
         """Return up to which height blocks were stored by a time, None when none were."""

@@ -47,7 +47,8 @@ TRANSFER: dict[str, Any] = BLOCK_FIELDS | {
     "logIndex": "0x2",
 }
 ASKED = {"watched": Watched(vaults=(VAULT,))}
-PROVING = {"watched": Watched(vaults=(VAULT,), tokens=(TOKEN,)), "is_bloom_trusted": False}
+BELIEVING = {"watched": Watched(vaults=(VAULT,), is_bloom_trusted=False)}
+PROVING = {"watched": Watched(vaults=(VAULT,), tokens=(TOKEN,), is_bloom_trusted=False)}
 
 
 def header(bloom: int) -> dict[str, Any]:
@@ -146,7 +147,7 @@ def test_a_chain_without_blooms_can_be_read(node: FakeNode) -> None:
     """All zero, and the operator said so."""
     answers(node, [LOG], 0)
 
-    read, counts = reading(node, in_block, is_bloom_trusted=False, **ASKED)
+    read, counts = reading(node, in_block, **BELIEVING)
 
     assert len(read.events) == 1
     assert counts == BloomCounts()
@@ -309,9 +310,8 @@ def test_a_movement_of_another_block_at_the_locks_height_is_unusable(node: FakeN
 def test_r14_a_lock_of_an_unknown_token_is_left_to_the_ledger(node: FakeNode) -> None:
     """Not applicable: no asset is configured, so no rule books it."""
     node.answers["eth_getLogs"] = lambda _: [LOG]
-    options = PROVING | {"watched": Watched(vaults=(VAULT,))}
 
-    read, _ = reading(node, in_block, **options)
+    read, _ = reading(node, in_block, **BELIEVING)
 
     assert read.unproven == {}
     assert node.asked("eth_getTransactionReceipt") == []
