@@ -43,8 +43,8 @@ class Watched:
     """
     The contracts whose events count, as left-padded addresses.
 
-    A lock of one of the tokens counts only with the token's own log of what came in. is_bloom_trusted
-    holds the logs of a block against the bloom of its header; some chains have none.
+    A lock of one of the tokens counts only with the token's own log of what came in.
+    is_bloom_trusted: logs are held against the bloom of their header; some chains have none.
     """
 
     vaults: tuple[bytes, ...] = ()
