@@ -22,7 +22,7 @@ from chains.evm.answers import (
     usable,
 )
 from chains.evm.bloom import BloomCounts, BloomMemory, bloom_of, mask_of, may_hold
-from chains.evm.decode import EventShape
+from chains.evm.decode import WATCHED_TOPICS, EventShape
 from chains.evm.movement import (
     TRANSFER_TOPIC,
     applicable_locks,
@@ -215,7 +215,8 @@ class Evidence:
         if not topics:
             return False
         contract = bytes_of(fields.get("address"), "log.address").rjust(WORD_BYTES, b"\0")
-        return bytes_of(topics[0], "log.topics") in self._shapes.get(contract, ())
+        # As in the filter of the question: any watched topic of any watched contract.
+        return contract in self._shapes and bytes_of(topics[0], "log.topics") in WATCHED_TOPICS
 
     async def _receipt_logs(self, block: BlockRef, tx_hash: bytes) -> tuple[RawLog, ...]:
         reference = "0x" + tx_hash.hex()

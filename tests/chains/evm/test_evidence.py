@@ -14,7 +14,7 @@ from chains.errors import (
     RpcContradictionError,
 )
 from chains.evm.bloom import BloomCounts, mask_of
-from chains.evm.decode import VAULT_EVENTS
+from chains.evm.decode import CREDIT_LINE_EVENTS, VAULT_EVENTS
 from chains.evm.movement import TRANSFER_TOPIC
 from chains.evm.reader import EvmReader, Watched
 from chains.port import EventRead
@@ -133,6 +133,19 @@ def test_r3_a_false_positive_is_counted_and_fine(node: FakeNode) -> None:
 
     assert read.events == ()
     assert counts == BloomCounts(checked=1, false_positives=1)
+
+
+def test_r3_what_a_contract_should_not_emit_is_compared_too(node: FakeNode) -> None:
+    """A vault that speaks like a credit line is malformed, and no contradiction of the node's."""
+    borrowed = next(iter(CREDIT_LINE_EVENTS))
+    strange = LOG | {"topics": ["0x" + borrowed.hex(), *LOG["topics"][1:]], "logIndex": "0x4"}
+    bloom = mask_of(VAULT, LOCKED) | mask_of(VAULT, RELEASED)
+    answers(node, [LOG, strange], bloom, [receipt(LOG, strange)])
+
+    read, counts = reading(node, in_block, **ASKED)
+
+    assert (len(read.events), len(read.unreadable)) == (1, 1)
+    assert counts.false_positives == 1
 
 
 def test_r3_a_log_that_the_bloom_excludes_is_unusable(node: FakeNode) -> None:
