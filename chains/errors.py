@@ -63,6 +63,16 @@ class RpcAnswerError(PermanentChainError):
         self.reason = reason
 
 
+class RpcContradictionError(TransientChainError):
+    """A node's answer contradicts another of its own answers; nothing is decided on either."""
+
+    def __init__(self, *, chain_id: ChainId, method: str, reason: str) -> None:
+        super().__init__(f"{chain_id}: {method}: {reason}; it is asked again")
+        self.chain_id = chain_id
+        self.method = method
+        self.reason = reason
+
+
 class CallRevertedError(PermanentChainError):
     """A contract refused a call or a transaction; the reason is decoded where the ABI knows it."""
 
@@ -86,6 +96,10 @@ class MalformedLogError(PermanentChainError):
         self.tx_hash = tx_hash
         self.log_index = log_index
         self.reason = reason
+
+
+class MovementMissingError(MalformedLogError):
+    """A lock whose tokens did not come in: the vault says so, and the token does not."""
 
 
 class WrongChainError(PermanentChainError):

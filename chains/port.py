@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from typing import Final, Protocol
 
 from chains.attestation import Attestation, GuardianSet
-from chains.errors import MalformedLogError
+from chains.errors import MalformedLogError, MovementMissingError
 from chains.events import ObservedEvent
 from chains.finality import ChainIdentity, Heads
 from chains.message import Message
@@ -25,11 +25,31 @@ class EventRead:
     The events of a block or a range, ordered by (height, log_index).
 
     malformed holds the logs of watched contracts that do not have the shape their topic promises:
-    they never block the others, and must be reported.
+    they never block the others, and must be reported. A lock that its token does not confirm is
+    among the events, and its MovementMissingError among the malformed: nobody may count it unseen.
     """
 
     events: tuple[ObservedEvent, ...]
     malformed: tuple[MalformedLogError, ...]
+
+    @property
+    def unproven(self) -> dict[bytes, str]:
+        """The ids of the locks without a token movement behind them, each with its reason."""
+        reasons = {
+            (error.block, error.log_index): error.reason
+            for error in self.malformed
+            if isinstance(error, MovementMissingError)
+        }
+        places = {
+            (event.position.block, event.position.log_index): event.position.event_id
+            for event in self.events
+        }
+        return {places[place]: reason for place, reason in reasons.items() if place in places}
+
+    @property
+    def unreadable(self) -> tuple[MalformedLogError, ...]:
+        """The logs that could not be read at all."""
+        return tuple(e for e in self.malformed if not isinstance(e, MovementMissingError))
 
 
 @dataclass(frozen=True, slots=True)

@@ -1,7 +1,7 @@
 """The sections of the configuration file, each checked by itself."""
 
 from pathlib import Path
-from typing import Annotated, Final
+from typing import Annotated, Final, Literal
 
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field
 
@@ -49,6 +49,9 @@ class ChainSettings(Section):
     start_height: Annotated[int, Field(ge=0)] = 0
     blocks_per_run_max: Annotated[int, Field(ge=1, le=10_000)] = 200
     finalized_span_max: Annotated[int, Field(ge=1, le=10_000)] = 1_000
+    reread_depth_blocks: Annotated[int, Field(ge=1, le=1_000_000)] = 100
+    reread_age_seconds: PositiveSeconds = 600
+    is_bloom_trusted: bool = True
     vaults: Annotated[tuple[VaultSettings, ...], Field(max_length=1)] = ()
     credit_lines: tuple[CreditLineSettings, ...] = ()
 
@@ -151,6 +154,17 @@ class SenderSettings(Section):
 
     key_file: Path
     fee_cap_gwei: Annotated[int, Field(gt=0)] = 500
+
+
+class AccountantSettings(Section):
+    """What happens to a lock whose tokens did not come in: kept out, or only reported."""
+
+    mode: Literal["enforce", "log"] = "enforce"
+
+    @property
+    def is_enforced(self) -> bool:
+        """Return whether such a lock is parked and its chain halted."""
+        return self.mode == "enforce"
 
 
 class LiquidatorRecipientSettings(Section):

@@ -11,6 +11,7 @@ from pydantic_settings import BaseSettings, PydanticBaseSettingsSource, Settings
 from chains.types import ChainId
 from relayer.errors import SettingsError
 from relayer.sections import (
+    AccountantSettings,
     ApiSettings,
     AssetSettings,
     BrokerUrl,
@@ -54,6 +55,7 @@ class Settings(BaseSettings):
     guardians: GuardianSetSettings
     guardian: GuardianSettings | None = None
     sender: SenderSettings | None = None
+    accountant: AccountantSettings = AccountantSettings()
     liquidators: tuple[LiquidatorSettings, ...] = ()
     api: ApiSettings = ApiSettings()
     messages: MessageSettings = MessageSettings()

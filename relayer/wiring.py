@@ -28,6 +28,7 @@ from relayer.oracle.price import FeedRule
 from relayer.risk.parameters import LiquidationParameters, PathParameters, RiskParameters
 from relayer.sections import AssetSettings, PathSettings
 from relayer.settings import Settings
+from relayer.steps.backup import Backup
 from relayer.steps.catalog import (
     Catalog,
     CreditLine,
@@ -37,6 +38,7 @@ from relayer.steps.catalog import (
     MessageTimes,
 )
 from relayer.steps.observe import ObserveLimits
+from relayer.steps.reread import RereadLimits
 from relayer.store.engine import engine_of
 from relayer.store.unit_of_work import Store
 
@@ -133,6 +135,13 @@ def node_readers(settings: Settings, chain_id: ChainId) -> tuple[ChainReader, ..
     watched = Watched(
         vaults=tuple(word_of_text(vault.address) for vault in chain.vaults),
         credit_lines=tuple(word_of_text(line.address) for line in chain.credit_lines),
+        tokens=tuple(
+            word_of_text(token.address)
+            for asset in settings.assets
+            for token in asset.tokens
+            if token.chain_id == chain.chain_id
+        ),
+        is_bloom_trusted=chain.is_bloom_trusted,
     )
     return tuple(
         EvmReader(
@@ -143,6 +152,23 @@ def node_readers(settings: Settings, chain_id: ChainId) -> tuple[ChainReader, ..
             span_max=chain.finalized_span_max,
         )
         for rpc_url in chain.rpc_urls
+    )
+
+
+def backup_of(settings: Settings, store: Store, catalog: Catalog, reader: ChainReader) -> Backup:
+    """Return what reads a chain's final blocks again, from each of its nodes in turn."""
+    nodes = node_readers(settings, reader.chain_id)
+    chain = settings.chain(reader.chain_id)
+    return Backup(
+        store=store,
+        catalog=catalog,
+        reader=reader,
+        seconds=(*nodes[1:], *nodes[:1]),
+        limits=RereadLimits(
+            observe=observe_limits(settings, reader.chain_id),
+            depth_blocks=chain.reread_depth_blocks,
+            age_seconds=chain.reread_age_seconds,
+        ),
     )
 
 
@@ -200,6 +226,7 @@ def observe_limits(settings: Settings, chain_id: ChainId) -> ObserveLimits:
         start_height=chain.start_height,
         blocks_per_run_max=chain.blocks_per_run_max,
         finalized_span_max=chain.finalized_span_max,
+        is_movement_enforced=settings.accountant.is_enforced,
     )
 
 

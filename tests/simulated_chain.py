@@ -68,6 +68,8 @@ class SimulatedChain:
             or change the chain under the reader.
         seen_height: what a node that lags behind knows; None for all.
         claimed_final: a header that a lying node calls final; None for the truth.
+        change: what a node makes of each answer about events; None for the truth. Other nodes of
+            the same chain are made by dataclasses.replace.
     """
 
     chain_id: ChainId
@@ -75,6 +77,7 @@ class SimulatedChain:
     fault: Callable[[str, int], None] | None = None
     seen_height: int | None = None
     claimed_final: BlockHeader | None = None
+    change: Callable[[EventRead], EventRead] | None = None
     final_height: int = 0
     start_seconds: int = GENESIS_SECONDS
     index_ray: int = RAY
@@ -83,7 +86,8 @@ class SimulatedChain:
     _made: int = 0
 
     def __post_init__(self) -> None:
-        self.mine()
+        if not self.blocks:
+            self.mine()
 
     @property
     def suggested_span(self) -> int:
@@ -193,7 +197,7 @@ class SimulatedChain:
         """Return the events of a block by its hash."""
         self._ask("events_in_block", block.height)
         found = self._block_of(block.block_hash)
-        return EventRead(found.events, found.malformed)
+        return self._changed(EventRead(found.events, found.malformed))
 
     async def events_in_range(self, first_height: int, last_height: int) -> EventRead:
         """Return the events of a range, unless it is too large."""
@@ -203,10 +207,15 @@ class SimulatedChain:
                 chain_id=self.chain_id, first_height=first_height, last_height=last_height
             )
         found = self._known()[first_height : last_height + 1]
-        return EventRead(
-            tuple(event for block in found for event in block.events),
-            tuple(error for block in found for error in block.malformed),
+        return self._changed(
+            EventRead(
+                tuple(event for block in found for event in block.events),
+                tuple(error for block in found for error in block.malformed),
+            )
         )
+
+    def _changed(self, read: EventRead) -> EventRead:
+        return read if self.change is None else self.change(read)
 
     async def view(self, call: ContractCall, block: BlockRef | None) -> bytes:
         """Refuse: this chain has logs and no code."""
@@ -215,6 +224,7 @@ class SimulatedChain:
 
     async def vault_state(self, vault: bytes, token: bytes, block: BlockRef) -> VaultState:
         """Return what the logs up to a block add up to."""
+        self._ask("vault_state", block.height)
         events = self._up_to(block, vault)
         held_units = sum(_moved(event, token) for event in events)
         locks = sum(isinstance(event, CollateralLocked) for event in events)

@@ -93,6 +93,7 @@ class DeployedChain:
         return Watched(
             vaults=(self.vault,) if self.vault else (),
             credit_lines=(self.credit_line,) if self.credit_line else (),
+            tokens=tuple(self.tokens.values()),
         )
 
     def reader(self) -> EvmReader:

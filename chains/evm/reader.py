@@ -19,7 +19,9 @@ from chains.events import ObservedEvent
 from chains.evm import views
 from chains.evm.abi import encode_call
 from chains.evm.answers import RawLog, bytes_of, header_of, ordered_logs, quantity_of, usable
+from chains.evm.bloom import BloomCounts, bloom_of
 from chains.evm.decode import CREDIT_LINE_EVENTS, VAULT_EVENTS, WATCHED_TOPICS, decode_log
+from chains.evm.evidence import Evidence
 from chains.evm.rpc import RPC_TIMEOUT_SECONDS, AnswerTooLargeError, RpcClient, RpcFaultError
 from chains.evm.span import SPAN_MAX, AdaptiveSpan
 from chains.finality import ChainIdentity, Heads
@@ -38,13 +40,20 @@ CODE_INVALID_PARAMS: Final = -32602
 
 @dataclass(frozen=True, slots=True)
 class Watched:
-    """The contracts whose events count, as left-padded addresses."""
+    """
+    The contracts whose events count, as left-padded addresses.
+
+    A lock of one of the tokens counts only with the token's own log of what came in.
+    is_bloom_trusted: logs are held against the bloom of their header; some chains have none.
+    """
 
     vaults: tuple[bytes, ...] = ()
     credit_lines: tuple[bytes, ...] = ()
+    tokens: tuple[bytes, ...] = ()
+    is_bloom_trusted: bool = True
 
     def __post_init__(self) -> None:
-        for contract in (*self.vaults, *self.credit_lines):
+        for contract in (*self.vaults, *self.credit_lines, *self.tokens):
             evm_address_of_word(contract)
         if set(self.vaults) & set(self.credit_lines):
             raise ValueError("a contract is watched as a vault and as a credit line; choose one")
@@ -85,6 +94,12 @@ class EvmReader:
         self._shapes = dict.fromkeys(watched.vaults, VAULT_EVENTS) | dict.fromkeys(
             watched.credit_lines, CREDIT_LINE_EVENTS
         )
+        self._evidence = Evidence(
+            self._rpc,
+            shapes=self._shapes,
+            tokens=watched.tokens,
+            is_bloom_trusted=watched.is_bloom_trusted,
+        )
         self._span = AdaptiveSpan(span_max=span_max)
         self._is_pinning_by_hash = True
 
@@ -97,6 +112,11 @@ class EvmReader:
     def suggested_span(self) -> int:
         """How many blocks the next range should hold; events_in_range learns by itself."""
         return self._span.blocks
+
+    @property
+    def bloom_counts(self) -> BloomCounts:
+        """What holding logs against blooms has come to so far."""
+        return self._evidence.counts
 
     async def close(self) -> None:
         """Give the connections back; the reader may be used again afterwards."""
@@ -171,7 +191,10 @@ class EvmReader:
                     "eth_getLogs",
                     f"asked for block {reference}, got 0x{log.block.block_hash.hex()}",
                 )
-        return self._decoded(logs)
+        await self._evidence.check_bloom(block, logs)
+        read = self._decoded(logs)
+        missing = await self._evidence.missing_in_block(block, read.events, logs)
+        return EventRead(read.events, (*read.malformed, *missing))
 
     async def events_in_range(self, first_height: int, last_height: int) -> EventRead:
         """Return the events of a range of final blocks, or raise RangeTooLargeError."""
@@ -184,6 +207,8 @@ class EvmReader:
         try:
             answer = await self._ranged(asked, first_height, last_height)
             logs = self._checked_logs(answer)
+            read = self._decoded(logs)
+            missing = await self._evidence.missing_in_range(read.events, self._ranged)
         except ChainError:
             self._span.failed()
             raise
@@ -196,7 +221,7 @@ class EvmReader:
         self._span.succeeded(
             blocks=last_height - first_height + 1, elapsed_seconds=time.monotonic() - started
         )
-        return self._decoded(logs)
+        return EventRead(read.events, (*read.malformed, *missing))
 
     async def view(self, call: ContractCall, block: BlockRef | None) -> bytes:
         """Return the raw answer of a view at a block, or at the newest block."""
@@ -252,7 +277,9 @@ class EvmReader:
         if answer is None:
             raise BlockGoneError(chain_id=self._chain_id, reference=reference)
         with usable(self._chain_id, method):
-            return header_of(answer)
+            header = header_of(answer)
+            self._evidence.blooms.keep(header.block, bloom_of(answer))
+            return header
 
     def _filter(self) -> dict[str, Any]:
         topics = ["0x" + topic.hex() for topic in WATCHED_TOPICS]

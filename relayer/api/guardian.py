@@ -158,6 +158,7 @@ async def _watch_own(
         holder=wiring.process_name(),
         wait=_wait,
         on_news=_on_news,
+        backup=wiring.backup_of(settings, store, catalog, reader),
     )
     try:
         await watch(watcher, stop)

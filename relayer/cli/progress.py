@@ -10,6 +10,7 @@ if TYPE_CHECKING:
 
     from rich.console import RenderableType
 
+    from chains.types import ChainId
     from relayer.settings import Settings
     from relayer.store.breaks import StoredBreak
     from relayer.store.outbox import StoredMessage
@@ -88,11 +89,18 @@ def chain_values(uow: "UnitOfWork", settings: "Settings") -> list[dict[str, obje
                 "lag_blocks": None if head is None or finalized is None else head - finalized,
                 "head_at": newest[0].header.timestamp_seconds if newest else None,
                 "unbooked_events": len(uow.chains.unbooked_events(chain.id, limit=1_000)),
+                "reread_height": cursor.reread_height,
+                "holes": hole_values(uow, chain.id),
                 "is_halted": halt is not None,
                 "halted_reason": None if halt is None else halt.reason,
             }
         )
     return values
+
+
+def hole_values(uow: "UnitOfWork", chain_id: "ChainId") -> dict[str, int]:
+    """Return how many events two readings of final blocks ever differed in, by their fate."""
+    return {kind.value.lower(): count for kind, count in uow.holes.counts(chain_id).items()}
 
 
 def message_groups(
@@ -144,7 +152,7 @@ def _chains_table(chains: list[dict[str, object]], now_seconds: int) -> "Rendera
 
     return table_of(
         "Chains",
-        ("chain", "head", "its time", "finalized", "lag", "unbooked", "halted"),
+        (*("chain", "head", "its time", "finalized", "lag", "unbooked"), "holes", "halted"),
         [
             (
                 chain["chain_id"],
@@ -153,11 +161,16 @@ def _chains_table(chains: list[dict[str, object]], now_seconds: int) -> "Rendera
                 chain["finalized_height"],
                 chain["lag_blocks"],
                 chain["unbooked_events"],
+                _total(chain["holes"]),
                 chain["halted_reason"] if chain["is_halted"] else "no",
             )
             for chain in chains
         ],
     )
+
+
+def _total(counts: object) -> int:
+    return sum(counts.values()) if isinstance(counts, dict) else 0
 
 
 def _messages_table(groups: list[dict[str, object]]) -> "RenderableType":

@@ -1,6 +1,7 @@
 """Compare: ledger custody against the vaults, both at one final block, to the unit."""
 
 import asyncio
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import structlog
@@ -83,7 +84,7 @@ async def compare(
         found.append(_custody(chain_id, asset_id, units, booked, state))
     differing = [custody for custody in found if not custody.is_equal]
     if differing:
-        await asyncio.to_thread(_record, store, differing, fence)
+        await asyncio.to_thread(record_differences, store, differing, fence)
     return tuple(found)
 
 
@@ -125,7 +126,8 @@ def _custody(
     )
 
 
-def _record(store: Store, differing: list[Custody], fence: Fence) -> None:
+def record_differences(store: Store, differing: Sequence[Custody], fence: Fence) -> None:
+    """Record a break for each comparison that is unequal, and tell those that are new."""
     with store.unit_of_work() as uow:
         fence(uow)
         known = {found.break_id for found in uow.breaks.open_breaks()}

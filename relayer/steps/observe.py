@@ -17,6 +17,7 @@ from chains.finality import Heads
 from chains.port import ChainReader, EventRead
 from chains.types import BlockHeader, BlockRef, ChainId
 from relayer.clock import UnixSeconds
+from relayer.steps.prove import set_unproven_aside
 from relayer.steps.queues import ASSESS, RECONCILE, reconcile_queue
 from relayer.store.chains import BranchError, Cursor
 from relayer.store.leases import Lease
@@ -29,11 +30,17 @@ log = structlog.get_logger(__name__)
 
 @dataclass(frozen=True, slots=True)
 class ObserveLimits:
-    """How much one run takes."""
+    """
+    How much one run takes.
+
+    is_movement_enforced: a lock whose tokens did not come in is parked and its chain halted;
+    otherwise it is only reported.
+    """
 
     start_height: int
     blocks_per_run_max: int
     finalized_span_max: int
+    is_movement_enforced: bool = True
 
 
 @dataclass(frozen=True, slots=True)
@@ -140,21 +147,23 @@ async def _observe_final(run: _Run, cursor: Cursor, heads: Heads) -> tuple[Curso
         first_height = final_height
     span = min(run.limits.finalized_span_max, max(1, run.reader.suggested_span))
     last_height = min(final_height, first_height + span - 1)
-    read, last_height = await _read_range(run.reader, first_height, last_height)
+    read, last_height = await read_range(run.reader, first_height, last_height)
     await _check_final_parent(run.reader, cursor)
     last_header = await run.reader.header_at(last_height)
 
     def _store() -> Cursor:
         with run.store.unit_of_work() as uow:
-            _keep(uow, run.reader.chain_id, read)
-            return uow.chains.store_finalized_range(cursor, read.events, last_header, run.lease)
+            keep(uow, run.reader.chain_id, read)
+            after = uow.chains.store_finalized_range(cursor, read.events, last_header, run.lease)
+            set_unproven_aside(uow, read, is_enforced=run.limits.is_movement_enforced)
+            return after
 
     after = await asyncio.to_thread(_store)
     log.debug("range.observed", chain_id=run.reader.chain_id, height=last_height)
     return after, len(read.events)
 
 
-async def _read_range(
+async def read_range(
     reader: ChainReader, first_height: int, last_height: int
 ) -> tuple[EventRead, int]:
     """Return the events of as much of a range as the node gives, and where that ends."""
@@ -188,7 +197,7 @@ async def _observe_newest(run: _Run, cursor: Cursor, heads: Heads) -> tuple[Curs
         if header is None:
             break
         read = await run.reader.events_in_block(header.block)
-        cursor = await asyncio.to_thread(_store_block, run.store, cursor, header, read, run.lease)
+        cursor = await asyncio.to_thread(_store_block, run, cursor, header, read)
         stored += len(read.events)
     return cursor, stored
 
@@ -207,12 +216,12 @@ async def _check_branch(reader: ChainReader, block: BlockRef) -> None:
         raise BranchError(chain_id=reader.chain_id, block=block)
 
 
-def _store_block(
-    store: Store, cursor: Cursor, header: BlockHeader, read: EventRead, lease: Lease
-) -> Cursor:
-    with store.unit_of_work() as uow:
-        _keep(uow, cursor.chain_id, read)
-        return uow.chains.store_block(cursor, header, read.events, lease)
+def _store_block(run: _Run, cursor: Cursor, header: BlockHeader, read: EventRead) -> Cursor:
+    with run.store.unit_of_work() as uow:
+        keep(uow, cursor.chain_id, read)
+        after = uow.chains.store_block(cursor, header, read.events, run.lease)
+        set_unproven_aside(uow, read, is_enforced=run.limits.is_movement_enforced)
+        return after
 
 
 async def _finalize(
@@ -251,13 +260,13 @@ def ring_assess(uow: UnitOfWork) -> None:
     uow.jobs.ring(ASSESS, "all", ASSESS, UnixSeconds(uow.clock.now()), NO_CORRELATION)
 
 
-def _keep(uow: UnitOfWork, chain_id: ChainId, read: EventRead) -> None:
+def keep(uow: UnitOfWork, chain_id: ChainId, read: EventRead) -> None:
     """Store what could not be read, and ring for what could."""
     if read.events:
         ring_reconcile(uow, chain_id)
-    if read.malformed:
+    if read.unreadable:
         uow.chains.add_malformed(_malformed(chain_id, read))
-        for error in read.malformed:
+        for error in read.unreadable:
             log.error("log.malformed", chain_id=chain_id, reason=str(error))
 
 
@@ -271,5 +280,5 @@ def _malformed(chain_id: ChainId, read: EventRead) -> Sequence[MalformedLog]:
             contract=error.contract,
             reason=error.reason,
         )
-        for error in read.malformed
+        for error in read.unreadable
     ]

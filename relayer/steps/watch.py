@@ -15,6 +15,7 @@ from chains.errors import (
 )
 from chains.port import ChainReader, PriceSource
 from relayer.errors import CursorMovedError, InvariantError, LeaseLostError
+from relayer.steps.backup import Backup
 from relayer.steps.catalog import Catalog
 from relayer.steps.observe import Observation, ObserveLimits, observe, remember_chain
 from relayer.steps.quote import quote
@@ -42,6 +43,7 @@ class Watch:
         holder: unique for the process.
         wait: returns after so many seconds, earlier on a hint or when the process stops.
         on_news: called after each run; rings doorbells or books at once.
+        backup: second readings and recounts beside the head; None for none.
     """
 
     store: Store
@@ -53,6 +55,7 @@ class Watch:
     holder: str
     wait: Wait
     on_news: News
+    backup: Backup | None = None
 
 
 async def watch(watcher: Watch, stop: asyncio.Event) -> None:
@@ -77,6 +80,8 @@ async def watch(watcher: Watch, stop: asyncio.Event) -> None:
                 pause_seconds = _pause_after(watcher, exc, pause_seconds)
             await watcher.wait(pause_seconds)
     finally:
+        if watcher.backup is not None:
+            await watcher.backup.close()
         await asyncio.to_thread(_release, watcher)
 
 
@@ -128,7 +133,18 @@ async def _run(watcher: Watch) -> bool:
             await quote(watcher.store, watcher.catalog, watcher.reader, watcher.prices, observation)
     finally:
         await watcher.on_news(observation)
+    await _back_up(watcher, observation, lease)
     return observation.is_level
+
+
+async def _back_up(watcher: Watch, observation: Observation, lease: Lease) -> None:
+    """Take the backup's turn, after all that concerns the head."""
+    if watcher.backup is None:
+        return
+    try:
+        await watcher.backup.turn(observation, lease)
+    except (FinalityViolationError, LockConflictError) as exc:
+        await asyncio.to_thread(_halt, watcher, str(exc))
 
 
 async def _rewind(watcher: Watch, lease: Lease) -> bool:

@@ -23,6 +23,8 @@ _FLEET: Final = frozenset(
         "feed_counter_no_delete",
         "feed_event_fixed",
         "feed_event_no_delete",
+        "hole_no_delete",
+        "hole_no_update",
         "job_no_delete",
         "lease_no_delete",
         "malformed_log_no_delete",

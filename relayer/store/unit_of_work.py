@@ -19,6 +19,7 @@ from relayer.store.debts import DebtTable
 from relayer.store.engine import read_transaction, write_transaction
 from relayer.store.feed import FeedTable
 from relayer.store.grants import GrantTable
+from relayer.store.holes import HoleTable
 from relayer.store.jobs import JobTable
 from relayer.store.leases import LeaseTable
 from relayer.store.ledger import LedgerTable
@@ -111,6 +112,11 @@ class UnitOfWork:
     def grants(self) -> GrantTable:
         """Credit grants and their states."""
         return GrantTable(self.connection, self.clock)
+
+    @cached_property
+    def holes(self) -> HoleTable:
+        """Second readings of final blocks, and what they found."""
+        return HoleTable(self.connection, self.clock)
 
     @cached_property
     def breaks(self) -> BreakTable:

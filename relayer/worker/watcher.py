@@ -80,6 +80,7 @@ async def watch_chain(
         holder=wiring.process_name(),
         wait=_wait,
         on_news=_on_news,
+        backup=wiring.backup_of(settings, store, catalog, reader),
     )
     try:
         await _watch_on(watcher, stop)

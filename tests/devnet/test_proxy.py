@@ -2,6 +2,7 @@
 
 import asyncio
 from collections.abc import Callable, Coroutine
+from dataclasses import replace
 from typing import Any, TypeVar
 
 import pytest
@@ -98,7 +99,7 @@ def test_a_fault_that_passes_passes(devnet: Devnet) -> None:
 
 
 def test_a_node_that_hides_a_lock_is_outvoted(devnet: Devnet) -> None:
-    """Alone it would be believed; two honest nodes show the lock and name the liar."""
+    """Alone, without blooms, it would be believed; two honest nodes show the lock and the liar."""
     deployed = devnet.chain_a
     assert deployed.vault is not None
     token, account = deployed.tokens["WETH"], account_named("hidden")
@@ -106,7 +107,8 @@ def test_a_node_that_hides_a_lock_is_outvoted(devnet: Devnet) -> None:
     hiding = on("eth_getLogs", Lie(lambda _: []))
 
     async def ask(url: str) -> tuple[int, int, tuple[int, ...]]:
-        liar = EvmReader(deployed.chain_id, url, watched=deployed.watched)
+        believing = replace(deployed.watched, is_bloom_trusted=False)
+        liar = EvmReader(deployed.chain_id, url, watched=believing)
         alone = await liar.events_in_block(block)
         together = AgreeingReader((deployed.reader(), liar, deployed.reader()), quorum=2)
         read = await together.events_in_block(block)

@@ -9,21 +9,39 @@ from typing import Any
 import pytest
 
 from chains.errors import RpcDisagreementError
+from chains.evm.abi import topic_of
 from chains.evm.agreement import AgreeingReader
 from chains.evm.keys import KeyFileError
+from chains.evm.movement import TRANSFER_TOPIC
 from chains.evm.reader import EvmReader
 from chains.finality import ChainIdentity
-from chains.port import ChainReader
+from chains.port import ChainReader, EventRead
 from chains.types import ChainId
 from relayer import wiring
-from relayer.sections import SenderSettings
+from relayer.sections import AccountantSettings, SenderSettings
 from relayer.settings import Settings
 from tests.chains.evm.fake_node import FakeNode, serving
-from tests.relayer.api.kit import deployment_settings
+from tests.relayer.api.kit import VAULT_A, WETH_A, deployment_settings
 
 CHAIN = ChainId("eip155:31337")
 TRUE_GENESIS = "0x" + "01" * 32
 FALSE_GENESIS = "0x" + "02" * 32
+
+
+LOCK_LOG = {
+    "address": "0x" + VAULT_A[12:].hex(),
+    "topics": [
+        "0x" + topic_of("CollateralLocked(uint256,bytes32,address,address,uint256,uint256)").hex(),
+        "0x" + (1).to_bytes(32, "big").hex(),
+        "0x" + "04" * 32,
+        "0x" + WETH_A.hex(),
+    ],
+    "data": "0x" + "00" * 12 + "06" * 20 + "00" * 31 + "07" + "00" * 31 + "08",
+    "blockNumber": "0x9",
+    "blockHash": "0x" + "01" * 32,
+    "transactionHash": "0x" + "0c" * 32,
+    "logIndex": "0x3",
+}
 
 
 @pytest.fixture
@@ -101,6 +119,47 @@ def test_each_node_can_be_asked_alone(nodes: tuple[FakeNode, ...]) -> None:
     found = ["0x" + identity_of(reader).genesis.block_hash.hex() for reader in readers]
 
     assert found == [TRUE_GENESIS, FALSE_GENESIS, TRUE_GENESIS]
+
+
+def test_r3_the_second_reading_asks_each_node_alone_another_one_first(
+    nodes: tuple[FakeNode, ...],
+) -> None:
+    """One node of several is enough to notice a hole; the quorum then decides."""
+    serve_genesis(nodes[1], FALSE_GENESIS)
+    settings = settings_of(*(node.url for node in nodes))
+    reader = wiring.chain_reader(settings, CHAIN)
+    store = wiring.unchecked_store(settings)
+
+    backup = wiring.backup_of(settings, store, wiring.catalog_of(settings), reader)
+    store.close()
+    found = ["0x" + identity_of(second).genesis.block_hash.hex() for second in backup.seconds]
+
+    assert found == [FALSE_GENESIS, TRUE_GENESIS, TRUE_GENESIS]
+    assert backup.reader is reader
+    assert (backup.limits.depth_blocks, backup.limits.age_seconds) == (100, 600)
+    assert backup.limits.observe.is_movement_enforced
+
+
+def test_r14_the_readers_look_for_the_movements_of_the_configured_tokens(
+    nodes: tuple[FakeNode, ...],
+) -> None:
+    """Of their own chain, and nothing is enforced where the settings say so."""
+    settings = settings_of(nodes[0].url, accountant=AccountantSettings(mode="log"))
+    nodes[0].answers["eth_getLogs"] = lambda params: (
+        [] if params[0]["topics"][0] == "0x" + TRANSFER_TOPIC.hex() else [LOCK_LOG]
+    )
+    (reader,) = wiring.node_readers(settings, CHAIN)
+
+    async def asked() -> EventRead:
+        try:
+            return await reader.events_in_range(0, 9)
+        finally:
+            await reader.close()
+
+    read = asyncio.run(asked())
+
+    assert len(read.unproven) == 1
+    assert not wiring.observe_limits(settings, CHAIN).is_movement_enforced
 
 
 def test_the_first_node_sends(nodes: tuple[FakeNode, ...], tmp_path: Path) -> None:

@@ -17,6 +17,7 @@ PROTOCOL: Final = "lendco"
 LIQUIDATOR_COLLATERAL_UNITS: Final = 50_000 * USDC
 HEARTBEAT_SECONDS: Final = 3_600
 POLL_MILLISECONDS: Final = 400
+REREAD_AGE_SECONDS: Final = 3
 GUARDIAN_POLL_MILLISECONDS: Final = 700
 ALICE_SALT: Final = bytes(31) + b"\x01"
 LIQUIDATOR_SALT: Final = bytes(31) + b"\x02"
@@ -151,6 +152,7 @@ def _chain(chain: DeployedChain) -> dict[str, Any]:
         "chain_id": chain.chain_id,
         "rpc_urls": [chain.rpc_url],
         "poll_milliseconds": POLL_MILLISECONDS,
+        "reread_age_seconds": REREAD_AGE_SECONDS,
     }
     if chain.vault is not None:
         values["vaults"] = [{"address": text_of_word(chain.vault)}]

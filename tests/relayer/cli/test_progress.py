@@ -1,8 +1,10 @@
 """The status command."""
 
+from chains.events import CollateralLocked, EventPosition
 from chains.types import BlockRef
 from relayer.money import AssetId
 from relayer.store.breaks import CustodyDifference
+from relayer.store.holes import HoleKind, HoleSource
 from tests.relayer.cli.conftest import Ask, Run
 from tests.relayer.cli.samples import (
     CHAIN_ID,
@@ -65,6 +67,20 @@ def test_status_shows_how_far_everything_is(ask: Ask, deployment: Deployment) ->
     (found,) = status["breaks"]
     assert (found["ledger_units"], found["chain_units"]) == (str(10**18), str(10**18 - 1))
     assert status["jobs"][0]["state"] == "QUARANTINED"
+
+
+def test_r3_holes_are_counted_per_chain(ask: Ask, deployment: Deployment) -> None:
+    """Whoever looks sees that nodes lose logs, and how far the second reading is."""
+    position = EventPosition(CHAIN_ID, BlockRef(7, b"\xb1" * 32), b"\x01" * 32, 0, VAULT)
+    missed = CollateralLocked(position, 1, VAULT, VAULT, VAULT, 5, 5)
+    with deployment.store.unit_of_work() as uow:
+        uow.holes.record([missed], HoleKind.MISSED, HoleSource.REREAD)
+
+    first, second, _ = ask("status")["chains"]
+
+    assert first["holes"] == {"missed": 1, "unconfirmed": 0, "disputed": 0}
+    assert second["holes"] == {"missed": 0, "unconfirmed": 0, "disputed": 0}
+    assert first["reread_height"] is None
 
 
 def test_a_halted_chain_is_shown_with_its_reason(ask: Ask, deployment: Deployment) -> None:

@@ -11,9 +11,12 @@ from sqlalchemy import URL, inspect
 from relayer.clock import FixedClock
 from relayer.ledger.text import entry_of_text
 from relayer.store.engine import POSTGRESQL, engine_of
+from relayer.store.holes import HoleKind
+from relayer.store.leases import watch_lease_name
 from relayer.store.ledger_tables import ACCOUNT, CHECKPOINT, ENTRY, HEAD, LINE, OWNER, POSTING
 from relayer.store.unit_of_work import MIGRATIONS, Store, newest_migration
 from tests.databases import NOW, TestDatabases
+from tests.relayer.store.samples import CHAIN, header, lock
 
 LEDGER_TABLES = (HEAD, ENTRY, LINE, POSTING, CHECKPOINT, ACCOUNT, OWNER)
 LOCK = entry_of_text("2026-01-02 vault:base +5 USDC@eip155:1 | margin:ann -5 USDC@eip155:1")
@@ -53,6 +56,25 @@ def test_every_later_migration_keeps_what_the_first_one_booked(empty_store: Stor
         assert found.entry == LOCK
         assert uow.ledger.verify().is_sound
         assert len(uow.accounts.accounts()) == 1
+
+
+def test_the_holes_come_to_a_database_that_has_read_chains(empty_store: Store) -> None:
+    """Rows written before 0006 stay, and what they miss can be counted after it."""
+    empty_store.upgrade("0004")
+    with empty_store.unit_of_work() as uow:
+        lease = uow.leases.acquire(watch_lease_name(CHAIN), "watcher", 60)
+        assert lease is not None
+        cursor = uow.chains.cursor(CHAIN)
+        uow.chains.store_finalized_range(cursor, [lock(7, 1)], header(10), lease)
+
+    empty_store.upgrade()
+    with empty_store.unit_of_work() as uow:
+        both = [lock(7, 1), lock(8, 2)]
+        missed = uow.holes.store_second_reading(uow.chains.cursor(CHAIN), both, 10, lease)
+
+    assert missed == (lock(8, 2),)
+    with empty_store.read() as uow:
+        assert uow.holes.counts(CHAIN)[HoleKind.MISSED] == 1
 
 
 def test_a_migration_that_fails_leaves_nothing(
