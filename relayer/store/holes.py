@@ -228,8 +228,8 @@ class HoleTable(ChainTable):
     def _missed(
         self, chain_id: ChainId, events: Sequence[ObservedEvent]
     ) -> tuple[ObservedEvent, ...]:
-        known = self._living(chain_id, events)
-        return tuple(event for event in events if event.position.event_id not in known)
+        known = self._known(chain_id, events)
+        return tuple(event for event in events if not known.get(event.position.event_id))
 
 
 def _of_vault(chain_id: ChainId, vault: bytes, height: int) -> Any:
