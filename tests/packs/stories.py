@@ -6,7 +6,7 @@ from pathlib import Path
 from typing import Final
 
 from chains.devnet.packs import Pack
-from chains.errors import RpcDisagreementError
+from chains.errors import RpcContradictionError, RpcDisagreementError
 from chains.events import ObservedEvent
 from chains.evm.agreement import AgreeingReader
 from chains.evm.reader import EvmReader, Watched
@@ -26,10 +26,14 @@ QUORUM: Final = 2
 
 @dataclass(frozen=True, slots=True)
 class Sight:
-    """What one provider says of a chain: by range, by block, and the vault's state at the end."""
+    """
+    What one provider says of a chain: by range, by block, and the vault's state at the end.
+
+    A block whose logs contradict its header is None.
+    """
 
     ranged: EventRead
-    single: tuple[EventRead, ...]
+    single: tuple[EventRead | None, ...]
     state: VaultState
 
 
@@ -88,8 +92,11 @@ async def look(reader: EvmReader, token: bytes, vault: bytes) -> Sight:
     """Read a chain in every way that the reader has."""
     head = (await reader.heads()).latest.block
     ranged = await reader.events_in_range(0, head.height)
-    single = []
+    single: list[EventRead | None] = []
     for height in range(head.height + 1):
         block: BlockRef = (await reader.header_at(height)).block
-        single.append(await reader.events_in_block(block))
+        try:
+            single.append(await reader.events_in_block(block))
+        except RpcContradictionError:
+            single.append(None)
     return Sight(ranged, tuple(single), await reader.vault_state(vault, token, head))
