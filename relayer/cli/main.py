@@ -14,6 +14,7 @@ from relayer.cli import (
     messages,
     processes,
     progress,
+    proofs,
 )
 
 app = typer.Typer(
@@ -35,6 +36,12 @@ app.command()(diagnosis.doctor)
 app.command()(progress.status)
 app.command()(custody.custody)
 app.command()(messages.why)
+ledger.app.command()(proofs.root)
+ledger.app.command()(proofs.roots)
+ledger.app.command()(proofs.records)
+ledger.app.command()(proofs.prove)
+ledger.app.command("prove-growth")(proofs.prove_growth)
+ledger.app.command("check-proof")(proofs.check_proof)
 app.add_typer(accounts.app, name="account")
 app.add_typer(messages.app, name="message")
 app.add_typer(ledger.app, name="ledger")

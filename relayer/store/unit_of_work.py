@@ -26,6 +26,7 @@ from relayer.store.nonces import NonceTable
 from relayer.store.outbox import OutboxTable
 from relayer.store.prices import PriceTable
 from relayer.store.requests import RequestTable
+from relayer.store.roots import RootTable
 
 MIGRATIONS: Final = Path(__file__).with_name("migrations")
 NO_MIGRATION: Final = "none"
@@ -46,6 +47,11 @@ class UnitOfWork:
     def ledger(self) -> LedgerTable:
         """The journal and the counters derived from it."""
         return LedgerTable(self.connection, self.clock)
+
+    @cached_property
+    def roots(self) -> RootTable:
+        """Published roots of the journal, and proofs under them."""
+        return RootTable(self.connection, self.clock)
 
     @cached_property
     def accounts(self) -> AccountTable:
