@@ -15,6 +15,7 @@ from relayer.cli.answer import (
     YesOption,
     answer,
     confirm,
+    log_to_stderr,
     opened_store,
     word_of,
 )
@@ -62,7 +63,8 @@ def root(
         from relayer.cli.render import plain
         from relayer.steps.publish_root import publish_root
 
-        with opened_store(config) as (_, store):
+        with opened_store(config) as (settings, store):
+            log_to_stderr(settings)
             confirm(yes, "publishes a root to everybody who follows the events")
             made = publish_root(store)
         text = f"root over {made.size} entries: 0x{made.root.hex()}; note it elsewhere"

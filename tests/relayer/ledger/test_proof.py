@@ -2,7 +2,10 @@
 
 import copy
 import json
+import subprocess
+import sys
 from collections.abc import Callable
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -24,6 +27,7 @@ ENTRIES = tuple(
     entry_of_text(f"2026-01-02 vault:base +{n} USDC@eip155:1 | margin:ann -{n} USDC@eip155:1")
     for n in range(1, 12)
 )
+PAGE = Path(__file__).parents[3] / "docs" / "proofs.md"
 SEQ = 6
 OLD_SIZE = 7
 Change = Callable[[dict[str, Any]], None]
@@ -247,3 +251,17 @@ def test_what_is_no_object_is_no_proof(content: object) -> None:
     """The error says what is needed."""
     with pytest.raises(ProofError, match="one JSON object"):
         proof_of_fields(content)
+
+
+def test_the_page_on_proofs_checks_a_proof_by_itself(tmp_path: Path) -> None:
+    """The program in docs/proofs.md, run as it stands: true for ours, false for a changed one."""
+    program = PAGE.read_text().split("```python\n")[1].split("```")[0]
+    fields = fields_of_proof(entry_proof())
+    answers = []
+    for seq in (SEQ, SEQ - 1):
+        file = tmp_path / f"{seq}.json"
+        file.write_text(json.dumps(fields | {"seq": seq}))
+        line = [sys.executable, "-c", program, str(file), "0x" + ROOT.hex()]
+        answers.append(subprocess.run(line, capture_output=True, text=True, check=True).stdout)
+
+    assert answers == ["True\n", "False\n"]

@@ -55,6 +55,20 @@ def test_every_later_migration_keeps_what_the_first_one_booked(empty_store: Stor
         assert len(uow.accounts.accounts()) == 1
 
 
+def test_a_journal_from_before_roots_gets_its_first_root(empty_store: Store) -> None:
+    """Rows booked at 0004 are committed to after 0010."""
+    empty_store.upgrade("0004")
+    with empty_store.unit_of_work() as uow:
+        uow.ledger.post(LOCK)
+
+    empty_store.upgrade()
+
+    with empty_store.unit_of_work() as uow:
+        root = uow.roots.make(1)
+    with empty_store.read() as uow:
+        assert uow.roots.prove_entry(1, 1).check(root.root) == LOCK
+
+
 def test_a_migration_that_fails_leaves_nothing(
     empty_store: Store, monkeypatch: pytest.MonkeyPatch
 ) -> None:
