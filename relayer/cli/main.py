@@ -4,6 +4,7 @@ import typer
 
 from relayer.cli import (
     accounts,
+    audit,
     chain,
     configuration,
     custody,
@@ -35,6 +36,7 @@ app.command()(processes.sweep)
 app.command()(diagnosis.doctor)
 app.command()(progress.status)
 app.command()(custody.custody)
+app.command()(audit.audit)
 app.command()(messages.why)
 ledger.app.command()(proofs.root)
 ledger.app.command()(proofs.roots)

@@ -140,7 +140,7 @@ async def _observe_final(run: _Run, cursor: Cursor, heads: Heads) -> tuple[Curso
         first_height = final_height
     span = min(run.limits.finalized_span_max, max(1, run.reader.suggested_span))
     last_height = min(final_height, first_height + span - 1)
-    read, last_height = await _read_range(run.reader, first_height, last_height)
+    read, last_height = await read_range(run.reader, first_height, last_height)
     await _check_final_parent(run.reader, cursor)
     last_header = await run.reader.header_at(last_height)
 
@@ -154,10 +154,16 @@ async def _observe_final(run: _Run, cursor: Cursor, heads: Heads) -> tuple[Curso
     return after, len(read.events)
 
 
-async def _read_range(
+async def read_range(
     reader: ChainReader, first_height: int, last_height: int
 ) -> tuple[EventRead, int]:
-    """Return the events of as much of a range as the node gives, and where that ends."""
+    """
+    Return the events of as much of a range as the node gives, and where that ends.
+
+    Raises:
+        RangeTooLargeError: the node refuses even one block.
+        TransientChainError: the node failed.
+    """
     while True:
         try:
             return await reader.events_in_range(first_height, last_height), last_height

@@ -92,7 +92,7 @@ def reconcile(store: Store, catalog: Catalog, chain_id: ChainId, *, fence: Fence
         events = uow.chains.unbooked_events(chain_id, EVENTS_PER_BATCH)
         for stored in events:
             try:
-                _book(uow, catalog, stored)
+                book_event(uow, catalog, stored)
             except ParkedError as exc:
                 _park(uow, stored, exc.reason)
                 parked += 1
@@ -105,7 +105,13 @@ def reconcile(store: Store, catalog: Catalog, chain_id: ChainId, *, fence: Fence
     return Reconciled(booked, parked, has_more=len(events) == EVENTS_PER_BATCH)
 
 
-def _book(uow: UnitOfWork, catalog: Catalog, stored: StoredEvent) -> None:
+def book_event(uow: UnitOfWork, catalog: Catalog, stored: StoredEvent) -> None:
+    """
+    Bring the journal, and what follows from it, level with the state of one event.
+
+    Raises:
+        ParkedError: no rule can book it now.
+    """
     match stored.state:
         case EventState.SEEN:
             _announce(uow, catalog, stored, SEEN)
