@@ -27,7 +27,13 @@ from relayer.steps.ending import drop_hold, must_post, return_hold, settle_hold
 from relayer.steps.reconcile import ParkedError, book_event
 from relayer.store.claims import ClaimedEntry
 from relayer.store.commands import StoredCommand
-from relayer.store.observed_rows import Booked, EventFilter, EventState, StoredEvent
+from relayer.store.observed_rows import (
+    Booked,
+    EventFilter,
+    EventState,
+    LockConflictError,
+    StoredEvent,
+)
 from relayer.store.scratch import ScratchEvents
 from relayer.store.unit_of_work import UnitOfWork
 
@@ -80,7 +86,7 @@ class Derivation:
                 return self._ended_liquidation(claimed)
         except ParkedError as exc:
             raise UnderivableError(exc.reason) from exc
-        except (RefusedError, InvariantError, ChainError) as exc:
+        except (RefusedError, InvariantError, ChainError, LockConflictError) as exc:
             raise UnderivableError(str(exc)) from exc
         raise UnderivableError(f"no chain event or signed document makes an entry {claimed.kind}")
 

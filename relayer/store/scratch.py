@@ -7,7 +7,14 @@ from sqlalchemy import select, update
 from chains.events import ObservedEvent
 from relayer.store.chain_tables import OBSERVED_EVENT
 from relayer.store.observed import ObservedEventTable
-from relayer.store.observed_rows import Booked, EventState, StoredEvent, row_of, stored_of
+from relayer.store.observed_rows import (
+    Booked,
+    EventState,
+    LockConflictError,
+    StoredEvent,
+    row_of,
+    stored_of,
+)
 from relayer.store.statements import insert_into, present
 
 
@@ -30,7 +37,13 @@ class ScratchEvents(ObservedEventTable):
             self._connection.execute(statement.on_conflict_do_nothing(), rows)
 
     def set_state(self, event_id: bytes, state: EventState) -> StoredEvent:
-        """Give an event the state in which it is booked next, and return it."""
+        """
+        Give an event the state in which it is booked next, and return it.
+
+        A lock that the chain has takes its number from one that it does not have.
+        """
+        if state is not EventState.ORPHANED:
+            self._take_lock(event_id)
         self._connection.execute(
             update(OBSERVED_EVENT)
             .where(OBSERVED_EVENT.c.event_id == event_id)
@@ -38,8 +51,29 @@ class ScratchEvents(ObservedEventTable):
         )
         return present(self.event(event_id), "event")
 
+    def _take_lock(self, event_id: bytes) -> None:
+        table = OBSERVED_EVENT.c
+        row = self._connection.execute(
+            select(OBSERVED_EVENT).where(table.event_id == event_id)
+        ).one()
+        if row.lock_id is None:
+            return
+        holders = (
+            select(table.event_id, table.final_at)
+            .where(table.chain_id == row.chain_id, table.contract == row.contract)
+            .where(table.lock_id == row.lock_id, table.event_id != event_id)
+            .where(table.state != EventState.ORPHANED.value)
+        )
+        for holder in self._connection.execute(holders).all():
+            if holder.final_at is not None or row.final_at is None:
+                raise LockConflictError(
+                    chain_id=row.chain_id, lock_id=row.lock_id, event_id=holder.event_id
+                )
+            self.set_state(holder.event_id, EventState.ORPHANED)
+
     def revive(self, event_id: bytes) -> StoredEvent:
         """Let an event that was taken back be seen again, as when its block comes back."""
+        self._take_lock(event_id)
         self._connection.execute(
             update(OBSERVED_EVENT)
             .where(OBSERVED_EVENT.c.event_id == event_id)
