@@ -12,6 +12,7 @@ from relayer.cli import (
     diagnosis,
     jobs,
     ledger,
+    letters,
     messages,
     processes,
     progress,
@@ -49,6 +50,7 @@ app.add_typer(messages.app, name="message")
 app.add_typer(ledger.app, name="ledger")
 app.add_typer(database.app, name="db")
 app.add_typer(jobs.app, name="jobs")
+app.add_typer(letters.app, name="dlq")
 app.add_typer(chain.app, name="chain")
 app.add_typer(configuration.app, name="config")
 

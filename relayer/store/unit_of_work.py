@@ -15,6 +15,7 @@ from relayer.store.breaks import BreakTable
 from relayer.store.chains import ChainTable
 from relayer.store.commands import CommandTable
 from relayer.store.credit_lines import CreditLineTable
+from relayer.store.dead_letters import DeadLetterTable
 from relayer.store.debts import DebtTable
 from relayer.store.engine import read_transaction, write_transaction
 from relayer.store.feed import FeedTable
@@ -67,6 +68,11 @@ class UnitOfWork:
     def jobs(self) -> JobTable:
         """Work to claim."""
         return JobTable(self.connection, self.clock)
+
+    @cached_property
+    def dead_letters(self) -> DeadLetterTable:
+        """What people did with work that waited for them."""
+        return DeadLetterTable(self.connection, self.clock)
 
     @cached_property
     def leases(self) -> LeaseTable:

@@ -22,6 +22,7 @@ from relayer.settings import demo_server_urls
 from relayer.wiring import catalog_of
 from relayer.worker.app import broker_queues, check_broker
 from tests.devnet.story import (
+    MESSAGES,
     Kills,
     are_free,
     check_statement,

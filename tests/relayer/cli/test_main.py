@@ -60,7 +60,8 @@ def test_every_verb_of_an_operator_exists() -> None:
         "custody", "audit", "account list", "account show", "message list", "message show",
         "ledger verify", "ledger entries", "ledger root", "ledger roots", "ledger records",
         "ledger prove", "ledger prove-growth", "ledger check-proof", "db upgrade", "db check",
-        "jobs list", "jobs replay", "chain halt", "chain resume", "config check",
+        "dlq list", "dlq show", "dlq replay", "dlq close", "jobs list",
+        "jobs replay", "chain halt", "chain resume", "config check",
     }  # fmt: skip
 
 
@@ -87,7 +88,16 @@ def test_every_command_explains_itself(words: str, run: Run) -> None:
 
 
 @pytest.mark.parametrize(
-    "words", ["db upgrade", "jobs replay", "chain halt", "chain resume", "ledger root"]
+    "words",
+    [
+        "db upgrade",
+        "dlq replay",
+        "dlq close",
+        "jobs replay",
+        "chain halt",
+        "chain resume",
+        "ledger root",
+    ],
 )
 def test_commands_that_change_state_ask_for_yes(words: str) -> None:
     """Nothing that changes state runs by a slip."""
