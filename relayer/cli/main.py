@@ -17,6 +17,7 @@ from relayer.cli import (
     processes,
     progress,
     proofs,
+    replays,
 )
 
 app = typer.Typer(
@@ -38,6 +39,8 @@ app.command()(diagnosis.doctor)
 app.command()(progress.status)
 app.command()(custody.custody)
 app.command()(audit.audit)
+app.command()(replays.replay)
+app.command()(replays.reindex)
 app.command()(messages.why)
 ledger.app.command()(proofs.root)
 ledger.app.command()(proofs.roots)

@@ -146,7 +146,7 @@ async def _observe_final(run: _Run, cursor: Cursor, heads: Heads) -> tuple[Curso
 
     def _store() -> Cursor:
         with run.store.unit_of_work() as uow:
-            _keep(uow, run.reader.chain_id, read)
+            keep_read(uow, run.reader.chain_id, read)
             return uow.chains.store_finalized_range(cursor, read.events, last_header, run.lease)
 
     after = await asyncio.to_thread(_store)
@@ -217,7 +217,7 @@ def _store_block(
     store: Store, cursor: Cursor, header: BlockHeader, read: EventRead, lease: Lease
 ) -> Cursor:
     with store.unit_of_work() as uow:
-        _keep(uow, cursor.chain_id, read)
+        keep_read(uow, cursor.chain_id, read)
         return uow.chains.store_block(cursor, header, read.events, lease)
 
 
@@ -257,7 +257,7 @@ def ring_assess(uow: UnitOfWork) -> None:
     uow.jobs.ring(ASSESS, "all", ASSESS, UnixSeconds(uow.clock.now()), NO_CORRELATION)
 
 
-def _keep(uow: UnitOfWork, chain_id: ChainId, read: EventRead) -> None:
+def keep_read(uow: UnitOfWork, chain_id: ChainId, read: EventRead) -> None:
     """Store what could not be read, and ring for what could."""
     if read.events:
         ring_reconcile(uow, chain_id)

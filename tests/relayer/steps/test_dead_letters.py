@@ -63,7 +63,7 @@ def test_r12_all_that_waits_for_a_person_is_in_one_list(store: Store, clock: Fix
     assert [letter.kind for letter in found] == list(LetterKind)
     assert [letter.can_replay for letter in found] == [True, True, False]
     assert (found[0].reason, found[0].attempts) == ("target_reverts", ATTEMPTS_MAX)
-    assert "configured" in found[1].reason
+    assert "stands for no asset" in found[1].reason
     assert found[2].reason == "guardians_refused: no"
     assert all(letter.remedy and letter.since is not None for letter in found)
 
