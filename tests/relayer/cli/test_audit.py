@@ -67,10 +67,8 @@ def test_findings_are_cut_and_counts_are_not() -> None:
     assert made.counts["commands"] == FINDINGS_MAX + 5
 
 
-def test_what_could_not_be_done_is_status_2(
-    ask: Ask, deployment: Deployment, tmp_path: Path
-) -> None:
-    """A chain that was never read, a file that exists, an unknown chain."""
+def test_what_could_not_be_done_is_status_2(ask: Ask, tmp_path: Path) -> None:
+    """A chain that was never read, a file that exists, an unknown chain: 1 is a difference."""
     there = tmp_path / "there.sqlite3"
     there.touch()
 
