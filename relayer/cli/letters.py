@@ -22,6 +22,7 @@ if TYPE_CHECKING:
     from relayer.store.dead_letters import Handling
 
 LETTERS_MAX = 1_000
+ALL = "all"
 app = typer.Typer(
     help="Dead letters: what waits for a person.", no_args_is_help=True, rich_markup_mode=None
 )
@@ -85,28 +86,22 @@ def show(
 
 @app.command()
 def replay(
-    letter_id: Annotated[
-        str | None, typer.Argument(metavar="ID", help="As dlq list shows it.")
-    ] = None,
+    letter_id: Annotated[str, typer.Argument(metavar="ID|all", help="As dlq list shows it.")],
     *,
     reason: ReasonOption,
-    every: Annotated[bool, typer.Option("--all", help="All jobs and events there are.")] = False,
     config: ConfigOption = None,
     as_json: JsonOption = False,
     yes: YesOption = False,
 ) -> None:
-    """Put a job or an event back, its cause healed; one transaction each."""
+    """Put a job or an event back, or all of them, their cause healed; one transaction each."""
 
     def make() -> Answer:
-        from relayer.errors import RefusedError
         from relayer.steps.dead_letters import dead_letter, dead_letters, put_back
 
-        if (letter_id is None) != every:
-            raise RefusedError(code="which", detail="name one ID, or --all; not both")
         with opened_store(config) as (settings, store):
             log_to_stderr(settings)
             with store.read() as uow:
-                if letter_id is None:
+                if letter_id == ALL:
                     found = [one for one in dead_letters(uow, LETTERS_MAX) if one.can_replay]
                 else:
                     found = [dead_letter(uow, letter_id)]

@@ -32,10 +32,9 @@ def replay(
     last: Annotated[int, typer.Option("--to", min=0, help="Last block; it must be final.")],
     config: ConfigOption = None,
     as_json: JsonOption = False,
-    yes: YesOption = False,
 ) -> None:
     """Read a range of final blocks again and book what was missed; safe to repeat."""
-    answer(lambda: _answer_of(config, chain, (first, last), as_json, yes), as_json=as_json)
+    answer(lambda: _answer_of(config, chain, (first, last), as_json=as_json), as_json=as_json)
 
 
 def reindex(
@@ -46,19 +45,22 @@ def reindex(
     yes: YesOption = False,
 ) -> None:
     """Read every final block of a chain again; deletes nothing, safe to break off and repeat."""
-    answer(lambda: _answer_of(config, chain, None, as_json, yes), as_json=as_json)
+
+    def make() -> Answer:
+        confirm(yes, f"reads every final block of {chain} again and books what was missed")
+        return _answer_of(config, chain, None, as_json=as_json)
+
+    answer(make, as_json=as_json)
 
 
 def _answer_of(
-    config: Path | None, chain: str, heights: tuple[int, int] | None, as_json: bool, yes: bool
+    config: Path | None, chain: str, heights: tuple[int, int] | None, *, as_json: bool
 ) -> Answer:
     import asyncio
 
     with opened_store(config) as (settings, store):
         log_to_stderr(settings)
         chain_id = settings.chain(chain).id
-        what = "every final block" if heights is None else f"blocks {heights[0]} to {heights[1]}"
-        confirm(yes, f"reads {what} of {chain_id} again and books what was missed")
         with shown_progress(quiet=as_json) as progress:
             found = asyncio.run(_replayed(settings, store, (chain_id, heights), progress))
     return replay_answer(chain_id, found)

@@ -25,7 +25,7 @@ def test_a_dead_letter_is_listed_shown_and_put_back(ask: Ask, deployment: Deploy
 def test_what_was_done_is_kept(ask: Ask, deployment: Deployment) -> None:
     """A letter that dies again shows who put it back before, and why."""
     quarantine_job(deployment.store)
-    ask("dlq", "replay", "--all", "--reason", "node was down", "--yes")
+    ask("dlq", "replay", "all", "--reason", "node was down", "--yes")
     quarantine_job(deployment.store)
 
     (handling,) = ask("dlq", "show", LETTER)["history"]
@@ -35,15 +35,13 @@ def test_what_was_done_is_kept(ask: Ask, deployment: Deployment) -> None:
 
 
 def test_refusals_have_status_1(ask: Ask, deployment: Deployment) -> None:
-    """Without --yes, without or with both of ID and --all, and for what is not there."""
+    """Without --yes, without a reason, and for what is not there."""
     quarantine_job(deployment.store)
 
     def code_of(*line: str) -> str:
         return str(ask("dlq", *line, exit_code=1)["error"]["code"])
 
     assert code_of("replay", LETTER, "--reason", "x") == "not_confirmed"
-    assert code_of("replay", "--reason", "x", "--yes") == "which"
-    assert code_of("replay", LETTER, "--all", "--reason", "x", "--yes") == "which"
     assert code_of("replay", LETTER, "--reason", " ", "--yes") == "reason"
     assert code_of("show", "job:relay:0xdef") == "unknown_letter"
     assert code_of("close", LETTER, "--reason", "x", "--yes") == "letter_alive"
