@@ -87,6 +87,8 @@ LogEvent = Literal[
     "request.granted",
     "request.refused",
     "request.served",
+    "root.published",
+    "root.refused",
     "signature.made",
     "signature.received",
     "signature.refused",

@@ -178,6 +178,21 @@ def settings_of(config: Path | None) -> "Settings":
     return settings
 
 
+def log_to_stderr(settings: "Settings") -> None:
+    """Log what steps say beside the answer, so that --json stays one object."""
+    import os
+    import socket
+
+    from relayer.telemetry import configure_logging
+
+    configure_logging(
+        service="cli",
+        node=f"{socket.gethostname()}:{os.getpid()}",
+        log_format=settings.log_format,
+        log_level=settings.log_level,
+    )
+
+
 def scales_of(settings: "Settings") -> dict[str, int]:
     """Return the digits behind the point by asset."""
     return {asset.asset_id: asset.scale for asset in settings.assets}

@@ -4,6 +4,7 @@ import typer
 
 from relayer.cli import (
     accounts,
+    audit,
     chain,
     configuration,
     custody,
@@ -11,9 +12,12 @@ from relayer.cli import (
     diagnosis,
     jobs,
     ledger,
+    letters,
     messages,
     processes,
     progress,
+    proofs,
+    replays,
 )
 
 app = typer.Typer(
@@ -34,12 +38,22 @@ app.command()(processes.sweep)
 app.command()(diagnosis.doctor)
 app.command()(progress.status)
 app.command()(custody.custody)
+app.command()(audit.audit)
+app.command()(replays.replay)
+app.command()(replays.reindex)
 app.command()(messages.why)
+ledger.app.command()(proofs.root)
+ledger.app.command()(proofs.roots)
+ledger.app.command()(proofs.records)
+ledger.app.command()(proofs.prove)
+ledger.app.command("prove-growth")(proofs.prove_growth)
+ledger.app.command("check-proof")(proofs.check_proof)
 app.add_typer(accounts.app, name="account")
 app.add_typer(messages.app, name="message")
 app.add_typer(ledger.app, name="ledger")
 app.add_typer(database.app, name="db")
 app.add_typer(jobs.app, name="jobs")
+app.add_typer(letters.app, name="dlq")
 app.add_typer(chain.app, name="chain")
 app.add_typer(configuration.app, name="config")
 

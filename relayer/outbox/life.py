@@ -1,11 +1,13 @@
 """The life of an outbox message: every arrow on one screen."""
 
+import hashlib
 from enum import Enum
 from typing import Final
 
 from relayer.errors import RelayerError
 
-RETRY_LADDER_SECONDS: Final = (1, 2, 5, 10, 30, 60)
+RETRY_LADDER_SECONDS: Final = (5, 10, 30, 60, 180, 600, 1_500)
+JITTER_PERMILLE_MAX: Final = 100
 
 
 class MessageState(Enum):
@@ -124,16 +126,26 @@ def next_state(state: MessageState, event: MessageEvent) -> MessageState:
     return target
 
 
-def retry_delay_seconds(attempts: int) -> int:
+def retry_delay_seconds(attempts: int, name: str) -> int:
     """
     Return the pause after the given number of failed attempts.
 
+    Each name adds its own share, 0 to 100 permille of the step: what failed together does not
+    come back together, and yet the same failure always waits the same time.
+
     Args:
         attempts: >= 1; the last step repeats.
+        name: what failed, for example kind and key of a job.
+
+    Returns:
+        Seconds, rounded down.
 
     Raises:
         ValueError: attempts below 1.
     """
     if attempts < 1:
         raise ValueError(f"attempts is {attempts}; the pause follows a failed attempt, so >= 1")
-    return RETRY_LADDER_SECONDS[min(attempts, len(RETRY_LADDER_SECONDS)) - 1]
+    step_seconds = RETRY_LADDER_SECONDS[min(attempts, len(RETRY_LADDER_SECONDS)) - 1]
+    digest = hashlib.sha256(f"{name} {attempts}".encode()).digest()
+    permille = int.from_bytes(digest[:4], "big") % (JITTER_PERMILLE_MAX + 1)
+    return step_seconds + step_seconds * permille // 1_000

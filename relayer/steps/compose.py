@@ -7,6 +7,7 @@ from chains.message import Message, MessageKind
 from chains.types import ChainId, chain_id_of, chain_key
 from relayer.clock import UnixSeconds
 from relayer.errors import InvariantError, RefusedError
+from relayer.ledger.journal import JournalEntry
 from relayer.outbox.holds import Booking, DebtMove, hold_entry, liquidation_entry
 from relayer.outbox.message import OutboxMessage
 from relayer.steps.catalog import Catalog
@@ -184,14 +185,31 @@ def liquidate(
         RefusedError: the account has less collateral than is seized.
         InvariantError: the command is no liquidation.
     """
+    result = uow.ledger.post(moved_entry(uow, catalog, signed, correlation_id))
+    if not result.is_booked:
+        seized = getattr(signed.command, "seized", 0)
+        raise RefusedError(
+            code="insufficient_collateral",
+            detail=f"{result.detail}: {seized} units are not available",
+        )
+
+
+def moved_entry(
+    uow: UnitOfWork, catalog: Catalog, signed: SignedCommand, correlation_id: bytes
+) -> JournalEntry:
+    """
+    Return the entry that a liquidation makes of the debt as it stands now.
+
+    Raises:
+        InvariantError: the command is no liquidation.
+    """
     command = signed.command
     if not isinstance(command, Liquidation):
         raise InvariantError(f"{type(command).__name__} is no liquidation")
     line = catalog.credit_line_at(command.debt_chain, command.credit_line)
     chain_id = chain_id_of(command.collateral_chain)
     asset = catalog.asset_of(chain_id, command.token)
-    now = uow.clock.now()
-    entry = liquidation_entry(
+    return liquidation_entry(
         command,
         command_id=command.digest(catalog.hub),
         debt=DebtMove(
@@ -201,14 +219,8 @@ def liquidate(
             before=debt_state(uow, line, command.account),
             accrued=accrued_debt(uow, line, command.account, UnixSeconds(command.decided_at)),
         ),
-        booking=Booking(asset.asset_id, chain_id, correlation_id, now),
+        booking=Booking(asset.asset_id, chain_id, correlation_id, uow.clock.now()),
     )
-    result = uow.ledger.post(entry)
-    if not result.is_booked:
-        raise RefusedError(
-            code="insufficient_collateral",
-            detail=f"{result.detail}: {command.seized} units are not available",
-        )
 
 
 def store_message(

@@ -166,7 +166,13 @@ async def _observe_final(run: _Run, cursor: Cursor, heads: Heads) -> tuple[Curso
 async def read_range(
     reader: ChainReader, first_height: int, last_height: int
 ) -> tuple[EventRead, int]:
-    """Return the events of as much of a range as the node gives, and where that ends."""
+    """
+    Return the events of as much of a range as the node gives, and where that ends.
+
+    Raises:
+        RangeTooLargeError: the node refuses even one block.
+        TransientChainError: the node failed.
+    """
     while True:
         try:
             return await reader.events_in_range(first_height, last_height), last_height

@@ -123,14 +123,20 @@ def _book_group(
         return
     for stored in group:
         try:
-            _book(uow, catalog, stored)
+            book_event(uow, catalog, stored)
         except ParkedError as exc:
             yield stored, exc.reason
         else:
             yield stored, None
 
 
-def _book(uow: UnitOfWork, catalog: Catalog, stored: StoredEvent) -> None:
+def book_event(uow: UnitOfWork, catalog: Catalog, stored: StoredEvent) -> None:
+    """
+    Bring the journal, and what follows from it, level with the state of one event.
+
+    Raises:
+        ParkedError: no rule can book it now.
+    """
     match stored.state:
         case EventState.SEEN:
             _announce(uow, catalog, stored, SEEN)

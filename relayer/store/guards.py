@@ -55,7 +55,10 @@ _LEDGER: Final = frozenset(
 )
 _LEDGER_TABLES: Final = (
     "account_owner",
+    "dead_letter_log",
     "journal_entry",
+    "ledger_node",
+    "ledger_root",
     "line_checkpoint",
     "margin_account",
     "posting",

@@ -246,7 +246,8 @@ class JobTable:
         if attempts >= ATTEMPTS_MAX:
             after, ready_at = JobState.QUARANTINED, None
         else:
-            after, ready_at = JobState.DUE, self._clock.now() + retry_delay_seconds(attempts)
+            pause_seconds = retry_delay_seconds(attempts, f"{job.kind} {job.key}")
+            after, ready_at = JobState.DUE, self._clock.now() + pause_seconds
         self._end(job, state=after.value, ready_at=ready_at, attempts=attempts, reason=reason)
         return after
 

@@ -343,10 +343,11 @@ class LedgerTable:
         for first in range(0, last_seq + 1, ENTRIES_PER_PAGE_MAX):
             condition = (ENTRY.c.seq > first) & (ENTRY.c.seq <= first + ENTRIES_PER_PAGE_MAX)
             for row, postings in entries_where(self._connection, condition):
-                yield _stored_entry(row, postings)
+                yield stored_entry_of(row, postings)
 
 
-def _stored_entry(row: Row[Any], postings: list[Row[Any]]) -> StoredEntry:
+def stored_entry_of(row: Row[Any], postings: list[Row[Any]]) -> StoredEntry:
+    """Return what a row of the journal and those of its postings hold, or why they are no entry."""
     fault = None
     entry = None
     if len(postings) != row.postings_count:

@@ -15,6 +15,7 @@ from relayer.store.breaks import BreakTable
 from relayer.store.chains import ChainTable
 from relayer.store.commands import CommandTable
 from relayer.store.credit_lines import CreditLineTable
+from relayer.store.dead_letters import DeadLetterTable
 from relayer.store.debts import DebtTable
 from relayer.store.engine import read_transaction, write_transaction
 from relayer.store.feed import FeedTable
@@ -27,6 +28,7 @@ from relayer.store.nonces import NonceTable
 from relayer.store.outbox import OutboxTable
 from relayer.store.prices import PriceTable
 from relayer.store.requests import RequestTable
+from relayer.store.roots import RootTable
 
 MIGRATIONS: Final = Path(__file__).with_name("migrations")
 NO_MIGRATION: Final = "none"
@@ -49,6 +51,11 @@ class UnitOfWork:
         return LedgerTable(self.connection, self.clock)
 
     @cached_property
+    def roots(self) -> RootTable:
+        """Published roots of the journal, and proofs under them."""
+        return RootTable(self.connection, self.clock)
+
+    @cached_property
     def accounts(self) -> AccountTable:
         """Margin accounts and the owners linked to them."""
         return AccountTable(self.connection, self.clock)
@@ -62,6 +69,11 @@ class UnitOfWork:
     def jobs(self) -> JobTable:
         """Work to claim."""
         return JobTable(self.connection, self.clock)
+
+    @cached_property
+    def dead_letters(self) -> DeadLetterTable:
+        """What people did with work that waited for them."""
+        return DeadLetterTable(self.connection, self.clock)
 
     @cached_property
     def leases(self) -> LeaseTable:

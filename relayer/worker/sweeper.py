@@ -10,8 +10,10 @@ from relayer.settings import Settings
 from relayer.steps.catalog import Catalog
 from relayer.steps.lapse import lapse_grants
 from relayer.steps.observe import ring_assess
+from relayer.steps.publish_root import publish_due_roots
 from relayer.steps.queues import CUSTODY, reconcile_queue
 from relayer.store.engine import DATABASE_ERRORS
+from relayer.store.roots import JournalBrokenError
 from relayer.store.unit_of_work import Store
 from relayer.telemetry import event_log
 from relayer.worker.app import create_app
@@ -21,12 +23,13 @@ SWEEP_SECONDS: Final = 1.0
 PAST_SECONDS: Final = 0.005
 CUSTODY_SECONDS: Final = 5
 ASSESS_SECONDS: Final = 5
+ROOT_SECONDS: Final = 10
 log = event_log()
 
 
 async def sweep(store: Store, catalog: Catalog, doorbell: Doorbell, stop: asyncio.Event) -> None:
     """Ring for due work each second until told to stop; a failure only costs one round."""
-    last_custody = last_assess = 0
+    last_custody = last_assess = last_root = 0
     while not stop.is_set():
         now = store.clock.now()
         try:
@@ -36,6 +39,9 @@ async def sweep(store: Store, catalog: Catalog, doorbell: Doorbell, stop: asynci
             if now - last_assess >= ASSESS_SECONDS:
                 await asyncio.to_thread(_ring_assess, store)
                 last_assess = now
+            if now - last_root >= ROOT_SECONDS:
+                last_root = now
+                await asyncio.to_thread(_publish_roots, store)
             await asyncio.to_thread(doorbell.ring_due)
         except DATABASE_ERRORS as exc:
             log.warning("sweep.failed", reason=type(exc).__name__)
@@ -63,6 +69,14 @@ def _ring_custody(store: Store, catalog: Catalog) -> None:
 def _ring_assess(store: Store) -> None:
     with store.unit_of_work() as uow:
         ring_assess(uow)
+
+
+def _publish_roots(store: Store) -> None:
+    try:
+        publish_due_roots(store)
+    except JournalBrokenError as exc:
+        # The work goes on as before: what was published proves what is wrong, and to whom.
+        log.error("root.refused", seq=exc.seq, reason=exc.reason)
 
 
 def run_sweeper(settings: Settings) -> None:

@@ -8,11 +8,13 @@ import sys
 import tempfile
 from contextlib import closing
 from pathlib import Path
+from typing import Any
 
 import psycopg
 import pytest
 from kombu.connection import Connection
 
+from relayer.cli.demo.doors import OperatorDoor
 from relayer.cli.demo.run import Script, run
 from relayer.cli.demo.story import Story
 from relayer.errors import SettingsError
@@ -20,6 +22,7 @@ from relayer.settings import demo_server_urls
 from relayer.wiring import catalog_of
 from relayer.worker.app import broker_queues, check_broker
 from tests.devnet.story import (
+    MESSAGES,
     Kills,
     are_free,
     check_statement,
@@ -174,3 +177,24 @@ def test_an_interrupted_demo_stops_everything(tmp_path: Path) -> None:
     assert not state.exists()
     assert are_free(ports)
     assert processes_naming(str(state)) == []
+
+
+def test_the_whole_story_is_audited_equal(tmp_path: Path) -> None:
+    """Lock, borrowing, unlock, liquidation, repayment: derived again from the chains, all equal."""
+    reports: list[dict[str, Any]] = []
+
+    def _audit() -> None:
+        reports.append(OperatorDoor(tmp_path / "relayer.toml").run("audit"))
+
+    script = Script(hook=Kills(at={}, also={"statement": _audit}))
+    statement, _ = play_quietly(tmp_path, script, is_fleet=False)
+
+    check_statement(statement)
+    (report,) = reports
+    assert report["is_equal"], report
+    assert (
+        report["entries_compared"] == report["last_seq"] == sum(report["equal_by_source"].values())
+    )
+    assert report["equal_by_source"]["signed"] >= 2 * MESSAGES["release"] + 3
+    assert report["equal_by_source"]["unproven"] == 0
+    assert report["events_read"] > 0

@@ -57,22 +57,24 @@ def test_every_verb_of_an_operator_exists() -> None:
     """No command of the guide is missing."""
     assert set(all_commands()) == {
         "demo", "up", "watch", "worker", "api", "guardian", "sweep", "doctor", "status", "why",
-        "custody", "account list", "account show", "message list", "message show", "ledger verify",
-        "ledger entries", "db upgrade", "db check", "jobs list", "jobs replay", "chain halt",
-        "chain resume", "config check",
+        "custody", "audit", "replay", "reindex", "account list", "account show", "message list",
+        "message show", "ledger verify", "ledger entries", "ledger root", "ledger roots",
+        "ledger records", "ledger prove", "ledger prove-growth", "ledger check-proof", "db upgrade",
+        "db check", "dlq list", "dlq show", "dlq replay", "dlq close", "jobs list",
+        "jobs replay", "chain halt", "chain resume", "config check",
     }  # fmt: skip
 
 
 @pytest.mark.parametrize("words", sorted(all_commands()))
 def test_every_command_takes_config_and_json_as_long_flags(words: str) -> None:
-    """--config and --json are everywhere (the demo makes its own configuration); no short flags."""
+    """--config and --json are everywhere but where no configuration is read; no short flags."""
     options = [
         name for parameter in all_commands()[words].params for name in parameter.opts
         if name.startswith("-")
     ]  # fmt: skip
 
     assert "--json" in options
-    assert ("--config" in options) == (words != "demo")
+    assert ("--config" in options) == (words not in ("demo", "ledger check-proof"))
     assert all(option.startswith("--") for option in options)
 
 
@@ -85,7 +87,18 @@ def test_every_command_explains_itself(words: str, run: Run) -> None:
     assert "--json" in result.stdout
 
 
-@pytest.mark.parametrize("words", ["db upgrade", "jobs replay", "chain halt", "chain resume"])
+@pytest.mark.parametrize(
+    "words",
+    [
+        "db upgrade",
+        "dlq replay",
+        "dlq close",
+        "jobs replay",
+        "chain halt",
+        "chain resume",
+        "ledger root",
+    ],
+)
 def test_commands_that_change_state_ask_for_yes(words: str) -> None:
     """Nothing that changes state runs by a slip."""
     assert any("--yes" in parameter.opts for parameter in all_commands()[words].params)

@@ -93,8 +93,16 @@ def test_the_error_names_what_is_possible() -> None:
         next_state(S.FAILED, E.DISPATCH)
 
 
-def test_the_ladder_grows_to_a_minute() -> None:
-    """And stays there."""
-    assert [retry_delay_seconds(n) for n in range(1, 9)] == [1, 2, 5, 10, 30, 60, 60, 60]
+def test_r12_the_ladder_grows_and_each_name_waits_a_little_longer_by_its_own_share() -> None:
+    """From 5 s to 25 min, at most a tenth more, and always the same for the same failure."""
+    steps = (5, 10, 30, 60, 180, 600, 1_500, 1_500)
+    names = [f"relay {number}" for number in range(200)]
+
+    for attempts, step_seconds in enumerate(steps, start=1):
+        pauses = [retry_delay_seconds(attempts, name) for name in names]
+        assert min(pauses) == step_seconds
+        assert max(pauses) <= step_seconds + step_seconds // 10
+        assert pauses == [retry_delay_seconds(attempts, name) for name in names]
+    assert len({retry_delay_seconds(4, name) for name in names}) > 3
     with pytest.raises(ValueError, match="attempts is 0"):
-        retry_delay_seconds(0)
+        retry_delay_seconds(0, "relay")

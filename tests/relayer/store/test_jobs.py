@@ -6,6 +6,7 @@ import pytest
 
 from relayer.clock import FixedClock, UnixSeconds
 from relayer.errors import LeaseLostError, StateMovedError
+from relayer.outbox.life import retry_delay_seconds
 from relayer.store.engine import engine_of
 from relayer.store.job_records import JobState, JobStatistic
 from relayer.store.jobs import ATTEMPTS_MAX, LEASE_EXPIRED, Job, Ring
@@ -152,6 +153,32 @@ def test_an_extended_lease_lasts_longer(store: Store, clock: FixedClock) -> None
     assert not complete(store, job)
 
 
+def test_r12_deadlines_and_the_ladder_survive_a_restart(store: Store, clock: FixedClock) -> None:
+    """All of a failing job's state is in the table: a new process sees the same step and time."""
+    ring(store)
+    for attempts in (1, 2):
+        (job,) = claim(store)
+        with store.unit_of_work() as uow:
+            uow.jobs.fail(job, "nonsense")
+        clock.move(retry_delay_seconds(attempts, "assess ann"))
+    with store.read() as uow:
+        before = uow.jobs.job("assess", "ann")
+
+    store.close()
+    again = Store(engine_of(store.engine.url.render_as_string(hide_password=False)), clock)
+    with again.read() as uow:
+        assert uow.jobs.job("assess", "ann") == before
+        assert uow.jobs.due_queues(clock.now())  # nothing but the table says that there is work
+    (job,) = claim(again)
+    with again.unit_of_work() as uow:
+        uow.jobs.fail(job, "nonsense")
+        after = uow.jobs.job("assess", "ann")
+    again.close()
+
+    assert (before.attempts, job.attempts, after.attempts) == (2, 2, 3)
+    assert after.ready_at == clock.now() + retry_delay_seconds(3, "assess ann")
+
+
 def test_a_failing_job_climbs_the_ladder_and_is_quarantined(
     store: Store, clock: FixedClock
 ) -> None:
@@ -173,7 +200,8 @@ def test_a_failing_job_climbs_the_ladder_and_is_quarantined(
         assert uow.jobs.fail(job, "price_refused") is JobState.QUARANTINED
     ring(store)
 
-    assert delays == [1, 2, 5, 10]
+    assert delays == [retry_delay_seconds(n, "assess ann") for n in (1, 2, 3, 4)]
+    assert 105 <= sum(delays) <= 116  # quarantined within two minutes
     with store.unit_of_work() as uow:
         (record,) = uow.jobs.quarantined()
         assert (record.reason, record.attempts, record.key) == ("price_refused", 5, "ann")

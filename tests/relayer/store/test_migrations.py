@@ -77,6 +77,20 @@ def test_the_holes_come_to_a_database_that_has_read_chains(empty_store: Store) -
         assert uow.holes.counts(CHAIN)[HoleKind.MISSED] == 1
 
 
+def test_a_journal_from_before_roots_gets_its_first_root(empty_store: Store) -> None:
+    """Rows booked at 0004 are committed to after 0007."""
+    empty_store.upgrade("0004")
+    with empty_store.unit_of_work() as uow:
+        uow.ledger.post(LOCK)
+
+    empty_store.upgrade()
+
+    with empty_store.unit_of_work() as uow:
+        root = uow.roots.make(1)
+    with empty_store.read() as uow:
+        assert uow.roots.prove_entry(1, 1).check(root.root) == LOCK
+
+
 def test_a_migration_that_fails_leaves_nothing(
     empty_store: Store, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -12,7 +12,9 @@ from relayer.settings import Settings
 from relayer.steps.catalog import Catalog
 from relayer.steps.queues import ASSESS, CUSTODY
 from relayer.store.job_records import JobState
+from relayer.store.roots import JournalBrokenError
 from relayer.store.unit_of_work import Store
+from relayer.worker import sweeper
 from relayer.worker.app import create_app
 from relayer.worker.doorbell import Doorbell
 from relayer.worker.sweeper import sweep
@@ -91,3 +93,21 @@ def test_a_failure_costs_one_sweep(
     with sweeping(store, catalog, doorbell) as goes_on:
         wait_until(lambda: doorbell.sweeps >= 2, "a second try", seconds=10)
         assert goes_on()
+
+
+def test_it_publishes_the_roots_that_are_due(
+    store: Store, catalog: Catalog, doorbell: CountingDoorbell, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The first sweep makes them; a journal that was changed stops no sweep."""
+    published: list[Store] = []
+
+    def refuse(asked: Store) -> int:
+        published.append(asked)
+        raise JournalBrokenError(seq=1, reason="changed")
+
+    monkeypatch.setattr(sweeper, "publish_due_roots", refuse)
+    with sweeping(store, catalog, doorbell) as goes_on:
+        wait_until(lambda: doorbell.sweeps >= 2, "two sweeps", seconds=10)
+        assert goes_on()
+
+    assert published == [store]

@@ -1,0 +1,267 @@
+"""One journal entry of an audit: derive it again from its evidence, in the audit's own ledger."""
+
+from dataclasses import dataclass
+from typing import Final
+
+from chains.command import LinkOwner, Liquidation, OpenAccount, RequestUnlock, SignedCommand
+from chains.errors import AttestationError, ChainError
+from chains.types import ChainId, chain_id_of
+from relayer.errors import InvariantError, RefusedError
+from relayer.ledger.admission import different_field
+from relayer.ledger.journal import JournalEntry
+from relayer.outbox.life import MessageState
+from relayer.steps.audit_evidence import (
+    EVENT_STAGES,
+    HOLD_STAGES,
+    HOLD_STEMS,
+    LIQUIDATION,
+    MOVED,
+    Evidence,
+    MessageEvidence,
+    message_objection,
+)
+from relayer.steps.audit_report import Source
+from relayer.steps.catalog import Catalog
+from relayer.steps.compose import hold, moved_entry
+from relayer.steps.ending import drop_hold, must_post, return_hold, settle_hold
+from relayer.steps.reconcile import ParkedError, book_event
+from relayer.store.claims import ClaimedEntry
+from relayer.store.commands import StoredCommand
+from relayer.store.observed_rows import (
+    Booked,
+    EventFilter,
+    EventState,
+    LockConflictError,
+    StoredEvent,
+)
+from relayer.store.scratch import ScratchEvents
+from relayer.store.unit_of_work import UnitOfWork
+
+EVENT_STEMS: Final = frozenset({"lock", "release", "seize", "exit", "grant", "borrow", "repay"})
+
+
+class UnderivableError(Exception):
+    """Nothing that proves an entry was found; reason is for people."""
+
+    def __init__(self, reason: str) -> None:
+        super().__init__(reason)
+        self.reason = reason
+
+
+@dataclass(frozen=True, slots=True)
+class Derivation:
+    """
+    One entry's derivation, inside a transaction of the audit's own database.
+
+    The live journal says only when something was booked, and which rule; what was booked follows
+    from the evidence.
+    """
+
+    uow: UnitOfWork
+    catalog: Catalog
+    evidence: Evidence
+    read_chains: frozenset[ChainId]
+
+    @property
+    def events(self) -> ScratchEvents:
+        """The audit's own observed events."""
+        return ScratchEvents(self.uow.connection, self.uow.clock)
+
+    def derive(self, claimed: ClaimedEntry) -> Source:
+        """
+        Book what the evidence of a claimed entry makes, and say what it is worth.
+
+        Raises:
+            UnderivableError: the evidence is missing or says something else.
+        """
+        stem, _, stage = claimed.kind.rpartition(".")
+        try:
+            if stem in EVENT_STEMS and stage in EVENT_STAGES:
+                return self._event(claimed.cause, stage)
+            if stem in HOLD_STEMS and stage in HOLD_STAGES:
+                return self._hold(claimed.cause, stage)
+            if claimed.kind == MOVED:
+                return self._liquidation(claimed)
+            if stem == LIQUIDATION and stage in HOLD_STAGES:
+                return self._ended_liquidation(claimed)
+        except ParkedError as exc:
+            raise UnderivableError(exc.reason) from exc
+        except (RefusedError, InvariantError, ChainError, LockConflictError) as exc:
+            raise UnderivableError(str(exc)) from exc
+        raise UnderivableError(f"no chain event or signed document makes an entry {claimed.kind}")
+
+    def source_of_event(self, stored: StoredEvent) -> Source:
+        """Return what an event of the audit's own database was taken from."""
+        if stored.final_at is not None:
+            is_read = stored.event.position.chain_id in self.read_chains
+            return Source.CHAIN if is_read else Source.DATABASE
+        if stored.event_id in self.evidence.dead:
+            return Source.DEAD_BRANCH
+        return Source.UNFINAL
+
+    def _event(self, event_id: bytes, stage: str) -> Source:
+        stored = self._known_event(event_id)
+        source = self.source_of_event(stored)
+        is_final = source in (Source.CHAIN, Source.DATABASE)
+        if not is_final and stage in ("final", "rest"):
+            raise UnderivableError("no final block of the chain has this event")
+        if stage == "rest":
+            return source  # booked together with the final entry
+        if is_final and stage == "reverted" and stored.booked is Booked.FINAL:
+            raise UnderivableError("the event is final; it was never taken back")
+        if stored.booked is Booked.VOID:
+            stored = self.events.revive(event_id)
+        state = {
+            "seen": EventState.SEEN,
+            "final": EventState.FINAL,
+            "reverted": EventState.ORPHANED,
+        }[stage]
+        stored = self.events.set_state(event_id, state)
+        book_event(self.uow, self.catalog, stored)
+        return source
+
+    def _known_event(self, event_id: bytes) -> StoredEvent:
+        stored = self.events.event(event_id)
+        if stored is not None:
+            return stored
+        claimed = self.evidence.events.get(event_id)
+        if claimed is None:
+            raise UnderivableError("neither chain nor database has an event with this id")
+        position = claimed.event.position
+        is_dead = event_id in self.evidence.dead
+        if not is_dead and claimed.state is EventState.FINAL:
+            raise UnderivableError(
+                f"{position.chain_id} block {position.block.height} has no such event"
+            )
+        self.events.keep([claimed.event], is_final=False)
+        stored = self.events.event(event_id)
+        if stored is None:
+            raise UnderivableError("the event's id is not that of its place")
+        return stored
+
+    def _hold(self, message_id: bytes, stage: str) -> Source:
+        found = self.evidence.messages.get(message_id)
+        if found is None:
+            raise UnderivableError("the outbox has no message with this id")
+        message = found.stored.message
+        match stage:
+            case "held":
+                objection = message_objection(message, self.catalog.hub)
+                if objection is not None or message.command is None:
+                    raise UnderivableError(objection or "the message has no command")
+                source = self._authority(message.command, found)
+                hold(
+                    self.uow,
+                    self.catalog,
+                    message.message,
+                    message.command,
+                    message.correlation_id,
+                )
+                return source
+            case "sent":
+                settle_hold(self.uow, message)
+                return self._worth(found)
+            case _:
+                return self._give_back(found)
+
+    def _give_back(self, found: MessageEvidence) -> Source:
+        """Book the end of a message without effect, as the hub did; say whether it is proven."""
+        if self._has_effect(found):
+            raise UnderivableError("the target has executed the message")
+        if found.stored.state is MessageState.RETURNED:
+            return_hold(self.uow, found.stored.message)
+        elif found.has_quorum:
+            raise UnderivableError("a quorum signed the message, so it may still be executed")
+        else:
+            drop_hold(self.uow, found.stored.message)
+        return Source.CHAIN if found.is_proven_unexecuted else Source.UNPROVEN
+
+    def _authority(self, signed: SignedCommand, found: MessageEvidence) -> Source:
+        """Return who stands for a hold: an owner's signature, or the guardians' for a seizure."""
+        command = signed.command
+        if isinstance(command, Liquidation):
+            return self._worth(found)
+        if not isinstance(command, RequestUnlock):
+            raise UnderivableError(f"{type(command).__name__} holds nothing")
+        signers = _signers(signed, self.catalog)
+        if not any(self.uow.accounts.is_owner(command.account, None, one) for one in signers):
+            raise UnderivableError("no owner of the account signed the request")
+        return Source.SIGNED
+
+    def _worth(self, found: MessageEvidence) -> Source:
+        if found.has_quorum or self._has_effect(found):
+            return Source.SIGNED
+        return Source.UNPROVEN
+
+    def _has_effect(self, found: MessageEvidence) -> bool:
+        events = self.events.events(EventFilter(message_id=found.stored.message_id))
+        return any(stored.final_at is not None for stored in events)
+
+    def _liquidation(self, claimed: ClaimedEntry) -> Source:
+        """Book a liquidation with the interest that one state of the credit line explains."""
+        signed = self.evidence.liquidations.get(claimed.cause)
+        if signed is None or signed.command.digest(self.catalog.hub) != claimed.cause:
+            raise UnderivableError("no liquidation with this id is stored")
+        entry: JournalEntry | None = None
+        for state in self.evidence.lines.get(claimed.cause, ()):
+            self.uow.credit_lines.record(state)
+            entry = moved_entry(self.uow, self.catalog, signed, claimed.cause)
+            if claimed.entry is not None and different_field(entry, claimed.entry) is None:
+                break
+        if entry is None:
+            entry = moved_entry(self.uow, self.catalog, signed, claimed.cause)
+        must_post(self.uow, entry)
+        found = self.evidence.seizures.get(claimed.cause)
+        return Source.UNPROVEN if found is None else self._worth(found)
+
+    def _ended_liquidation(self, claimed: ClaimedEntry) -> Source:
+        """Its entry is booked with the end of the hold behind it, which comes first."""
+        found = self.evidence.seizures.get(claimed.cause)
+        if found is None:
+            raise UnderivableError("no seizure of this liquidation is stored")
+        return Source.CHAIN if found.is_proven_unexecuted else Source.UNPROVEN
+
+
+def learn_account(uow: UnitOfWork, catalog: Catalog, stored: StoredCommand) -> str | None:
+    """Store an opening or a link whose signatures hold; return why not, or None."""
+    signed, command = stored.signed, stored.signed.command
+    name = f"command 0x{stored.command_id.hex()}"
+    if command.digest(catalog.hub) != stored.command_id:
+        return f"{name}: its id is not the digest of its fields"
+    try:
+        signers = _signers(signed, catalog)
+        match command:
+            case OpenAccount():
+                if signers != (command.opener,):
+                    return f"{name}: the opener did not sign"
+                uow.accounts.open(
+                    command.account,
+                    opener=command.opener,
+                    salt=command.salt,
+                    command_id=stored.command_id,
+                    at=stored.received_at,
+                )
+            case LinkOwner():
+                if signers[1:] != (command.owner,):
+                    return f"{name}: the linked address did not sign"
+                if not uow.accounts.is_owner(command.account, None, signers[0]):
+                    return f"{name}: no owner signed the link"
+                uow.accounts.link(
+                    command.account,
+                    chain_id=chain_id_of(command.chain_id),
+                    owner=command.owner,
+                    command_id=stored.command_id,
+                    at=stored.received_at,
+                )
+            case _:
+                return f"{name}: neither opens nor links"
+    except (UnderivableError, RefusedError, ValueError) as exc:
+        return f"{name}: {exc}"
+    return None
+
+
+def _signers(signed: SignedCommand, catalog: Catalog) -> tuple[bytes, ...]:
+    try:
+        return signed.signers(catalog.hub)
+    except AttestationError as exc:
+        raise UnderivableError(f"a signature is malformed: {exc.reason}") from exc
