@@ -69,6 +69,8 @@ LogEvent = Literal[
     "message.reverted",
     "message.submitted",
     "message.waited",
+    "nonce.filled",
+    "nonce.healed",
     "owner.linked",
     "price.recorded",
     "price.refused",

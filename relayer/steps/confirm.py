@@ -7,17 +7,18 @@ from typing import Final
 import structlog
 
 from chains.errors import PermanentChainError
-from chains.port import Bridge, ChainReader, Fees, Receipt, SignedTransaction, TransactionSender
+from chains.port import Bridge, ChainReader, Receipt, TransactionSender
 from chains.types import BlockRef
 from relayer.clock import UnixSeconds
 from relayer.errors import StateMovedError
 from relayer.outbox.life import FINAL_STATES, MessageEvent, MessageState, WaitReason
+from relayer.steps.carrier import stored_transaction
 from relayer.steps.ending import return_hold
 from relayer.steps.fence import Fence
 from relayer.steps.queues import RELAY, relay_queue
 from relayer.steps.tell import tell
-from relayer.store.nonces import SendAttempt, SendRow, SendState
 from relayer.store.outbox import StoredMessage
+from relayer.store.send_rows import SendAttempt, SendRow, SendState
 from relayer.store.unit_of_work import Store, UnitOfWork
 
 WAITING_STATES: Final = (MessageState.ATTESTED, MessageState.SUBMITTED, MessageState.DISPUTED)
@@ -88,9 +89,8 @@ async def _follow_rows(
     is_open = False
     for row in followed:
         attempts = await asyncio.to_thread(_attempts, store, row)
-        receipts = [await follower.sender.receipt(attempt.tx_hash) for attempt in attempts]
-        found = next((receipt for receipt in receipts if receipt is not None), None)
-        sighting = _Sighting(stored, row, found, final_height)
+        found, is_filler = await best_receipt(follower.sender, attempts)
+        sighting = _Sighting(stored, row, found, is_filler, final_height)
         await asyncio.to_thread(_write_sighting, store, sighting, fence)
         if found is not None:
             is_open = True
@@ -106,7 +106,19 @@ class _Sighting:
     stored: StoredMessage
     row: SendRow
     receipt: Receipt | None
+    is_filler: bool
     final_height: int
+
+
+async def best_receipt(
+    sender: TransactionSender, attempts: tuple[SendAttempt, ...]
+) -> tuple[Receipt | None, bool]:
+    """Look for any attempt in a block; return its receipt and whether it is a filler's."""
+    for attempt in attempts:
+        receipt = await sender.receipt(attempt.tx_hash)
+        if receipt is not None:
+            return receipt, attempt.is_filler
+    return None, False
 
 
 def _write_sighting(store: Store, sighting: _Sighting, fence: Fence) -> None:
@@ -117,8 +129,10 @@ def _write_sighting(store: Store, sighting: _Sighting, fence: Fence) -> None:
         if receipt is None:
             if row.state is not SendState.BROADCAST:
                 uow.nonces.mark_unmined(row.sender, row.account_nonce)
-            if is_carried:
-                _ring_relay(uow, sighting.stored)
+                if is_carried:  # what a reorganisation dropped goes before what never was sent
+                    ring_relay(uow, sighting.stored, sighting.stored.message.created_at)
+            elif is_carried:
+                ring_relay(uow, sighting.stored, UnixSeconds(uow.clock.now() + 1))
             return
         uow.nonces.mark_mined(
             row.sender,
@@ -127,7 +141,12 @@ def _write_sighting(store: Store, sighting: _Sighting, fence: Fence) -> None:
             receipt.block,
             is_reverted=not receipt.is_success,
         )
-        if receipt.block.height <= sighting.final_height:
+        is_final = receipt.block.height <= sighting.final_height
+        if sighting.is_filler:
+            if is_final:
+                lose_nonce(uow, sighting.stored, row, "an empty transaction used it")
+            return
+        if is_final:
             uow.nonces.mark_final(row.sender, row.account_nonce)
         if is_carried and not receipt.is_success and row.state is SendState.BROADCAST:
             _reverted(uow, sighting.stored, receipt.block)
@@ -141,17 +160,8 @@ async def _fill_gap(follower: Follower, row: SendRow, attempts: tuple[SendAttemp
     """
     if not attempts or await follower.sender.final_account_nonce() > row.account_nonce:
         return False
-    newest = attempts[-1]
     try:
-        await follower.sender.broadcast(
-            SignedTransaction(
-                chain_id=row.sender.chain_id,
-                tx_hash=newest.tx_hash,
-                raw=newest.raw,
-                account_nonce=row.account_nonce,
-                fees=Fees(newest.fee_max_wei, newest.fee_priority_wei),
-            )
-        )
+        await follower.sender.broadcast(stored_transaction(row, attempts[-1]))
     except PermanentChainError as exc:
         log.warning("message.refused", message_id="0x" + row.message_id.hex(), reason=str(exc))
     return True
@@ -162,12 +172,27 @@ def _attempts(store: Store, row: SendRow) -> tuple[SendAttempt, ...]:
         return uow.nonces.attempts_of(row.sender, row.account_nonce)
 
 
-def _ring_relay(uow: UnitOfWork, stored: StoredMessage) -> None:
+def lose_nonce(uow: UnitOfWork, stored: StoredMessage, row: SendRow, reason: str) -> None:
+    """Say that a final block used a nonce without its message, which then goes to the front."""
+    uow.nonces.mark_lost(row.sender, row.account_nonce)
+    log.warning(
+        "nonce.healed",
+        chain_id=row.sender.chain_id,
+        account_nonce=row.account_nonce,
+        message_id="0x" + row.message_id.hex(),
+        reason=reason,
+    )
+    if stored.state in CARRIED_STATES:
+        ring_relay(uow, stored, stored.message.created_at)
+
+
+def ring_relay(uow: UnitOfWork, stored: StoredMessage, due_at: UnixSeconds) -> None:
+    """Let a message be relayed; the earlier it is due, the further to the front it goes."""
     uow.jobs.ring(
         RELAY,
         stored.message_id.hex(),
         relay_queue(stored.message.target_chain),
-        UnixSeconds(uow.clock.now() + 1),
+        due_at,
         stored.message.correlation_id,
     )
 
@@ -180,7 +205,7 @@ def _reverted(uow: UnitOfWork, stored: StoredMessage, block: BlockRef) -> None:
         next_attempt_at=UnixSeconds(uow.clock.now() + 1),
         detail=f"a transaction failed in block {block.height}",
     )
-    _ring_relay(uow, stored)
+    ring_relay(uow, stored, UnixSeconds(uow.clock.now() + 1))
     log.error("message.reverted", message_id="0x" + stored.message_id.hex(), height=block.height)
 
 
