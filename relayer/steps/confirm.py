@@ -129,10 +129,8 @@ def _write_sighting(store: Store, sighting: _Sighting, fence: Fence) -> None:
         if receipt is None:
             if row.state is not SendState.BROADCAST:
                 uow.nonces.mark_unmined(row.sender, row.account_nonce)
-                if is_carried:  # what a reorganisation dropped goes before what never was sent
-                    ring_relay(uow, sighting.stored, sighting.stored.message.created_at)
-            elif is_carried:
-                ring_relay(uow, sighting.stored, UnixSeconds(uow.clock.now() + 1))
+            if is_carried:
+                ring_relay(uow, sighting.stored)
             return
         uow.nonces.mark_mined(
             row.sender,
@@ -183,16 +181,16 @@ def lose_nonce(uow: UnitOfWork, stored: StoredMessage, row: SendRow, reason: str
         reason=reason,
     )
     if stored.state in CARRIED_STATES:
-        ring_relay(uow, stored, stored.message.created_at)
+        ring_relay(uow, stored)
 
 
-def ring_relay(uow: UnitOfWork, stored: StoredMessage, due_at: UnixSeconds) -> None:
-    """Let a message be relayed; the earlier it is due, the further to the front it goes."""
+def ring_relay(uow: UnitOfWork, stored: StoredMessage) -> None:
+    """Let a message be relayed at once, before those that were never sent: they wait for it."""
     uow.jobs.ring(
         RELAY,
         stored.message_id.hex(),
         relay_queue(stored.message.target_chain),
-        due_at,
+        stored.message.created_at,
         stored.message.correlation_id,
     )
 
@@ -205,7 +203,7 @@ def _reverted(uow: UnitOfWork, stored: StoredMessage, block: BlockRef) -> None:
         next_attempt_at=UnixSeconds(uow.clock.now() + 1),
         detail=f"a transaction failed in block {block.height}",
     )
-    ring_relay(uow, stored, UnixSeconds(uow.clock.now() + 1))
+    ring_relay(uow, stored)
     log.error("message.reverted", message_id="0x" + stored.message_id.hex(), height=block.height)
 
 

@@ -28,6 +28,7 @@ from relayer.store.unit_of_work import Store, UnitOfWork
 
 MEND_SECONDS: Final = 5
 FILLERS_PER_RUN_MAX: Final = 16
+REBROADCASTS_PER_RUN_MAX: Final = 32
 log = structlog.get_logger(__name__)
 
 
@@ -170,12 +171,12 @@ def _lose_freed(store: Store, carrier: Carrier, final_nonce: int) -> None:
 async def _fill(
     store: Store, carrier: Carrier, rows: list[_Row], pending_nonce: int, lease: Lease
 ) -> None:
-    """Use up what nobody signs for below the highest broadcast nonce; send fillers again."""
+    """Send again what the node forgot; use up what nobody signs for below the highest nonce."""
     broadcast = [each for each in rows if each.row.state is SendState.BROADCAST]
     if not broadcast:
         return
-    for each in broadcast:
-        if each.row.is_filler:
+    for each in broadcast[:REBROADCASTS_PER_RUN_MAX]:
+        if each.row.account_nonce >= pending_nonce:
             await _broadcast(carrier, each.row, each.attempts[-1])
     highest = broadcast[-1].row.account_nonce
     for _ in range(FILLERS_PER_RUN_MAX):
