@@ -11,6 +11,7 @@ from relayer.store.send_rows import SendAttempt, SenderKey, SendRow
 from relayer.store.unit_of_work import Store
 
 SENDER_LEASE_SECONDS: Final = 10
+RENEW_SECONDS: Final = 1  # a lease that was renewed so recently is not written again
 FEE_BUMP_SECONDS: Final = 30
 IN_FLIGHT_MAX: Final = 16
 QUEUED_MAX: Final = 250
@@ -68,7 +69,8 @@ def take_lease(store: Store, carrier: Carrier) -> Lease | None:
         held = uow.leases.lease(name)
         is_ours = held is not None and held.holder == carrier.holder
         if held is not None and is_ours and held.expires_at > uow.clock.now():
-            return uow.leases.renew(held, seconds)
+            is_fresh = held.expires_at - uow.clock.now() >= seconds - RENEW_SECONDS
+            return held if is_fresh else uow.leases.renew(held, seconds)
         return uow.leases.acquire(name, carrier.holder, seconds)
 
 

@@ -24,6 +24,7 @@ from relayer.store.unit_of_work import Store, UnitOfWork
 WAITING_STATES: Final = (MessageState.ATTESTED, MessageState.SUBMITTED, MessageState.DISPUTED)
 CARRIED_STATES: Final = (MessageState.ATTESTED, MessageState.SUBMITTED)
 FOLLOWED_STATES: Final = (SendState.BROADCAST, SendState.MINED, SendState.REVERTED)
+_Followed = tuple[SendRow, tuple[SendAttempt, ...]]
 log = structlog.get_logger(__name__)
 
 
@@ -57,8 +58,8 @@ async def confirm(
         TransientChainError: the node failed; ask again.
         StateMovedError: the message is unknown.
     """
-    stored, rows = await asyncio.to_thread(_read, store, message_id)
-    is_open = await _follow_rows(store, follower, stored, rows, fence)
+    stored, followed = await asyncio.to_thread(_read, store, message_id)
+    is_open = await _follow_rows(store, follower, stored, followed, fence)
     if stored.state in FINAL_STATES:
         return ConfirmOutcome(stored.state, is_open, stored.reason)
     if stored.state in WAITING_STATES:
@@ -66,29 +67,31 @@ async def confirm(
     return ConfirmOutcome(stored.state, True, stored.reason)
 
 
-def _read(store: Store, message_id: bytes) -> tuple[StoredMessage, tuple[SendRow, ...]]:
+def _read(store: Store, message_id: bytes) -> tuple[StoredMessage, list[_Followed]]:
     with store.read() as uow:
         stored = uow.outbox.get(message_id)
         if stored is None:
             raise StateMovedError(what=f"message 0x{message_id.hex()}", expected="stored")
-        return stored, uow.nonces.rows_of_message(message_id)
+        return stored, [
+            (row, uow.nonces.attempts_of(row.sender, row.account_nonce))
+            for row in uow.nonces.rows_of_message(message_id)
+            if row.state in FOLLOWED_STATES
+        ]
 
 
 async def _follow_rows(
     store: Store,
     follower: Follower,
     stored: StoredMessage,
-    rows: tuple[SendRow, ...],
+    followed: list[_Followed],
     fence: Fence,
 ) -> bool:
     """Bring nonces level with their transactions; return whether one must be followed further."""
-    followed = [row for row in rows if row.state in FOLLOWED_STATES]
     if not followed:
         return False
     final_height = (await follower.reader.heads()).finalized.block.height
     is_open = False
-    for row in followed:
-        attempts = await asyncio.to_thread(_attempts, store, row)
+    for row, attempts in followed:
         found, is_filler = await best_receipt(follower.sender, attempts)
         sighting = _Sighting(stored, row, found, is_filler, final_height)
         await asyncio.to_thread(_write_sighting, store, sighting, fence)
@@ -165,12 +168,7 @@ async def _fill_gap(follower: Follower, row: SendRow, attempts: tuple[SendAttemp
     return True
 
 
-def _attempts(store: Store, row: SendRow) -> tuple[SendAttempt, ...]:
-    with store.read() as uow:
-        return uow.nonces.attempts_of(row.sender, row.account_nonce)
-
-
-def lose_nonce(uow: UnitOfWork, stored: StoredMessage, row: SendRow, reason: str) -> None:
+def lose_nonce(uow: UnitOfWork, stored: StoredMessage | None, row: SendRow, reason: str) -> None:
     """Say that a final block used a nonce without its message, which then goes to the front."""
     uow.nonces.mark_lost(row.sender, row.account_nonce)
     log.warning(
@@ -180,7 +178,7 @@ def lose_nonce(uow: UnitOfWork, stored: StoredMessage, row: SendRow, reason: str
         message_id="0x" + row.message_id.hex(),
         reason=reason,
     )
-    if stored.state in CARRIED_STATES:
+    if stored is not None and stored.state in CARRIED_STATES:
         ring_relay(uow, stored)
 
 

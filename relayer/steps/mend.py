@@ -22,7 +22,6 @@ from relayer.steps.fence import Fence
 from relayer.steps.sign import free, is_stale, record
 from relayer.store.leases import Lease
 from relayer.store.nonces import MINED_STATES
-from relayer.store.outbox import StoredMessage
 from relayer.store.send_rows import SendAttempt, SendRow, SendState
 from relayer.store.unit_of_work import Store, UnitOfWork
 
@@ -42,19 +41,11 @@ class MendOutcome:
 
 @dataclass(frozen=True, slots=True)
 class _Row:
-    """A nonce, what was signed for it, and its message; None for a filler."""
+    """A nonce and what was signed for it."""
 
     row: SendRow
     attempts: tuple[SendAttempt, ...]
-    stored: StoredMessage | None
     is_stale: bool
-
-    @property
-    def is_unneeded(self) -> bool:
-        """Whether the message is never sent with this nonce, or has ended otherwise."""
-        if self.stored is None or self.stored.state not in CARRIED_STATES:
-            return True
-        return self.stored.reason is WaitReason.TARGET_REVERTS
 
 
 async def mend(store: Store, carrier: Carrier, *, fence: Fence) -> MendOutcome:
@@ -88,14 +79,13 @@ async def mend(store: Store, carrier: Carrier, *, fence: Fence) -> MendOutcome:
 
 def _read(store: Store, carrier: Carrier) -> list[_Row]:
     with store.read() as uow:
+        rows = uow.send_queue.unfinal(carrier.key)
+        if not rows:
+            return []
+        attempts = uow.send_queue.attempts_from(carrier.key, rows[0].account_nonce)
         return [
-            _Row(
-                row=row,
-                attempts=uow.nonces.attempts_of(carrier.key, row.account_nonce),
-                stored=None if row.is_filler else uow.outbox.get(row.message_id),
-                is_stale=is_stale(uow, carrier, row),
-            )
-            for row in uow.send_queue.unfinal(carrier.key)
+            _Row(row, attempts.get(row.account_nonce, ()), is_stale(uow, carrier, row))
+            for row in rows
         ]
 
 
@@ -139,23 +129,14 @@ def _write(store: Store, each: _Row, seen: _Seen | None, *, is_used: bool, fence
             seen.receipt.block,
             is_reverted=not seen.receipt.is_success,
         )
-        if is_used and seen.is_filler and each.stored is not None:
+        if is_used and seen.is_filler and not each.row.is_filler:
             _lose(uow, each, "an empty transaction used it")
         elif is_used:
             uow.nonces.mark_final(sender, account_nonce)
 
 
 def _lose(uow: UnitOfWork, each: _Row, reason: str) -> None:
-    if each.stored is not None:
-        lose_nonce(uow, each.stored, each.row, reason)
-        return
-    uow.nonces.mark_lost(each.row.sender, each.row.account_nonce)
-    log.warning(
-        "nonce.healed",
-        chain_id=each.row.sender.chain_id,
-        account_nonce=each.row.account_nonce,
-        reason=reason,
-    )
+    lose_nonce(uow, uow.outbox.get(each.row.message_id), each.row, reason)
 
 
 def _lose_freed(store: Store, carrier: Carrier, final_nonce: int) -> None:
@@ -200,12 +181,14 @@ def _reserve_filler(
 async def _replace_lowest(store: Store, carrier: Carrier, rows: list[_Row], lease: Lease) -> None:
     """Replace the lowest open nonce by an empty transfer, if it is stuck and nobody needs it."""
     waiting = [each for each in rows if each.row.state is SendState.BROADCAST]
-    if not waiting or not waiting[0].is_unneeded:
+    if not waiting:
         return
     lowest = waiting[0]
     newest = lowest.attempts[-1]
     is_alone = len(waiting) == 1 and not lowest.row.is_filler
     if is_alone or store.clock.now() - newest.at < carrier.limits.fee_bump_seconds:
+        return
+    if not await asyncio.to_thread(_is_unneeded, store, lowest.row):
         return
     pricer = await asyncio.to_thread(_pricer, store, carrier, lowest.row)
     try:
@@ -215,6 +198,15 @@ async def _replace_lowest(store: Store, carrier: Carrier, rows: list[_Row], leas
         return
     if fees != fees_of(newest):
         await _send_filler(store, carrier, lowest.row, fees, lease)
+
+
+def _is_unneeded(store: Store, row: SendRow) -> bool:
+    """Return whether no message is sent with the nonce: it has ended, or the contract refuses."""
+    with store.read() as uow:
+        stored = uow.outbox.get(row.message_id)
+    if stored is None or stored.state not in CARRIED_STATES:
+        return True
+    return stored.reason is WaitReason.TARGET_REVERTS
 
 
 def _pricer(store: Store, carrier: Carrier, row: SendRow) -> TransactionSender:

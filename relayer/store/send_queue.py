@@ -1,15 +1,24 @@
 """What waits for a sending key, seen as a whole: how much, in which order, and for what."""
 
+from itertools import groupby
+from operator import attrgetter
 from typing import Final
 
 from sqlalchemy import ColumnElement, Connection, exists, func, select, tuple_
 
 from relayer.clock import Clock
 from relayer.outbox.life import MessageState
-from relayer.store.fleet_tables import OUTBOX_MESSAGE, SEND
+from relayer.store.fleet_tables import OUTBOX_MESSAGE, SEND, SEND_ATTEMPT
 from relayer.store.nonces import OPEN_STATES, UNFINAL_STATES
 from relayer.store.outbox import StoredMessage
-from relayer.store.send_rows import SenderKey, SendRow, SendState, send_row_of
+from relayer.store.send_rows import (
+    SendAttempt,
+    SenderKey,
+    SendRow,
+    SendState,
+    send_attempt_of,
+    send_row_of,
+)
 
 ROWS_PER_QUERY_MAX: Final = 1_000
 
@@ -41,6 +50,22 @@ class SendQueueTable:
             .limit(ROWS_PER_QUERY_MAX)
         )
         return tuple(send_row_of(row) for row in rows)
+
+    def attempts_from(
+        self, sender: SenderKey, account_nonce: int
+    ) -> dict[int, tuple[SendAttempt, ...]]:
+        """Return what was signed with a nonce and each later one, oldest first."""
+        table = SEND_ATTEMPT.c
+        rows = self._connection.execute(
+            select(SEND_ATTEMPT)
+            .where(table.chain_id == sender.chain_id, table.key_address == sender.address)
+            .where(table.account_nonce >= account_nonce)
+            .order_by(table.account_nonce, table.seq)
+        )
+        return {
+            nonce: tuple(send_attempt_of(row) for row in group)
+            for nonce, group in groupby(rows, key=attrgetter("account_nonce"))
+        }
 
     def has_kind_from(self, sender: SenderKey, account_nonce: int, kind: str) -> bool:
         """Return whether a message of a kind waits at a nonce or behind it."""

@@ -14,7 +14,7 @@ from chains.message import Message, MessageKind
 from chains.types import WORD_BYTES, chain_key
 from relayer.clock import FixedClock, UnixSeconds
 from relayer.errors import LeaseLostError, StateMovedError
-from relayer.outbox.life import MessageState
+from relayer.outbox.life import MessageState, WaitReason
 from relayer.outbox.message import OutboxMessage
 from relayer.steps.carrier import Carrier, SendLimits
 from relayer.steps.catalog import Catalog
@@ -35,7 +35,13 @@ BLOCK_SECONDS: Final = 4
 LEASE_SECONDS: Final = 10
 JOB_LEASE_SECONDS: Final = 15
 JOBS_PER_TICK_MAX: Final = 60
-RELAYS_PER_TICK_MAX: Final = 20
+CONFIRM_TICKS: Final = 4
+IN_FLIGHT_MAX: Final = 64
+QUEUE_REASONS: Final = (
+    WaitReason.SENDS_IN_FLIGHT,
+    WaitReason.SENDER_QUEUE_FULL,
+    WaitReason.SENDER_BUSY,
+)
 EXPIRY: Final = NOW + 10 * 365 * 86_400
 SEIZURE_EVERY: Final = 50
 
@@ -145,7 +151,8 @@ class SendingWorld:
         self.node = PoolNode()
         self.bridge, self.reader = PoolBridge(self.node), PoolReader(self.node)
         self.loop = inline_loop()
-        self.restarts = 0
+        self.restarts = self.ticks = 0
+        self._is_queue_full = False
         self.gap_since: dict[int, int] = {}
         self.gap_seconds_max = 0
         self.settled: set[bytes] = set()
@@ -159,8 +166,10 @@ class SendingWorld:
     def tick(self) -> None:
         """Let a block's time pass: run what is due, mine, and let the chain change its mind."""
         self._run(MEND, 1)
-        self._run(CONFIRM, JOBS_PER_TICK_MAX)
-        self._run(RELAY, RELAYS_PER_TICK_MAX)
+        self.ticks += 1
+        if self.ticks % CONFIRM_TICKS == 0:
+            self._run(CONFIRM, 2 * JOBS_PER_TICK_MAX)
+        self._run(RELAY, JOBS_PER_TICK_MAX)
         self.clock.move(BLOCK_SECONDS)
         self._chain_moves()
         self._settle()
@@ -215,9 +224,10 @@ class SendingWorld:
             )
         done: list[Job] = []
         later: list[tuple[Job, int]] = []
+        self._is_queue_full = False
         for job in jobs:
-            try:
-                delay = self._run_job(job)
+            try:  # once one must wait for the key, all others of this tick must as well
+                delay = 1 if self._is_queue_full else self._run_job(job)
             except ProcessDied:
                 self._start_process()
                 return  # the claimed jobs wait for the end of their leases
@@ -246,17 +256,21 @@ class SendingWorld:
         message_id = bytes.fromhex(job.key)
         if job.kind == RELAY:
             relayed = await relay(self.store, self.catalog, self.carrier, message_id, fence=fence)
+            self._is_queue_full = relayed.reason in QUEUE_REASONS
             return 1 if relayed.is_open else None
         reader: Any = self.reader
         follower = Follower(reader, self.bridge, self.carrier.sender)
         confirmed = await confirm(self.store, follower, message_id, fence=fence)
-        return 2 * BLOCK_SECONDS if confirmed.is_open else None
+        return 1 if confirmed.is_open else None
 
     def _start_process(self) -> None:
         self.restarts += 1
         sender = PoolSender(self.node, before=self._before, after=self._after)
         self.carrier = Carrier(
-            sender, self.bridge, f"process {self.restarts}", limits=SendLimits(LEASE_SECONDS)
+            sender,
+            self.bridge,
+            f"process {self.restarts}",
+            limits=SendLimits(LEASE_SECONDS, in_flight_max=IN_FLIGHT_MAX),
         )
 
     def _before(self, call: str) -> None:
