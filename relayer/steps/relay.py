@@ -13,7 +13,6 @@ from chains.errors import (
     GasFundsError,
     PermanentChainError,
 )
-from chains.port import ContractCall
 from relayer.clock import UnixSeconds
 from relayer.errors import StateMovedError
 from relayer.outbox.life import MessageEvent, MessageState, WaitReason
@@ -21,7 +20,7 @@ from relayer.steps.carrier import Carrier, take_lease
 from relayer.steps.catalog import Catalog
 from relayer.steps.fence import Fence
 from relayer.steps.queues import ATTEST, CONFIRM, relay_queue
-from relayer.steps.sign import Signed, Unsigned, free, sign
+from relayer.steps.sign import Intent, Signed, Unsigned, free, sign
 from relayer.steps.tell import tell
 from relayer.store.leases import Lease
 from relayer.store.outbox import StoredMessage
@@ -72,24 +71,23 @@ async def relay(
     attestation = assemble_attestation(message_id, catalog.guardian_set, signatures)
     call = carrier.bridge.deliver(stored.message.message, attestation)[0]
     try:
-        return await _carry(store, carrier, stored, call, fence=fence)
+        return await _carry(store, carrier, Intent(stored, call), fence=fence)
     except CallRevertedError as exc:
         await asyncio.to_thread(_wait, store, stored, WaitReason.TARGET_REVERTS, exc.reason, fence)
         return RelayOutcome(stored.state, True, WaitReason.TARGET_REVERTS)
 
 
-async def _carry(
-    store: Store, carrier: Carrier, stored: StoredMessage, call: ContractCall, *, fence: Fence
-) -> RelayOutcome:
+async def _carry(store: Store, carrier: Carrier, intent: Intent, *, fence: Fence) -> RelayOutcome:
     """Sign and broadcast; what the node finds too cheap is replaced and broadcast once more."""
     try:
-        return await _send(store, carrier, stored, call, is_refused=False, fence=fence)
+        return await _send(store, carrier, intent, is_refused=False, fence=fence)
     except FeeTooLowError:
-        stored = await asyncio.to_thread(_again, store, stored)
+        stored = await asyncio.to_thread(_again, store, intent.stored)
+        intent = Intent(stored, intent.call)
     try:
-        return await _send(store, carrier, stored, call, is_refused=True, fence=fence)
+        return await _send(store, carrier, intent, is_refused=True, fence=fence)
     except FeeTooLowError as exc:
-        return await _refused(store, stored, exc, fence=fence)
+        return await _refused(store, intent.stored, exc, fence=fence)
 
 
 def _again(store: Store, stored: StoredMessage) -> StoredMessage:
@@ -100,17 +98,17 @@ def _again(store: Store, stored: StoredMessage) -> StoredMessage:
 async def _send(
     store: Store,
     carrier: Carrier,
-    stored: StoredMessage,
-    call: ContractCall,
+    intent: Intent,
     *,
     is_refused: bool,
     fence: Fence,
 ) -> RelayOutcome:
+    stored = intent.stored
     async with carrier.gate:
         lease = await asyncio.to_thread(take_lease, store, carrier)
         if lease is None:
             return RelayOutcome(stored.state, True, WaitReason.SENDER_BUSY)
-        signed = await sign(store, carrier, stored, call, lease, is_refused=is_refused)
+        signed = await sign(store, carrier, intent, lease, is_refused=is_refused)
     if isinstance(signed, Unsigned):
         await asyncio.to_thread(_queued, store, stored, signed.reason, fence)
         is_open = signed.reason is not WaitReason.FINALITY_AWAITED

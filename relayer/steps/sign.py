@@ -23,6 +23,14 @@ from relayer.store.unit_of_work import Store, UnitOfWork
 
 
 @dataclass(frozen=True, slots=True)
+class Intent:
+    """What is to land once: a message, and the call that delivers it."""
+
+    stored: StoredMessage
+    call: ContractCall
+
+
+@dataclass(frozen=True, slots=True)
 class Signed:
     """What is stored to be broadcast; is_capped: it should be dearer, and the cap forbids it."""
 
@@ -48,13 +56,7 @@ class Held:
 
 
 async def sign(
-    store: Store,
-    carrier: Carrier,
-    stored: StoredMessage,
-    call: ContractCall,
-    lease: Lease,
-    *,
-    is_refused: bool = False,
+    store: Store, carrier: Carrier, intent: Intent, lease: Lease, *, is_refused: bool = False
 ) -> Signed | Unsigned:
     """
     Return what is stored to be broadcast: the last attempt, a dearer one, or the first.
@@ -68,13 +70,13 @@ async def sign(
         CallRevertedError: the contract refuses, and nothing was broadcast; the nonce is free.
     """
     first_account_nonce = await carrier.sender.pending_account_nonce()
-    held = await asyncio.to_thread(_hold, store, carrier, stored, first_account_nonce, lease)
+    held = await asyncio.to_thread(_hold, store, carrier, intent.stored, first_account_nonce, lease)
     if isinstance(held, Unsigned):
         return held
     if held.row.state is SendState.MINED:
         return Unsigned(WaitReason.FINALITY_AWAITED)
     if not held.attempts:
-        return Signed(await _sign_first(store, carrier, held, call, lease))
+        return Signed(await _sign_first(store, carrier, held, intent.call, lease))
     last = held.attempts[-1]
     known = stored_transaction(held.row, last)
     is_old = store.clock.now() - last.at >= carrier.limits.fee_bump_seconds
@@ -87,7 +89,7 @@ async def sign(
         return Signed(known, is_capped=True)
     if fees == fees_of(last):
         return Signed(known)
-    return Signed(await _sign(store, carrier, held.row, (call, fees), lease))
+    return Signed(await _sign(store, carrier, held.row, (intent.call, fees), lease))
 
 
 async def _sign_first(

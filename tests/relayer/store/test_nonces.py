@@ -114,6 +114,51 @@ def test_every_attempt_is_kept_and_the_best_one_counts(store: Store) -> None:
             uow.nonces.row(KEY, 99)
 
 
+def test_bytes_are_refused_for_a_nonce_that_went_to_another_message(store: Store) -> None:
+    """Whoever signed for the first one stood still too long; nothing of it is stored."""
+    lease = key_lease(store)
+    old = reserve(store, lease, 1)
+    with store.unit_of_work() as uow:
+        uow.nonces.free(KEY, old.account_nonce, lease)
+    new = reserve(store, lease, 2)
+    assert new.account_nonce == old.account_nonce
+
+    with pytest.raises(StateMovedError, match="same message"):
+        broadcast(store, lease, old, 1)
+
+    with store.read() as uow:
+        assert uow.nonces.attempts_of(KEY, new.account_nonce) == ()
+    assert broadcast(store, lease, new, 2)
+
+
+def test_a_lost_nonce_is_used_up_and_never_handed_out_again(store: Store) -> None:
+    """Its message gets the next one."""
+    lease = key_lease(store)
+    row = reserve(store, lease, 1)
+    broadcast(store, lease, row, 1)
+    with store.unit_of_work() as uow:
+        uow.nonces.mark_lost(KEY, 0)
+
+    assert reserve(store, lease, 1).account_nonce == 1
+    with store.unit_of_work() as uow:
+        with pytest.raises(StateMovedError):
+            uow.nonces.mark_lost(KEY, 0)
+        with pytest.raises(StateMovedError):
+            uow.nonces.record_attempt(row, attempt(2), lease)
+
+
+def test_a_filler_takes_only_what_is_free_below_the_highest(store: Store) -> None:
+    """Its made-up id tells it from every message."""
+    lease = key_lease(store)
+    hole, top = reserve(store, lease, 1), reserve(store, lease, 2)
+    with store.unit_of_work() as uow:
+        uow.nonces.free(KEY, hole.account_nonce, lease)
+        row = uow.nonces.fill(KEY, 0, top.account_nonce, lease)
+        assert row is not None
+        assert (row.account_nonce, row.is_filler) == (0, True)
+        assert uow.nonces.fill(KEY, 0, top.account_nonce, lease) is None
+
+
 def test_a_reverted_transaction_uses_its_nonce_up(store: Store) -> None:
     """The message gets another nonce, at once."""
     lease = key_lease(store)
