@@ -68,6 +68,7 @@ def check_records(world: SendingWorld) -> None:
     assert set(states) <= {"FINAL", "LOST"}
 
 
+@pytest.mark.timeout(1_800)
 @pytest.mark.usefixtures("_quiet")
 @pytest.mark.parametrize(
     "count", [pytest.param(10_000, marks=pytest.mark.slow), 1_000], ids=["all", "slice"]
