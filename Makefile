@@ -9,11 +9,11 @@ BIN := $(VENV)/bin
 EVM := contracts/evm
 FORGE_FOLDER := $(CURDIR)/$(EVM)/node_modules/@foundry-rs/forge-linux-amd64/bin
 WORKERS ?= 2
-SERVICES := services and not devnet and not slow and not story
+SERVICES := services and not devnet and not slow and not story and not long
 BENCH ?= *
 BY_FAULTS := --ignore tests/faults/test_kills.py --ignore tests/faults/test_outages.py
 KERNELS := $(wildcard relayer/risk/*.pyx relayer/risk/*.pxd)
-OFFLINE := not devnet and not services and not slow and not story
+OFFLINE := not devnet and not services and not slow and not story and not long
 FIND_PYTHON := for name in python3 python3.13 python3.12 python3.11; do \
 	$$name -c 'import sys; sys.exit(sys.version_info < (3, 11))' 2>/dev/null && echo $$name && break; done
 PYTHON ?= $(shell $(FIND_PYTHON))
@@ -38,7 +38,7 @@ test: setup ## every test: units, properties, contracts, devnets, the story
 	$(BIN)/python -m pytest -q -n $(WORKERS) -m "$(OFFLINE)" tests
 	cd $(EVM) && $(FORGE_FOLDER)/forge test --force
 	$(BIN)/python -m pytest -q -n $(WORKERS) -m "$(SERVICES)" tests
-	$(BIN)/python -m pytest -q -m "devnet or slow or story" $(BY_FAULTS) tests
+	$(BIN)/python -m pytest -q -m "(devnet or slow or story) and not long" $(BY_FAULTS) tests
 
 check: setup ## format, lint, types, imports, tidy and the offline tests
 	$(BIN)/ruff format --check .

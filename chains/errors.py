@@ -165,6 +165,17 @@ class FeeTooLowError(PermanentChainError):
         self.reason = reason
 
 
+class FeeAboveCapError(PermanentChainError):
+    """The market is above what the key may pay: no replacement is allowed until it falls."""
+
+    def __init__(self, *, chain_id: ChainId, cap_wei: int) -> None:
+        super().__init__(
+            f"{chain_id}: a dearer replacement would be above the cap of {cap_wei} wei per gas"
+        )
+        self.chain_id = chain_id
+        self.cap_wei = cap_wei
+
+
 class GasFundsError(PermanentChainError):
     """The sending key cannot pay for gas."""
 

@@ -103,7 +103,8 @@ class ContractCall:
     One call to one contract, not yet encoded.
 
     Args:
-        function: canonical signature, for example lock(bytes32,address,uint256).
+        function: canonical signature, for example lock(bytes32,address,uint256); empty for a
+            transfer of nothing, which only uses a nonce up.
         arguments: one value per parameter; an address is a 32-byte left-padded word.
         gas_limit: None to estimate; give it where a contract swallows inner failures.
     """
@@ -313,7 +314,12 @@ class TransactionSender(Protocol):
         ...
 
     def bump_fees(self, old: Fees, suggested: Fees) -> Fees:
-        """Return fees that replace an attempt, or the old ones when the limits allow none."""
+        """
+        Return fees that replace an attempt; the old ones where they beat the market by far.
+
+        Raises:
+            FeeAboveCapError: the key may not pay more.
+        """
         ...
 
     async def simulate(self, call: ContractCall) -> None:

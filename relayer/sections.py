@@ -3,11 +3,12 @@
 from pathlib import Path
 from typing import Annotated, Final, Literal
 
-from pydantic import AfterValidator, BaseModel, ConfigDict, Field
+from pydantic import AfterValidator, BaseModel, ConfigDict, Field, model_validator
 
 from chains.types import ChainId, chain_id_of, word_of_text
 
 NODES_MAX: Final = 9
+URGENT_CAP_FACTOR: Final = 2
 
 ChainIdText = Annotated[str, AfterValidator(lambda text: str(chain_id_of(text)))]
 AddressText = Annotated[str, AfterValidator(lambda text: "0x" + word_of_text(text).hex())]
@@ -52,6 +53,7 @@ class ChainSettings(Section):
     reread_depth_blocks: Annotated[int, Field(ge=1, le=1_000_000)] = 100
     reread_age_seconds: PositiveSeconds = 600
     is_bloom_trusted: bool = True
+    fee_bump_seconds: PositiveSeconds = 30
     vaults: Annotated[tuple[VaultSettings, ...], Field(max_length=1)] = ()
     credit_lines: tuple[CreditLineSettings, ...] = ()
 
@@ -154,6 +156,21 @@ class SenderSettings(Section):
 
     key_file: Path
     fee_cap_gwei: Annotated[int, Field(gt=0)] = 500
+    liquidation_fee_cap_gwei: Annotated[int, Field(gt=0)] | None = None
+    lease_seconds: Annotated[int, Field(ge=2, le=12)] = 10
+    in_flight_max: Annotated[int, Field(ge=1, le=1_000)] = 16
+    queued_max: Annotated[int, Field(ge=1, le=100_000)] = 250
+
+    @property
+    def urgent_cap_gwei(self) -> int:
+        """What a seizure may cost per gas: as set, or twice the ordinary cap. [gwei]"""
+        return self.liquidation_fee_cap_gwei or URGENT_CAP_FACTOR * self.fee_cap_gwei
+
+    @model_validator(mode="after")
+    def _check_caps(self) -> "SenderSettings":
+        if self.urgent_cap_gwei < self.fee_cap_gwei:
+            raise ValueError("liquidation_fee_cap_gwei must not be below fee_cap_gwei")
+        return self
 
 
 class AccountantSettings(Section):

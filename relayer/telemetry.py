@@ -74,6 +74,8 @@ LogEvent = Literal[
     "message.submitted",
     "message.waited",
     "movement.missing",
+    "nonce.filled",
+    "nonce.healed",
     "owner.linked",
     "price.recorded",
     "price.refused",

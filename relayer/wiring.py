@@ -4,6 +4,7 @@ import os
 import socket
 import uuid
 from collections.abc import Callable
+from dataclasses import replace
 from typing import Final
 
 from coincurve import PrivateKey
@@ -29,6 +30,7 @@ from relayer.risk.parameters import LiquidationParameters, PathParameters, RiskP
 from relayer.sections import AssetSettings, PathSettings
 from relayer.settings import Settings
 from relayer.steps.backup import Backup
+from relayer.steps.carrier import SendLimits
 from relayer.steps.catalog import (
     Catalog,
     CreditLine,
@@ -182,9 +184,14 @@ def bridge(reader: ChainReader) -> Bridge:
     return GuardianBridge(reader)
 
 
-def transaction_sender(settings: Settings, chain_id: ChainId) -> TransactionSender:
+def transaction_sender(
+    settings: Settings, chain_id: ChainId, *, is_urgent: bool = False
+) -> TransactionSender:
     """
     Return what sends to a chain, through the first of its nodes.
+
+    Args:
+        is_urgent: with the fee cap of seizures.
 
     Raises:
         SettingsError: no sender is configured.
@@ -193,12 +200,33 @@ def transaction_sender(settings: Settings, chain_id: ChainId) -> TransactionSend
     if settings.sender is None:
         raise SettingsError(("sender: not configured; add [sender] with key_file",))
     chain = settings.chain(chain_id)
+    cap_gwei = settings.sender.urgent_cap_gwei if is_urgent else settings.sender.fee_cap_gwei
     return EvmSender(
         chain.id,
         chain.rpc_urls[0],
         key=read_key_file(settings.sender.key_file),
-        limits=FeeLimits(max_fee_wei_max=settings.sender.fee_cap_gwei * GWEI),
+        limits=fee_limits(cap_gwei),
         timeout_seconds=float(chain.rpc_timeout_seconds),
+    )
+
+
+def fee_limits(cap_gwei: int) -> FeeLimits:
+    """Return the limits of a key; where the cap is low, tips stay below it too."""
+    cap_wei = cap_gwei * GWEI
+    tip_wei = FeeLimits().priority_fee_wei_max
+    return FeeLimits(max_fee_wei_max=cap_wei, priority_fee_wei_max=min(tip_wei, cap_wei))
+
+
+def send_limits(settings: Settings, chain_id: ChainId) -> SendLimits:
+    """Return how much of a key's queue is sent at once on a chain, and how patiently."""
+    limits = SendLimits(fee_bump_seconds=settings.chain(chain_id).fee_bump_seconds)
+    if settings.sender is None:
+        return limits
+    return replace(
+        limits,
+        lease_seconds=settings.sender.lease_seconds,
+        in_flight_max=settings.sender.in_flight_max,
+        queued_max=settings.sender.queued_max,
     )
 
 

@@ -125,15 +125,17 @@ def parameter_types(signature: str) -> tuple[str, ...]:
 
 def encode_call(function: str, arguments: Sequence[Argument]) -> bytes:
     """
-    Return the bytes that call a function.
+    Return the bytes that call a function; none for a bare transfer.
 
     Args:
-        function: canonical signature, for example lock(bytes32,address,uint256).
+        function: canonical signature, for example lock(bytes32,address,uint256), or empty.
         arguments: one value per parameter; an address is a 32-byte left-padded word.
 
     Raises:
         ValueError: another number of arguments, or a value that its type cannot hold.
     """
+    if not function and not arguments:
+        return b""
     return selector_of(function) + encode_arguments(parameter_types(function), arguments)
 
 

@@ -8,6 +8,7 @@ from eth_account.signers.local import LocalAccount
 
 from chains.errors import (
     AccountNonceUsedError,
+    FeeAboveCapError,
     FeeTooLowError,
     GasFundsError,
     RpcAnswerError,
@@ -23,7 +24,7 @@ from chains.evm.answers import (
     usable,
     wei_of,
 )
-from chains.evm.fees import FeeLimits, bumped_fees, suggested_fees
+from chains.evm.fees import FeeLimits, bumped_fees, is_at_cap, suggested_fees
 from chains.evm.reader import hex_address
 from chains.evm.rpc import RPC_TIMEOUT_SECONDS, AnswerTooLargeError, RpcClient, RpcFaultError
 from chains.port import ContractCall, Fees, Receipt, SignedTransaction
@@ -116,7 +117,14 @@ class EvmSender:
             return suggested_fees(wei_of(base_fees[-1], "baseFeePerGas"), rewards, self._limits)
 
     def bump_fees(self, old: Fees, suggested: Fees) -> Fees:
-        """Return fees that replace an attempt, or the old ones when the limits allow none."""
+        """
+        Return fees that replace an attempt; the old ones where they beat the market by far.
+
+        Raises:
+            FeeAboveCapError: the key may not pay more.
+        """
+        if is_at_cap(old, suggested, self._limits):
+            raise FeeAboveCapError(chain_id=self._chain_id, cap_wei=self._limits.max_fee_wei_max)
         return bumped_fees(old, suggested, self._limits)
 
     async def simulate(self, call: ContractCall) -> None:

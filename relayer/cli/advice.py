@@ -72,8 +72,18 @@ ADVICE: Final[dict[WaitReason, Advice]] = {
         "the sending key to finish an earlier transaction",
         "if this lasts, an earlier transaction is stuck: relayer message list --state SUBMITTED",
     ),
+    _R.SENDS_IN_FLIGHT: Advice(
+        "a transaction of the sending key to enter a block",
+        "nothing; if this lasts, the oldest is stuck: relayer message list --state SUBMITTED",
+    ),
+    _R.SENDER_QUEUE_FULL: Advice(
+        "the messages before it to be sent",
+        "nothing; if this lasts, raise sender.in_flight_max and restart the workers",
+    ),
     _R.FEE_ABOVE_CAP: Advice(
-        "fees to fall below the cap", "wait, or raise sender.fee_cap_gwei and restart the workers"
+        "fees to fall below the cap",
+        "wait, or raise sender.fee_cap_gwei (seizures: sender.liquidation_fee_cap_gwei) and "
+        "restart the workers",
     ),
     _R.GAS_FUNDS_LOW: Advice(
         "native coins on the sending key",

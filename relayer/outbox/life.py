@@ -64,6 +64,8 @@ class WaitReason(Enum):
     RPC_UNAVAILABLE = "rpc_unavailable"
     TARGET_REVERTS = "target_reverts"
     SENDER_BUSY = "sender_busy"
+    SENDS_IN_FLIGHT = "sends_in_flight"
+    SENDER_QUEUE_FULL = "sender_queue_full"
     FEE_ABOVE_CAP = "fee_above_cap"
     GAS_FUNDS_LOW = "gas_funds_low"
     INCLUSION_AWAITED = "inclusion_awaited"

@@ -7,22 +7,24 @@ from typing import Final
 import structlog
 
 from chains.errors import PermanentChainError
-from chains.port import Bridge, ChainReader, Fees, Receipt, SignedTransaction, TransactionSender
+from chains.port import Bridge, ChainReader, Receipt, TransactionSender
 from chains.types import BlockRef
 from relayer.clock import UnixSeconds
 from relayer.errors import StateMovedError
 from relayer.outbox.life import FINAL_STATES, MessageEvent, MessageState, WaitReason
+from relayer.steps.carrier import stored_transaction
 from relayer.steps.ending import return_hold
 from relayer.steps.fence import Fence
 from relayer.steps.queues import RELAY, relay_queue
 from relayer.steps.tell import tell
-from relayer.store.nonces import SendAttempt, SendRow, SendState
 from relayer.store.outbox import StoredMessage
+from relayer.store.send_rows import SendAttempt, SendRow, SendState
 from relayer.store.unit_of_work import Store, UnitOfWork
 
 WAITING_STATES: Final = (MessageState.ATTESTED, MessageState.SUBMITTED, MessageState.DISPUTED)
 CARRIED_STATES: Final = (MessageState.ATTESTED, MessageState.SUBMITTED)
 FOLLOWED_STATES: Final = (SendState.BROADCAST, SendState.MINED, SendState.REVERTED)
+_Followed = tuple[SendRow, tuple[SendAttempt, ...]]
 log = structlog.get_logger(__name__)
 
 
@@ -56,8 +58,8 @@ async def confirm(
         TransientChainError: the node failed; ask again.
         StateMovedError: the message is unknown.
     """
-    stored, rows = await asyncio.to_thread(_read, store, message_id)
-    is_open = await _follow_rows(store, follower, stored, rows, fence)
+    stored, followed = await asyncio.to_thread(_read, store, message_id)
+    is_open = await _follow_rows(store, follower, stored, followed, fence)
     if stored.state in FINAL_STATES:
         return ConfirmOutcome(stored.state, is_open, stored.reason)
     if stored.state in WAITING_STATES:
@@ -65,32 +67,33 @@ async def confirm(
     return ConfirmOutcome(stored.state, True, stored.reason)
 
 
-def _read(store: Store, message_id: bytes) -> tuple[StoredMessage, tuple[SendRow, ...]]:
+def _read(store: Store, message_id: bytes) -> tuple[StoredMessage, list[_Followed]]:
     with store.read() as uow:
         stored = uow.outbox.get(message_id)
         if stored is None:
             raise StateMovedError(what=f"message 0x{message_id.hex()}", expected="stored")
-        return stored, uow.nonces.rows_of_message(message_id)
+        return stored, [
+            (row, uow.nonces.attempts_of(row.sender, row.account_nonce))
+            for row in uow.nonces.rows_of_message(message_id)
+            if row.state in FOLLOWED_STATES
+        ]
 
 
 async def _follow_rows(
     store: Store,
     follower: Follower,
     stored: StoredMessage,
-    rows: tuple[SendRow, ...],
+    followed: list[_Followed],
     fence: Fence,
 ) -> bool:
     """Bring nonces level with their transactions; return whether one must be followed further."""
-    followed = [row for row in rows if row.state in FOLLOWED_STATES]
     if not followed:
         return False
     final_height = (await follower.reader.heads()).finalized.block.height
     is_open = False
-    for row in followed:
-        attempts = await asyncio.to_thread(_attempts, store, row)
-        receipts = [await follower.sender.receipt(attempt.tx_hash) for attempt in attempts]
-        found = next((receipt for receipt in receipts if receipt is not None), None)
-        sighting = _Sighting(stored, row, found, final_height)
+    for row, attempts in followed:
+        found, is_filler = await best_receipt(follower.sender, attempts)
+        sighting = _Sighting(stored, row, found, is_filler, final_height)
         await asyncio.to_thread(_write_sighting, store, sighting, fence)
         if found is not None:
             is_open = True
@@ -106,7 +109,19 @@ class _Sighting:
     stored: StoredMessage
     row: SendRow
     receipt: Receipt | None
+    is_filler: bool
     final_height: int
+
+
+async def best_receipt(
+    sender: TransactionSender, attempts: tuple[SendAttempt, ...]
+) -> tuple[Receipt | None, bool]:
+    """Look for any attempt in a block; return its receipt and whether it is a filler's."""
+    for attempt in attempts:
+        receipt = await sender.receipt(attempt.tx_hash)
+        if receipt is not None:
+            return receipt, attempt.is_filler
+    return None, False
 
 
 def _write_sighting(store: Store, sighting: _Sighting, fence: Fence) -> None:
@@ -118,7 +133,7 @@ def _write_sighting(store: Store, sighting: _Sighting, fence: Fence) -> None:
             if row.state is not SendState.BROADCAST:
                 uow.nonces.mark_unmined(row.sender, row.account_nonce)
             if is_carried:
-                _ring_relay(uow, sighting.stored)
+                ring_relay(uow, sighting.stored)
             return
         uow.nonces.mark_mined(
             row.sender,
@@ -127,7 +142,12 @@ def _write_sighting(store: Store, sighting: _Sighting, fence: Fence) -> None:
             receipt.block,
             is_reverted=not receipt.is_success,
         )
-        if receipt.block.height <= sighting.final_height:
+        is_final = receipt.block.height <= sighting.final_height
+        if sighting.is_filler:
+            if is_final:
+                lose_nonce(uow, sighting.stored, row, "an empty transaction used it")
+            return
+        if is_final:
             uow.nonces.mark_final(row.sender, row.account_nonce)
         if is_carried and not receipt.is_success and row.state is SendState.BROADCAST:
             _reverted(uow, sighting.stored, receipt.block)
@@ -141,33 +161,34 @@ async def _fill_gap(follower: Follower, row: SendRow, attempts: tuple[SendAttemp
     """
     if not attempts or await follower.sender.final_account_nonce() > row.account_nonce:
         return False
-    newest = attempts[-1]
     try:
-        await follower.sender.broadcast(
-            SignedTransaction(
-                chain_id=row.sender.chain_id,
-                tx_hash=newest.tx_hash,
-                raw=newest.raw,
-                account_nonce=row.account_nonce,
-                fees=Fees(newest.fee_max_wei, newest.fee_priority_wei),
-            )
-        )
+        await follower.sender.broadcast(stored_transaction(row, attempts[-1]))
     except PermanentChainError as exc:
         log.warning("message.refused", message_id="0x" + row.message_id.hex(), reason=str(exc))
     return True
 
 
-def _attempts(store: Store, row: SendRow) -> tuple[SendAttempt, ...]:
-    with store.read() as uow:
-        return uow.nonces.attempts_of(row.sender, row.account_nonce)
+def lose_nonce(uow: UnitOfWork, stored: StoredMessage | None, row: SendRow, reason: str) -> None:
+    """Say that a final block used a nonce without its message, which then goes to the front."""
+    uow.nonces.mark_lost(row.sender, row.account_nonce)
+    log.warning(
+        "nonce.healed",
+        chain_id=row.sender.chain_id,
+        account_nonce=row.account_nonce,
+        message_id="0x" + row.message_id.hex(),
+        reason=reason,
+    )
+    if stored is not None and stored.state in CARRIED_STATES:
+        ring_relay(uow, stored)
 
 
-def _ring_relay(uow: UnitOfWork, stored: StoredMessage) -> None:
+def ring_relay(uow: UnitOfWork, stored: StoredMessage) -> None:
+    """Let a message be relayed at once, before those that were never sent: they wait for it."""
     uow.jobs.ring(
         RELAY,
         stored.message_id.hex(),
         relay_queue(stored.message.target_chain),
-        UnixSeconds(uow.clock.now() + 1),
+        stored.message.created_at,
         stored.message.correlation_id,
     )
 
@@ -180,7 +201,7 @@ def _reverted(uow: UnitOfWork, stored: StoredMessage, block: BlockRef) -> None:
         next_attempt_at=UnixSeconds(uow.clock.now() + 1),
         detail=f"a transaction failed in block {block.height}",
     )
-    _ring_relay(uow, stored)
+    ring_relay(uow, stored)
     log.error("message.reverted", message_id="0x" + stored.message_id.hex(), height=block.height)
 
 

@@ -11,6 +11,7 @@ LIQUIDATE: Final = "liquidate"
 ATTEST: Final = "attest"
 RELAY: Final = "relay"
 CONFIRM: Final = "confirm"
+MEND: Final = "mend"
 CUSTODY: Final = "custody"
 PUBLISH: Final = "publish"
 

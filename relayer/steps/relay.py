@@ -6,43 +6,36 @@ from typing import Final
 
 import structlog
 
-from chains.attestation import Attestation, assemble_attestation
+from chains.attestation import assemble_attestation
 from chains.errors import (
     CallRevertedError,
     FeeTooLowError,
     GasFundsError,
     PermanentChainError,
 )
-from chains.port import Bridge, ContractCall, Fees, SignedTransaction, TransactionSender
 from relayer.clock import UnixSeconds
 from relayer.errors import StateMovedError
 from relayer.outbox.life import MessageEvent, MessageState, WaitReason
+from relayer.steps.carrier import Carrier, take_lease
 from relayer.steps.catalog import Catalog
 from relayer.steps.fence import Fence
 from relayer.steps.queues import ATTEST, CONFIRM, relay_queue
-from relayer.store.leases import Lease, sender_lease_name
-from relayer.store.nonces import SendAttempt, SenderKey, SendRow, SendState
+from relayer.steps.sign import Intent, Signed, Unsigned, free, sign
+from relayer.steps.tell import tell
+from relayer.store.leases import Lease
 from relayer.store.outbox import StoredMessage
+from relayer.store.send_rows import SendState
 from relayer.store.unit_of_work import Store
 
-SENDER_LEASE_SECONDS: Final = 20
-FEE_BUMP_SECONDS: Final = 30
 DELIVER_ROLE: Final = "deliver"
 CARRIED_STATES: Final = (MessageState.ATTESTED, MessageState.SUBMITTED)
 REFUSAL_REASONS: Final[dict[type[PermanentChainError], WaitReason]] = {
-    FeeTooLowError: WaitReason.FEE_ABOVE_CAP,
     GasFundsError: WaitReason.GAS_FUNDS_LOW,
 }
+QUEUE_REASONS: Final = (WaitReason.SENDS_IN_FLIGHT, WaitReason.SENDER_QUEUE_FULL)
+# Reasons that a broadcast which the node takes does away with.
+PASSING_REASONS: Final = (WaitReason.FEE_ABOVE_CAP, WaitReason.GAS_FUNDS_LOW)
 log = structlog.get_logger(__name__)
-
-
-@dataclass(frozen=True, slots=True)
-class Carrier:
-    """Who carries: the sending key of a chain, its bridge, and the process's unique name."""
-
-    sender: TransactionSender
-    bridge: Bridge
-    holder: str
 
 
 @dataclass(frozen=True, slots=True)
@@ -76,30 +69,113 @@ async def relay(
         await asyncio.to_thread(_attest_again, store, stored, fence)
         return RelayOutcome(stored.state, True, WaitReason.SIGNATURES_MISSING)
     attestation = assemble_attestation(message_id, catalog.guardian_set, signatures)
-    lease = await asyncio.to_thread(_lease, store, carrier)
-    if lease is None:
-        return RelayOutcome(stored.state, True, WaitReason.SENDER_BUSY)
+    call = carrier.bridge.deliver(stored.message.message, attestation)[0]
     try:
-        transaction = await _transaction(store, carrier, stored, attestation, lease)
+        return await _carry(store, carrier, Intent(stored, call), fence=fence)
     except CallRevertedError as exc:
         await asyncio.to_thread(_wait, store, stored, WaitReason.TARGET_REVERTS, exc.reason, fence)
         return RelayOutcome(stored.state, True, WaitReason.TARGET_REVERTS)
-    if transaction is None:
-        return RelayOutcome(stored.state, False, WaitReason.FINALITY_AWAITED)
-    state = await asyncio.to_thread(_submitted, store, stored, transaction, fence)
+
+
+async def _carry(store: Store, carrier: Carrier, intent: Intent, *, fence: Fence) -> RelayOutcome:
+    """Sign and broadcast; what the node finds too cheap is replaced and broadcast once more."""
     try:
-        await carrier.sender.broadcast(transaction)
+        return await _send(store, carrier, intent, is_refused=False, fence=fence)
+    except FeeTooLowError:
+        stored = await asyncio.to_thread(_again, store, intent.stored)
+        intent = Intent(stored, intent.call)
+    try:
+        return await _send(store, carrier, intent, is_refused=True, fence=fence)
+    except FeeTooLowError as exc:
+        return await _refused(store, intent.stored, exc, fence=fence)
+
+
+def _again(store: Store, stored: StoredMessage) -> StoredMessage:
+    with store.read() as uow:
+        return uow.outbox.get(stored.message_id) or stored
+
+
+async def _send(
+    store: Store,
+    carrier: Carrier,
+    intent: Intent,
+    *,
+    is_refused: bool,
+    fence: Fence,
+) -> RelayOutcome:
+    stored = intent.stored
+    async with carrier.gate:
+        lease = await asyncio.to_thread(take_lease, store, carrier)
+        if lease is None:
+            return RelayOutcome(stored.state, True, WaitReason.SENDER_BUSY)
+        signed = await sign(store, carrier, intent, lease, is_refused=is_refused)
+    if isinstance(signed, Unsigned):
+        await asyncio.to_thread(_queued, store, stored, signed.reason, fence)
+        is_open = signed.reason is not WaitReason.FINALITY_AWAITED
+        return RelayOutcome(stored.state, is_open, signed.reason)
+    state = await asyncio.to_thread(_submitted, store, stored, signed, lease, fence=fence)
+    if signed.is_capped:
+        await asyncio.to_thread(_capped, store, stored, state, fence)
+    try:
+        await carrier.sender.broadcast(signed.transaction)
+    except FeeTooLowError:
+        if signed.is_capped:
+            return RelayOutcome(state, True, WaitReason.FEE_ABOVE_CAP)
+        raise
     except PermanentChainError as exc:
-        log.error("message.refused", message_id="0x" + message_id.hex(), reason=str(exc))
-        reason = REFUSAL_REASONS.get(type(exc), WaitReason.INCLUSION_AWAITED)
-        await asyncio.to_thread(_wait, store, stored, reason, str(exc), fence)
-        return RelayOutcome(state, True, reason)
+        return await _refused(store, stored, exc, fence=fence)
+    if signed.is_capped:
+        return RelayOutcome(state, True, WaitReason.FEE_ABOVE_CAP)
     log.info(
         "message.submitted",
-        message_id="0x" + message_id.hex(),
-        tx_hash="0x" + transaction.tx_hash.hex(),
+        message_id="0x" + stored.message_id.hex(),
+        tx_hash="0x" + signed.transaction.tx_hash.hex(),
     )
+    if state is stored.state and stored.reason in PASSING_REASONS:
+        reason = WaitReason.INCLUSION_AWAITED
+        await asyncio.to_thread(_wait, store, stored, reason, "sent again", fence)
     return RelayOutcome(state, False, WaitReason.INCLUSION_AWAITED)
+
+
+async def _refused(
+    store: Store,
+    stored: StoredMessage,
+    error: PermanentChainError,
+    *,
+    fence: Fence,
+) -> RelayOutcome:
+    message_id = "0x" + stored.message_id.hex()
+    # A fee that the market overtook while it was signed is raised again by itself.
+    say = log.warning if isinstance(error, FeeTooLowError) else log.error
+    say("message.refused", message_id=message_id, reason=str(error))
+    reason = REFUSAL_REASONS.get(type(error), WaitReason.INCLUSION_AWAITED)
+    await asyncio.to_thread(_wait, store, stored, reason, str(error), fence)
+    return RelayOutcome(MessageState.SUBMITTED, True, reason)
+
+
+def _queued(store: Store, stored: StoredMessage, reason: WaitReason, fence: Fence) -> None:
+    """Say once that the message waits for earlier ones of the same key."""
+    if reason in QUEUE_REASONS and stored.reason is not reason:
+        _wait(store, stored, reason, "earlier messages use the sending key", fence)
+
+
+def _capped(store: Store, stored: StoredMessage, state: MessageState, fence: Fence) -> None:
+    """Say once that only a person, or a cheaper market, lets the message go on."""
+    if stored.reason is not WaitReason.FEE_ABOVE_CAP:
+        message_id = "0x" + stored.message_id.hex()
+        reason = WaitReason.FEE_ABOVE_CAP.value
+        log.error("message.waited", message_id=message_id, reason=reason)
+        with store.unit_of_work() as uow:
+            fence(uow)
+            tell(
+                uow,
+                "message.state",
+                {"message_id": message_id, "state": state.value, "reason": reason},
+                account=stored.message.message.account,
+                correlation_id=stored.message.correlation_id,
+            )
+    detail = "its fees are at the cap of the sending key"
+    _wait(store, stored, WaitReason.FEE_ABOVE_CAP, detail, fence)
 
 
 def _read(
@@ -116,16 +192,16 @@ def _unneeded(
     store: Store, carrier: Carrier, stored: StoredMessage, reason: WaitReason
 ) -> RelayOutcome:
     """Nothing is to be sent any more: a nonce kept for it would hold up all later ones."""
-    key = SenderKey(carrier.sender.chain_id, carrier.sender.address)
+    key = carrier.key
     with store.read() as uow:
         rows = uow.nonces.rows_of_message(stored.message_id)
     unused = [row for row in rows if row.sender == key and row.state is SendState.RESERVED]
     if unused:
-        lease = _lease(store, carrier)
+        lease = take_lease(store, carrier)
         if lease is None:
             return RelayOutcome(stored.state, True, WaitReason.SENDER_BUSY)
         for row in unused:
-            _free(store, key, row.account_nonce, lease)
+            free(store, row, lease)
     return RelayOutcome(stored.state, False, reason)
 
 
@@ -142,116 +218,14 @@ def _attest_again(store: Store, stored: StoredMessage, fence: Fence) -> None:
         )
 
 
-def _lease(store: Store, carrier: Carrier) -> Lease | None:
-    name = sender_lease_name(carrier.sender.chain_id, carrier.sender.address)
-    with store.unit_of_work() as uow:
-        held = uow.leases.lease(name)
-        is_ours = held is not None and held.holder == carrier.holder
-        if held is not None and is_ours and held.expires_at > uow.clock.now():
-            return uow.leases.renew(held, SENDER_LEASE_SECONDS)
-        return uow.leases.acquire(name, carrier.holder, SENDER_LEASE_SECONDS)
-
-
-async def _transaction(
-    store: Store,
-    carrier: Carrier,
-    stored: StoredMessage,
-    attestation: Attestation,
-    lease: Lease,
-) -> SignedTransaction | None:
-    """
-    Return what is stored to be broadcast: the last attempt, a dearer one, or the first.
-
-    None where one is in a block already: confirm follows it.
-    """
-    sender = carrier.sender
-    calls = carrier.bridge.deliver(stored.message.message, attestation)
-    call = calls[0]
-    first_account_nonce = await sender.pending_account_nonce()
-    row, attempts = await asyncio.to_thread(
-        _reserve, store, sender, stored, first_account_nonce, lease
-    )
-    if row.state is SendState.MINED:
-        return None
-    if attempts and not _is_stuck(row, attempts, store):
-        last = attempts[-1]
-        return SignedTransaction(
-            chain_id=sender.chain_id,
-            tx_hash=last.tx_hash,
-            raw=last.raw,
-            account_nonce=row.account_nonce,
-            fees=Fees(last.fee_max_wei, last.fee_priority_wei),
-        )
-    return await _sign(store, sender, call, (row, attempts), lease)
-
-
-async def _sign(
-    store: Store,
-    sender: TransactionSender,
-    call: ContractCall,
-    reserved: tuple[SendRow, tuple[SendAttempt, ...]],
-    lease: Lease,
-) -> SignedTransaction:
-    row, attempts = reserved
-    fees = await sender.suggest_fees()
-    if attempts:
-        last = attempts[-1]
-        fees = sender.bump_fees(Fees(last.fee_max_wei, last.fee_priority_wei), fees)
-    key = SenderKey(sender.chain_id, sender.address)
-    try:
-        transaction = await sender.prepare(call, row.account_nonce, fees)
-    except CallRevertedError:
-        if row.state is SendState.RESERVED:
-            await asyncio.to_thread(_free, store, key, row.account_nonce, lease)
-        raise
-
-    def _record() -> None:
-        with store.unit_of_work() as uow:
-            uow.nonces.record_attempt(
-                key,
-                row.account_nonce,
-                SendAttempt(
-                    tx_hash=transaction.tx_hash,
-                    raw=transaction.raw,
-                    fee_max_wei=transaction.fees.max_fee_wei,
-                    fee_priority_wei=transaction.fees.priority_fee_wei,
-                ),
-                lease,
-            )
-
-    await asyncio.to_thread(_record)
-    return transaction
-
-
-def _free(store: Store, key: SenderKey, account_nonce: int, lease: Lease) -> None:
-    with store.unit_of_work() as uow:
-        uow.nonces.free(key, account_nonce, lease)
-
-
-def _reserve(
-    store: Store,
-    sender: TransactionSender,
-    stored: StoredMessage,
-    first_account_nonce: int,
-    lease: Lease,
-) -> tuple[SendRow, tuple[SendAttempt, ...]]:
-    with store.unit_of_work() as uow:
-        key = SenderKey(sender.chain_id, sender.address)
-        row = uow.nonces.reserve(key, stored.message_id, first_account_nonce, lease)
-        return row, uow.nonces.attempts_of(key, row.account_nonce)
-
-
-def _is_stuck(row: SendRow, attempts: tuple[SendAttempt, ...], store: Store) -> bool:
-    """Return whether the newest attempt had its time: each gets FEE_BUMP_SECONDS."""
-    age_seconds = store.clock.now() - row.reserved_at
-    return age_seconds > FEE_BUMP_SECONDS * len(attempts)
-
-
 def _submitted(
-    store: Store, stored: StoredMessage, transaction: SignedTransaction, fence: Fence
+    store: Store, stored: StoredMessage, signed: Signed, lease: Lease, *, fence: Fence
 ) -> MessageState:
+    """Keep the hash with the message; nobody broadcasts who lost the key since it signed."""
+    transaction = signed.transaction
     with store.unit_of_work() as uow:
         fence(uow)
+        uow.leases.check(lease.name, lease.token)
         now = uow.clock.now()
         uow.outbox.add_transaction(
             stored.message_id, transaction.chain_id, transaction.tx_hash, DELIVER_ROLE

@@ -1,71 +1,35 @@
 """Account nonces of sending keys: the row is stored before anything is broadcast."""
 
-from dataclasses import dataclass
-from enum import Enum
 from typing import Any, Final
 
-from sqlalchemy import ColumnElement, Connection, Row, func, select, update
+from sqlalchemy import ColumnElement, Connection, func, select, update
+from sqlalchemy.sql.dml import Update
 
-from chains.types import BlockRef, ChainId
-from relayer.clock import Clock, UnixSeconds
+from chains.types import BlockRef
+from relayer.clock import Clock
 from relayer.errors import InvariantError, LeaseLostError, StateMovedError
 from relayer.store.fleet_tables import SEND, SEND_ATTEMPT
 from relayer.store.leases import Lease, LeaseTable, sender_lease_name
+from relayer.store.send_rows import (
+    SendAttempt,
+    SenderKey,
+    SendRow,
+    SendState,
+    filler_id,
+    send_attempt_of,
+    send_row_of,
+)
 from relayer.store.statements import insert_into, rows_changed, stores_row
-
-
-class SendState(Enum):
-    """
-    Where a nonce is.
-
-    RESERVED: nothing was broadcast. BROADCAST: at least one attempt. MINED: in a block.
-    REVERTED: in a block without effect. FINAL: that block is final. FREED: given up before any
-    broadcast, so the nonce may be used again.
-    """
-
-    RESERVED = "RESERVED"
-    BROADCAST = "BROADCAST"
-    MINED = "MINED"
-    REVERTED = "REVERTED"
-    FINAL = "FINAL"
-    FREED = "FREED"
-
 
 OPEN_STATES: Final = (SendState.RESERVED.value, SendState.BROADCAST.value)
 IN_PROGRESS_STATES: Final = (*OPEN_STATES, SendState.MINED.value)
 MINED_STATES: Final = (SendState.MINED, SendState.REVERTED)
-USED_STATES: Final = (*(state.value for state in MINED_STATES), SendState.FINAL.value)
-
-
-@dataclass(frozen=True, slots=True)
-class SenderKey:
-    """A gas key on one chain; address is a 32-byte word."""
-
-    chain_id: ChainId
-    address: bytes
-
-
-@dataclass(frozen=True, slots=True)
-class SendRow:
-    """One nonce of a key and the message that uses it."""
-
-    sender: SenderKey
-    account_nonce: int
-    message_id: bytes
-    state: SendState
-    reserved_at: UnixSeconds
-    mined_tx_hash: bytes | None
-    mined_block: BlockRef | None
-
-
-@dataclass(frozen=True, slots=True)
-class SendAttempt:
-    """A signed transaction, stored before its broadcast. Fees in wei per gas."""
-
-    tx_hash: bytes
-    raw: bytes
-    fee_max_wei: int
-    fee_priority_wei: int
+UNFINAL_STATES: Final = (*OPEN_STATES, *(state.value for state in MINED_STATES))
+USED_STATES: Final = (
+    *(state.value for state in MINED_STATES),
+    SendState.FINAL.value,
+    SendState.LOST.value,
+)
 
 
 class NonceTable:
@@ -85,7 +49,7 @@ class NonceTable:
         answer is the same row; after REVERTED or FINAL it is a new one.
 
         Args:
-            message_id: also a made-up id of a transaction that only fills a gap.
+            message_id: a message; for a gap's filler see fill.
             first_account_nonce: the key's transaction count on the chain, at its latest block.
 
         Raises:
@@ -99,8 +63,33 @@ class NonceTable:
             .limit(1)
         ).one_or_none()
         if mine is not None:
-            return _send_row(mine)
+            return send_row_of(mine)
         nonce = self._lowest_free(sender, first_account_nonce)
+        return self._take(sender, message_id, nonce)
+
+    def fill(
+        self, sender: SenderKey, account_nonce: int, highest_account_nonce: int, lease: Lease
+    ) -> SendRow | None:
+        """
+        Reserve the lowest free nonce for a filler, where a later one waits behind it.
+
+        Args:
+            account_nonce: the first nonce that the node has no transaction for.
+            highest_account_nonce: the highest one that was broadcast.
+
+        Returns:
+            None where nothing is free below the highest one.
+
+        Raises:
+            LeaseLostError: another process uses the key now.
+        """
+        self._fence(sender, lease)
+        nonce = self._lowest_free(sender, account_nonce)
+        if nonce >= highest_account_nonce:
+            return None
+        return self._take(sender, filler_id(sender, nonce), nonce)
+
+    def _take(self, sender: SenderKey, message_id: bytes, nonce: int) -> SendRow:
         values = {
             "message_id": message_id,
             "state": SendState.RESERVED.value,
@@ -129,27 +118,32 @@ class NonceTable:
         self._fence(sender, lease)
         self._change(sender, account_nonce, (SendState.RESERVED,), state=SendState.FREED.value)
 
-    def record_attempt(
-        self, sender: SenderKey, account_nonce: int, attempt: SendAttempt, lease: Lease
-    ) -> bool:
+    def record_attempt(self, row: SendRow, attempt: SendAttempt, lease: Lease) -> bool:
         """
         Store a signed transaction before its broadcast; all hashes are kept.
+
+        Args:
+            row: as it was when the transaction was signed; a nonce that went to another message
+                meanwhile is refused, so no two messages are ever signed for one nonce.
 
         Returns:
             False when the same transaction is stored already.
 
         Raises:
             LeaseLostError: another process uses the key now.
-            StateMovedError: the nonce is mined, final or freed.
+            StateMovedError: the nonce is mined, final or freed, or another message's.
         """
+        sender, account_nonce = row.sender, row.account_nonce
         self._fence(sender, lease)
-        row = self.row(sender, account_nonce)
-        self._change(
-            sender,
-            account_nonce,
-            (SendState.RESERVED, SendState.BROADCAST),
-            state=SendState.BROADCAST.value,
-        )
+        statement = self._update(sender, account_nonce, (SendState.RESERVED, SendState.BROADCAST))
+        if not rows_changed(
+            self._connection,
+            statement.where(SEND.c.message_id == row.message_id).values(
+                state=SendState.BROADCAST.value
+            ),
+        ):
+            what = f"{sender.chain_id} nonce {account_nonce}"
+            raise StateMovedError(what=what, expected="RESERVED or BROADCAST for the same message")
         attempts = self._connection.execute(
             select(func.count()).where(
                 SEND_ATTEMPT.c.chain_id == sender.chain_id,
@@ -157,19 +151,20 @@ class NonceTable:
                 SEND_ATTEMPT.c.account_nonce == account_nonce,
             )
         ).scalar_one()
-        statement = insert_into(self._connection, SEND_ATTEMPT).values(
+        purpose = filler_id(sender, account_nonce) if attempt.is_filler else row.message_id
+        insert = insert_into(self._connection, SEND_ATTEMPT).values(
             chain_id=sender.chain_id,
             tx_hash=attempt.tx_hash,
             key_address=sender.address,
             account_nonce=account_nonce,
-            message_id=row.message_id,
+            message_id=purpose,
             seq=attempts + 1,
             raw=attempt.raw,
             fee_max_wei=attempt.fee_max_wei,
             fee_priority_wei=attempt.fee_priority_wei,
             at=self._clock.now(),
         )
-        return stores_row(self._connection, statement.on_conflict_do_nothing())
+        return stores_row(self._connection, insert.on_conflict_do_nothing())
 
     def mark_mined(
         self,
@@ -225,6 +220,16 @@ class NonceTable:
         """
         self._change(sender, account_nonce, MINED_STATES, state=SendState.FINAL.value)
 
+    def mark_lost(self, sender: SenderKey, account_nonce: int) -> None:
+        """
+        Say that a final block used the nonce for something else than its message.
+
+        Raises:
+            StateMovedError: it is FINAL, REVERTED or LOST already.
+        """
+        before = (SendState.RESERVED, SendState.BROADCAST, SendState.MINED, SendState.FREED)
+        self._change(sender, account_nonce, before, state=SendState.LOST.value)
+
     def row(self, sender: SenderKey, account_nonce: int) -> SendRow:
         """
         Return one nonce.
@@ -237,7 +242,7 @@ class NonceTable:
         ).one_or_none()
         if row is None:
             raise InvariantError(f"{sender.chain_id}: nonce {account_nonce} was never reserved")
-        return _send_row(row)
+        return send_row_of(row)
 
     def rows_of_message(self, message_id: bytes) -> tuple[SendRow, ...]:
         """Return every nonce that a message uses, on any chain."""
@@ -246,14 +251,14 @@ class NonceTable:
             .where(SEND.c.message_id == message_id)
             .order_by(SEND.c.chain_id, SEND.c.key_address, SEND.c.account_nonce)
         )
-        return tuple(_send_row(row) for row in rows)
+        return tuple(send_row_of(row) for row in rows)
 
     def pending(self, sender: SenderKey) -> tuple[SendRow, ...]:
         """Return what is reserved or broadcast and not mined, lowest nonce first."""
         rows = self._connection.execute(
             _rows_of(sender).where(SEND.c.state.in_(OPEN_STATES)).order_by(SEND.c.account_nonce)
         )
-        return tuple(_send_row(row) for row in rows)
+        return tuple(send_row_of(row) for row in rows)
 
     def mined(self, sender: SenderKey) -> tuple[SendRow, ...]:
         """Return what is in a block, with effect or not, and not final; lowest nonce first."""
@@ -262,10 +267,10 @@ class NonceTable:
             .where(SEND.c.state.in_([state.value for state in MINED_STATES]))
             .order_by(SEND.c.account_nonce)
         )
-        return tuple(_send_row(row) for row in rows)
+        return tuple(send_row_of(row) for row in rows)
 
     def attempts(self, message_id: bytes) -> tuple[SendAttempt, ...]:
-        """Return every signed transaction of a message, oldest first."""
+        """Return every signed transaction that carries a message, oldest first."""
         return self._attempts(SEND_ATTEMPT.c.message_id == message_id)
 
     def _attempts(self, *conditions: ColumnElement[bool]) -> tuple[SendAttempt, ...]:
@@ -275,15 +280,7 @@ class NonceTable:
             .where(*conditions)
             .order_by(table.chain_id, table.key_address, table.account_nonce, table.seq)
         )
-        return tuple(
-            SendAttempt(
-                tx_hash=bytes(row.tx_hash),
-                raw=bytes(row.raw),
-                fee_max_wei=row.fee_max_wei,
-                fee_priority_wei=row.fee_priority_wei,
-            )
-            for row in rows
-        )
+        return tuple(send_attempt_of(row) for row in rows)
 
     def attempts_of(self, sender: SenderKey, account_nonce: int) -> tuple[SendAttempt, ...]:
         """Return every signed transaction with one nonce of a key, oldest first."""
@@ -317,15 +314,20 @@ class NonceTable:
             nonce += 1
         return nonce
 
-    def _change(
-        self, sender: SenderKey, account_nonce: int, before: tuple[SendState, ...], **values: Any
-    ) -> None:
-        statement = (
+    def _update(
+        self, sender: SenderKey, account_nonce: int, before: tuple[SendState, ...]
+    ) -> Update:
+        return (
             update(SEND)
             .where(SEND.c.chain_id == sender.chain_id, SEND.c.key_address == sender.address)
             .where(SEND.c.account_nonce == account_nonce)
             .where(SEND.c.state.in_([state.value for state in before]))
         )
+
+    def _change(
+        self, sender: SenderKey, account_nonce: int, before: tuple[SendState, ...], **values: Any
+    ) -> None:
+        statement = self._update(sender, account_nonce, before)
         if not rows_changed(self._connection, statement.values(**values)):
             expected = " or ".join(state.value for state in before)
             raise StateMovedError(
@@ -336,19 +338,4 @@ class NonceTable:
 def _rows_of(sender: SenderKey) -> Any:
     return select(SEND).where(
         SEND.c.chain_id == sender.chain_id, SEND.c.key_address == sender.address
-    )
-
-
-def _send_row(row: Row[Any]) -> SendRow:
-    block = None
-    if row.mined_height is not None and row.mined_hash is not None:
-        block = BlockRef(row.mined_height, row.mined_hash)
-    return SendRow(
-        sender=SenderKey(ChainId(row.chain_id), row.key_address),
-        account_nonce=row.account_nonce,
-        message_id=row.message_id,
-        state=SendState(row.state),
-        reserved_at=UnixSeconds(row.reserved_at),
-        mined_tx_hash=None if row.mined_tx_hash is None else bytes(row.mined_tx_hash),
-        mined_block=block,
     )

@@ -29,6 +29,7 @@ from relayer.store.outbox import OutboxTable
 from relayer.store.prices import PriceTable
 from relayer.store.requests import RequestTable
 from relayer.store.roots import RootTable
+from relayer.store.send_queue import SendQueueTable
 
 MIGRATIONS: Final = Path(__file__).with_name("migrations")
 NO_MIGRATION: Final = "none"
@@ -89,6 +90,11 @@ class UnitOfWork:
     def nonces(self) -> NonceTable:
         """Account nonces of the sending keys."""
         return NonceTable(self.connection, self.clock)
+
+    @cached_property
+    def send_queue(self) -> SendQueueTable:
+        """What waits for a sending key."""
+        return SendQueueTable(self.connection, self.clock)
 
     @cached_property
     def prices(self) -> PriceTable:

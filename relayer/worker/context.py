@@ -9,6 +9,7 @@ from chains.types import ChainId
 from relayer import wiring
 from relayer.errors import InvariantError
 from relayer.settings import Settings
+from relayer.steps.carrier import Carrier
 from relayer.steps.catalog import Catalog
 from relayer.steps.ports import GuardianDoor
 from relayer.store.unit_of_work import Store
@@ -36,6 +37,7 @@ class WorkContext:
     on_broken: Callable[[], None] = lambda: None
     _readers: dict[ChainId, ChainReader] = field(default_factory=dict)
     _senders: dict[ChainId, TransactionSender] = field(default_factory=dict)
+    _carriers: dict[ChainId, Carrier] = field(default_factory=dict)
     _guardians: tuple[GuardianDoor, ...] | None = None
     _loop: LoopThread | None = None
     _lock: threading.RLock = field(default_factory=threading.RLock)
@@ -92,6 +94,19 @@ class WorkContext:
                 self._senders[chain_id] = wiring.transaction_sender(self.settings, chain_id)
             return self._senders[chain_id]
 
+    def carrier(self, chain_id: ChainId) -> Carrier:
+        """Return what carries messages to a chain; one per process, so that it may be locked."""
+        with self._lock:
+            if chain_id not in self._carriers:
+                self._carriers[chain_id] = Carrier(
+                    sender=self.sender(chain_id),
+                    bridge=self.bridge(chain_id),
+                    holder=self.holder,
+                    urgent=wiring.transaction_sender(self.settings, chain_id, is_urgent=True),
+                    limits=wiring.send_limits(self.settings, chain_id),
+                )
+            return self._carriers[chain_id]
+
     def close(self) -> None:
         """Give connections back."""
         self.keeper.close()
@@ -103,5 +118,7 @@ class WorkContext:
                 loop.run(reader.close())
             for sender in self._senders.values():
                 loop.run(sender.close())
+            for carrier in self._carriers.values():
+                loop.run(carrier.pricer(is_urgent=True).close())
             loop.close()
         self.store.close()

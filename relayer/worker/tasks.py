@@ -7,6 +7,7 @@ from celery import Celery
 
 from chains.types import ChainId, chain_id_of
 from relayer.errors import InvariantError
+from relayer.outbox.life import WaitReason
 from relayer.steps.assess import assess
 from relayer.steps.attest import attest
 from relayer.steps.compare import compare
@@ -14,6 +15,7 @@ from relayer.steps.confirm import Follower, confirm
 from relayer.steps.decide import decide
 from relayer.steps.fence import Fence
 from relayer.steps.liquidate import liquidate_account
+from relayer.steps.mend import MEND_SECONDS, mend
 from relayer.steps.queues import (
     ASSESS,
     ATTEST,
@@ -21,12 +23,13 @@ from relayer.steps.queues import (
     CUSTODY,
     DECIDE,
     LIQUIDATE,
+    MEND,
     PUBLISH,
     RECONCILE,
     RELAY,
 )
 from relayer.steps.reconcile import reconcile
-from relayer.steps.relay import Carrier, relay
+from relayer.steps.relay import relay
 from relayer.store.jobs import Job
 from relayer.worker.context import WorkContext
 from relayer.worker.doorbell import TASK_PREFIX
@@ -34,6 +37,7 @@ from relayer.worker.processing import Done, Later, Outcome, Work, process_due
 from relayer.worker.publishing import publish_due
 
 CONFIRM_SECONDS: Final = 1
+QUEUE_FULL_SECONDS: Final = 10
 RECONCILE_BATCHES_MAX: Final = 50
 
 
@@ -81,13 +85,16 @@ def _attest(context: WorkContext, job: Job, fence: Fence) -> Outcome:
 
 def _relay(context: WorkContext, job: Job, fence: Fence) -> Outcome:
     chain_id = _target_of(context, job)
-    carrier = Carrier(context.sender(chain_id), context.bridge(chain_id), context.holder)
+    carrier = context.carrier(chain_id)
     outcome = context.loop.run(
         relay(context.store, context.catalog, carrier, bytes.fromhex(job.key), fence=fence)
     )
     if not outcome.is_open:
         return Done()
-    return Later(context.catalog.times.relay_retry_seconds, outcome.reason.value)
+    seconds = context.catalog.times.relay_retry_seconds
+    if outcome.reason is WaitReason.SENDER_QUEUE_FULL:
+        seconds = max(seconds, QUEUE_FULL_SECONDS)
+    return Later(seconds, outcome.reason.value)
 
 
 def _confirm(context: WorkContext, job: Job, fence: Fence) -> Outcome:
@@ -99,6 +106,12 @@ def _confirm(context: WorkContext, job: Job, fence: Fence) -> Outcome:
         confirm(context.store, follower, bytes.fromhex(job.key), fence=fence)
     )
     return Later(CONFIRM_SECONDS, outcome.reason.value) if outcome.is_open else Done()
+
+
+def _mend(context: WorkContext, job: Job, fence: Fence) -> Outcome:
+    carrier = context.carrier(chain_id_of(job.key))
+    outcome = context.loop.run(mend(context.store, carrier, fence=fence))
+    return Later(MEND_SECONDS, outcome.reason.value) if outcome.is_open else Done()
 
 
 def _custody(context: WorkContext, job: Job, fence: Fence) -> Outcome:
@@ -128,6 +141,7 @@ WORKS: Final = (
     Work(ATTEST, _attest, jobs_per_claim=1),
     Work(RELAY, _relay, jobs_per_claim=1),
     Work(CONFIRM, _confirm, jobs_per_claim=1),
+    Work(MEND, _mend, jobs_per_claim=1),
     Work(CUSTODY, _custody, jobs_per_claim=1),
     Work(PUBLISH, _publish),
 )

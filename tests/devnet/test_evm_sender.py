@@ -9,10 +9,12 @@ import pytest
 from chains.devnet.actors import BOB, DEPLOYER
 from chains.devnet.kit import Devnet
 from chains.errors import AccountNonceUsedError, CallRevertedError, FeeTooLowError, GasFundsError
+from chains.evm.fees import GWEI
 from chains.evm.sender import EvmSender
 from chains.port import ContractCall, Fees, SignedTransaction
 
 T = TypeVar("T")
+BUMP_BLOCKS = 3
 
 
 def run(devnet: Devnet, ask: Callable[[EvmSender], Coroutine[Any, Any, T]]) -> T:
@@ -202,3 +204,58 @@ def test_a_balance_falls_by_what_a_transaction_costs(devnet: Devnet) -> None:
 
     assert 21_000 < before_wei - after_wei <= 200_000 * fees.max_fee_wei
     assert asyncio.run(ask_poor()) == 0
+
+
+def test_r10_a_base_fee_ten_times_higher_is_followed_within_five_blocks(devnet: Devnet) -> None:
+    """The first attempt cannot enter a block any more; a replacement does, below the cap."""
+    rpc, chain = devnet.chain_b.chain.anvil.rpc, devnet.chain_b.chain
+    rpc.call("evm_setAutomine", False)
+    base_wei = 20 * GWEI
+    rpc.call("anvil_setNextBlockBaseFeePerGas", hex(base_wei))
+    chain.mine()
+    try:
+
+        async def ask(sender: EvmSender) -> int:
+            attempt = await signed_next(sender, mint(devnet, 1))
+            await sender.broadcast(attempt)
+            attempts = [attempt]
+            for blocks in range(1, 11):
+                rpc.call("anvil_setNextBlockBaseFeePerGas", hex(10 * base_wei))
+                chain.mine()
+                for made in attempts:
+                    if await sender.receipt(made.tx_hash) is not None:
+                        return blocks
+                if blocks % BUMP_BLOCKS == 0:
+                    fees = sender.bump_fees(attempts[-1].fees, await sender.suggest_fees())
+                    assert fees.max_fee_wei <= 500 * GWEI
+                    attempts.append(
+                        await sender.prepare(mint(devnet, 1), attempt.account_nonce, fees)
+                    )
+                    await sender.broadcast(attempts[-1])
+            raise AssertionError("it is in no block")
+
+        assert 1 < run(devnet, ask) <= 5
+    finally:
+        rpc.call("anvil_setNextBlockBaseFeePerGas", hex(GWEI))
+        chain.mine()
+        rpc.call("evm_setAutomine", True)
+
+
+def test_an_empty_transfer_to_ourselves_fills_a_nonce(devnet: Devnet) -> None:
+    """What waits behind the gap enters the same block."""
+
+    async def ask(sender: EvmSender) -> None:
+        nonce, fees = await sender.pending_account_nonce(), await sender.suggest_fees()
+        behind = await sender.prepare(mint(devnet, 1), nonce + 1, fees)
+        await sender.broadcast(behind)
+        assert await sender.receipt(behind.tx_hash) is None
+        nothing = ContractCall(sender.chain_id, sender.address, function="", arguments=())
+        filler = await sender.prepare(nothing, nonce, fees)
+        await sender.broadcast(filler)
+        mined(devnet, behind)
+        receipt = await sender.receipt(filler.tx_hash)
+        assert receipt is not None
+        assert receipt.is_success
+        assert receipt.gas_used == 21_000
+
+    run(devnet, ask)

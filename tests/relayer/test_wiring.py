@@ -11,6 +11,7 @@ import pytest
 from chains.errors import RpcDisagreementError
 from chains.evm.abi import topic_of
 from chains.evm.agreement import AgreeingReader
+from chains.evm.fees import GWEI
 from chains.evm.keys import KeyFileError
 from chains.evm.movement import TRANSFER_TOPIC
 from chains.evm.reader import EvmReader
@@ -20,6 +21,7 @@ from chains.types import ChainId
 from relayer import wiring
 from relayer.sections import AccountantSettings, SenderSettings
 from relayer.settings import Settings
+from relayer.steps.carrier import SendLimits
 from tests.chains.evm.fake_node import FakeNode, serving
 from tests.relayer.api.kit import VAULT_A, WETH_A, deployment_settings
 
@@ -193,3 +195,27 @@ def test_a_key_that_others_may_read_stops_a_process_at_its_start(tmp_path: Path)
     path.chmod(0o644)
     with pytest.raises(KeyFileError, match="chmod 600"):
         wiring.check_sender_key(settings)
+
+
+def test_seizures_have_a_higher_fee_cap_of_their_own(tmp_path: Path) -> None:
+    """As set, or twice the ordinary one; a lower one is refused."""
+    path = tmp_path / "sender.key"
+
+    assert SenderSettings(key_file=path, fee_cap_gwei=70).urgent_cap_gwei == 140
+    own = SenderSettings(key_file=path, fee_cap_gwei=70, liquidation_fee_cap_gwei=90)
+    assert own.urgent_cap_gwei == 90
+    with pytest.raises(ValueError, match="liquidation_fee_cap_gwei"):
+        SenderSettings(key_file=path, fee_cap_gwei=70, liquidation_fee_cap_gwei=69)
+
+
+def test_the_limits_of_a_key_come_from_the_settings(tmp_path: Path) -> None:
+    """Patience belongs to the chain, the rest to the key; a low cap caps tips as well."""
+    sender = SenderSettings(key_file=tmp_path / "k", lease_seconds=5, in_flight_max=3, queued_max=4)
+    settings = deployment_settings().model_copy(update={"sender": sender})
+    chain = settings.chains[0]
+
+    limits = wiring.send_limits(settings, chain.id)
+
+    assert limits == SendLimits(5, chain.fee_bump_seconds, in_flight_max=3, queued_max=4)
+    assert wiring.fee_limits(2).priority_fee_wei_max == 2 * GWEI
+    assert wiring.fee_limits(500).max_fee_wei_max == 500 * GWEI

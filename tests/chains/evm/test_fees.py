@@ -1,10 +1,10 @@
 """Fees of a first attempt and of its replacements."""
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from chains.evm.fees import GWEI, FeeLimits, bumped_fees, suggested_fees
+from chains.evm.fees import GWEI, FeeLimits, bumped_fees, is_at_cap, suggested_fees
 from chains.port import Fees
 
 LIMITS = FeeLimits()
@@ -43,7 +43,7 @@ def test_a_bump_adds_an_eighth_to_both_fees() -> None:
     """Times 1.125, rounded up."""
     old = Fees(max_fee_wei=81, priority_fee_wei=9)
 
-    found = bumped_fees(old, Fees(max_fee_wei=0, priority_fee_wei=0), LIMITS)
+    found = bumped_fees(old, Fees(max_fee_wei=50, priority_fee_wei=0), LIMITS)
 
     assert found == Fees(max_fee_wei=92, priority_fee_wei=11)
 
@@ -74,6 +74,51 @@ def test_at_the_limit_the_old_fees_come_back() -> None:
     old = Fees(max_fee_wei=LIMITS.max_fee_wei_max, priority_fee_wei=LIMITS.priority_fee_wei_max)
 
     assert bumped_fees(old, old, LIMITS) is old
+    assert is_at_cap(old, old, LIMITS)
+
+
+def test_a_price_far_above_the_market_is_not_raised() -> None:
+    """Three times the estimate is no bargain: something else keeps it out of blocks."""
+    market = Fees(max_fee_wei=10 * GWEI, priority_fee_wei=GWEI)
+    dear = Fees(max_fee_wei=27 * GWEI, priority_fee_wei=GWEI)
+
+    assert bumped_fees(dear, market, LIMITS) is dear
+    assert not is_at_cap(dear, market, LIMITS)
+    cheaper = Fees(max_fee_wei=26 * GWEI, priority_fee_wei=GWEI)
+    assert bumped_fees(cheaper, market, LIMITS).max_fee_wei == 29_250_000_000
+
+
+@settings(max_examples=1_000)
+@given(
+    markets=st.lists(fees(), min_size=1, max_size=20),
+    cap_wei=st.integers(1, LIMITS.max_fee_wei_max),
+)
+def test_r10_no_run_of_replacements_passes_a_cap(markets: list[Fees], cap_wei: int) -> None:
+    """From suggestion to suggestion; each replacement is one that nodes take."""
+    tip_wei = min(LIMITS.priority_fee_wei_max, cap_wei)
+    limits = FeeLimits(
+        cap_wei, priority_fee_wei_max=tip_wei, priority_fee_wei_min=min(tip_wei, GWEI)
+    )
+    paid = suggested_fees(markets[0].max_fee_wei, [markets[0].priority_fee_wei], limits)
+
+    for base in markets:
+        market = suggested_fees(base.max_fee_wei, [base.priority_fee_wei], limits)
+        new = bumped_fees(paid, market, limits)
+
+        assert new.max_fee_wei <= limits.max_fee_wei_max
+        assert new.priority_fee_wei <= limits.priority_fee_wei_max
+        if new != paid:
+            assert new.max_fee_wei * 10 >= paid.max_fee_wei * 11
+            assert new.priority_fee_wei * 10 >= paid.priority_fee_wei * 11
+            assert new.max_fee_wei <= 3 * market.max_fee_wei
+            assert new.max_fee_wei >= market.max_fee_wei
+        paid = new
+
+
+def test_a_bump_that_nodes_refuse_is_no_setting() -> None:
+    """They ask for a tenth more."""
+    with pytest.raises(ValueError, match="or more"):
+        FeeLimits(bump_numerator=109, bump_denominator=100)
 
 
 def test_limits_out_of_order_are_refused() -> None:

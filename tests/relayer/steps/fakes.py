@@ -150,7 +150,8 @@ class FakeSender:
     ) -> SignedTransaction:
         """Sign: the same call, nonce and fees give the same bytes."""
         self.on_prepare()
-        await self.simulate(call)
+        if call.function:
+            await self.simulate(call)
         raw = repr((call, account_nonce, fees, self.address)).encode()
         return SignedTransaction(CHAIN_A, keccak(raw), raw, account_nonce, fees)
 

@@ -15,7 +15,7 @@ from relayer.steps.lapse import lapse_grants
 from relayer.steps.queues import RELAY
 from relayer.steps.reconcile import reconcile
 from relayer.store.job_records import JobState
-from relayer.store.nonces import SendState
+from relayer.store.send_rows import SendState
 from relayer.store.unit_of_work import Store
 from tests.databases import NOW
 from tests.relayer.api.kit import CHAIN_A, CHAIN_C

@@ -10,13 +10,14 @@ from chains.errors import AccountNonceUsedError, GasFundsError
 from relayer.clock import FixedClock
 from relayer.outbox.life import MessageState, WaitReason
 from relayer.steps.attest import attest
+from relayer.steps.carrier import FEE_BUMP_SECONDS, Carrier
 from relayer.steps.catalog import Catalog
 from relayer.steps.confirm import ConfirmOutcome, Follower, confirm
 from relayer.steps.decide import decide
 from relayer.steps.queues import ATTEST, CONFIRM
-from relayer.steps.relay import FEE_BUMP_SECONDS, Carrier, RelayOutcome, relay
+from relayer.steps.relay import RelayOutcome, relay
 from relayer.store.job_records import JobState
-from relayer.store.nonces import SenderKey, SendState
+from relayer.store.send_rows import SenderKey, SendState
 from relayer.store.unit_of_work import Store, UnitOfWork
 from tests.relayer.api.kit import CHAIN_A, GUARDIANS, signer
 from tests.relayer.steps.fakes import FakeBridge, FakeDoor, FakeReader, FakeSender

@@ -6,7 +6,7 @@ from sqlalchemy.exc import DBAPIError
 
 from relayer.clock import UnixSeconds
 from relayer.store.leases import sender_lease_name
-from relayer.store.nonces import SendAttempt, SenderKey
+from relayer.store.send_rows import SendAttempt, SenderKey
 from relayer.store.unit_of_work import Store
 from tests.databases import NOW
 from tests.relayer.store.samples import ANN, CHAIN, FLOW, VAULT, release, unlock_command
@@ -38,7 +38,7 @@ def filled(store: Store) -> None:
         lease = uow.leases.acquire(sender_lease_name(CHAIN, ANN), "me", 60)
         assert lease is not None
         uow.nonces.reserve(key, message.message_id, 0, lease)
-        uow.nonces.record_attempt(key, 0, SendAttempt(ANN, b"raw", 1, 1), lease)
+        uow.nonces.record_attempt(uow.nonces.row(key, 0), SendAttempt(ANN, b"raw", 1, 1), lease)
         uow.jobs.ring("kind", "key", "queue", UnixSeconds(NOW), FLOW)
         uow.feed.append("type", {}, account=ANN, correlation_id=FLOW, at=UnixSeconds(NOW))
         uow.commands.store(ANN, unlock_command())

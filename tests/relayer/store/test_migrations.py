@@ -6,11 +6,13 @@ from collections.abc import Iterator
 import pytest
 from alembic.config import Config
 from alembic.script import ScriptDirectory
-from sqlalchemy import URL, inspect
+from sqlalchemy import URL, delete, inspect, select, update
+from sqlalchemy.exc import DBAPIError
 
 from relayer.clock import FixedClock
 from relayer.ledger.text import entry_of_text
 from relayer.store.engine import POSTGRESQL, engine_of
+from relayer.store.fleet_tables import SEND
 from relayer.store.holes import HoleKind
 from relayer.store.leases import watch_lease_name
 from relayer.store.ledger_tables import ACCOUNT, CHECKPOINT, ENTRY, HEAD, LINE, OWNER, POSTING
@@ -163,3 +165,34 @@ def test_every_table_and_column_says_what_it_holds(store: Store) -> None:
                     assert "[Unix seconds, UTC]" in comment
                 if column["name"].startswith(("debits", "credits")) or column["name"] == "units":
                     assert "[base units]" in comment
+
+
+def test_nonces_keep_their_rows_and_their_guards_when_they_may_be_lost(
+    empty_store: Store,
+) -> None:
+    """A row of 0004 is there after 0008, may become LOST, and may not be removed."""
+    empty_store.upgrade("0004")
+    row = {
+        "chain_id": "eip155:1",
+        "key_address": b"\x01" * 32,
+        "account_nonce": 7,
+        "message_id": b"\x02" * 32,
+        "state": "BROADCAST",
+        "reserved_at": NOW,
+    }
+    with empty_store.unit_of_work() as uow:
+        uow.connection.execute(SEND.insert(), [row])
+
+    empty_store.upgrade()
+
+    with empty_store.unit_of_work() as uow:
+        found = uow.connection.execute(select(SEND)).one()
+        assert {name: getattr(found, name) for name in row} == row
+        uow.connection.execute(update(SEND).values(state="LOST"))
+    for change in (
+        delete(SEND),
+        update(SEND).values(account_nonce=8),
+        update(SEND).values(state="ELSEWHERE"),
+    ):
+        with pytest.raises(DBAPIError), empty_store.unit_of_work() as uow:
+            uow.connection.execute(change)

@@ -7,7 +7,7 @@ from hypothesis import strategies as st
 from relayer.clock import FixedClock
 from relayer.errors import InvariantError, LeaseLostError, StateMovedError
 from relayer.store.leases import Lease, sender_lease_name
-from relayer.store.nonces import SendAttempt, SenderKey, SendRow, SendState
+from relayer.store.send_rows import SendAttempt, SenderKey, SendRow, SendState
 from relayer.store.unit_of_work import Store
 from tests.databases import TestDatabases
 from tests.relayer.store.samples import ANN, BOB, CHAIN, block, watch_lease
@@ -42,7 +42,7 @@ def reserve(store: Store, lease: Lease, number: int, first: int = 0) -> SendRow:
 def broadcast(store: Store, lease: Lease, row: SendRow, number: int) -> bool:
     """Record an attempt with a nonce."""
     with store.unit_of_work() as uow:
-        return uow.nonces.record_attempt(KEY, row.account_nonce, attempt(number), lease)
+        return uow.nonces.record_attempt(row, attempt(number), lease)
 
 
 def test_nonces_follow_each_other_from_the_chains_count(store: Store) -> None:
@@ -109,9 +109,54 @@ def test_every_attempt_is_kept_and_the_best_one_counts(store: Store) -> None:
         with pytest.raises(StateMovedError):
             uow.nonces.mark_mined(KEY, 0, message(11), block(7))
         with pytest.raises(StateMovedError):
-            uow.nonces.record_attempt(KEY, 0, attempt(13), lease)
+            uow.nonces.record_attempt(row, attempt(13), lease)
         with pytest.raises(InvariantError, match="never reserved"):
             uow.nonces.row(KEY, 99)
+
+
+def test_bytes_are_refused_for_a_nonce_that_went_to_another_message(store: Store) -> None:
+    """Whoever signed for the first one stood still too long; nothing of it is stored."""
+    lease = key_lease(store)
+    old = reserve(store, lease, 1)
+    with store.unit_of_work() as uow:
+        uow.nonces.free(KEY, old.account_nonce, lease)
+    new = reserve(store, lease, 2)
+    assert new.account_nonce == old.account_nonce
+
+    with pytest.raises(StateMovedError, match="same message"):
+        broadcast(store, lease, old, 1)
+
+    with store.read() as uow:
+        assert uow.nonces.attempts_of(KEY, new.account_nonce) == ()
+    assert broadcast(store, lease, new, 2)
+
+
+def test_a_lost_nonce_is_used_up_and_never_handed_out_again(store: Store) -> None:
+    """Its message gets the next one."""
+    lease = key_lease(store)
+    row = reserve(store, lease, 1)
+    broadcast(store, lease, row, 1)
+    with store.unit_of_work() as uow:
+        uow.nonces.mark_lost(KEY, 0)
+
+    assert reserve(store, lease, 1).account_nonce == 1
+    with store.unit_of_work() as uow:
+        with pytest.raises(StateMovedError):
+            uow.nonces.mark_lost(KEY, 0)
+        with pytest.raises(StateMovedError):
+            uow.nonces.record_attempt(row, attempt(2), lease)
+
+
+def test_a_filler_takes_only_what_is_free_below_the_highest(store: Store) -> None:
+    """Its made-up id tells it from every message."""
+    lease = key_lease(store)
+    hole, top = reserve(store, lease, 1), reserve(store, lease, 2)
+    with store.unit_of_work() as uow:
+        uow.nonces.free(KEY, hole.account_nonce, lease)
+        row = uow.nonces.fill(KEY, 0, top.account_nonce, lease)
+        assert row is not None
+        assert (row.account_nonce, row.is_filler) == (0, True)
+        assert uow.nonces.fill(KEY, 0, top.account_nonce, lease) is None
 
 
 def test_a_reverted_transaction_uses_its_nonce_up(store: Store) -> None:
@@ -138,7 +183,7 @@ def test_a_key_is_used_by_the_holder_of_its_lease_only(store: Store, clock: Fixe
             with pytest.raises(LeaseLostError):
                 uow.nonces.reserve(KEY, message(2), 0, lease)
             with pytest.raises(LeaseLostError):
-                uow.nonces.record_attempt(KEY, row.account_nonce, attempt(1), lease)
+                uow.nonces.record_attempt(row, attempt(1), lease)
             with pytest.raises(LeaseLostError):
                 uow.nonces.free(KEY, row.account_nonce, lease)
 
@@ -177,8 +222,7 @@ def test_no_order_of_steps_leaves_a_gap(databases: TestDatabases, steps: list[st
                     case "free" if reserved:
                         uow.nonces.free(KEY, reserved[0].account_nonce, lease)
                     case "send" if reserved:
-                        nonce = reserved[-1].account_nonce
-                        uow.nonces.record_attempt(KEY, nonce, attempt(number), lease)
+                        uow.nonces.record_attempt(reserved[-1], attempt(number), lease)
                     case "mine" if sent and sent[0] == pending[0]:
                         is_next = sent[0].account_nonce == len(uow.nonces.mined(KEY))
                         if is_next:

@@ -17,10 +17,11 @@ KINDS = {
     queues.ATTEST,
     queues.RELAY,
     queues.CONFIRM,
+    queues.MEND,
     queues.CUSTODY,
     queues.PUBLISH,
 }
-ASKING = {queues.ATTEST, queues.RELAY, queues.CONFIRM, queues.CUSTODY}
+ASKING = {queues.ATTEST, queues.RELAY, queues.CONFIRM, queues.MEND, queues.CUSTODY}
 
 
 def test_every_kind_of_job_has_one_task(memory_settings: Settings, store: Store) -> None:
