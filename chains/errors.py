@@ -34,6 +34,53 @@ class RpcUnavailableError(TransientChainError):
         self.reason = reason
 
 
+class RpcRateLimitError(RpcUnavailableError):
+    """A node asks for patience: too many requests, or a used-up quota."""
+
+
+class RpcAuthError(RpcUnavailableError):
+    """A node does not accept our key or our plan; the other nodes go on without it."""
+
+
+class QuorumLostError(TransientChainError):
+    """
+    Fewer nodes answered than must agree; nothing is decided, and the quorum is not lowered.
+
+    Args:
+        quorum: how many must agree, of how many nodes.
+        answered: labels of the nodes that answered.
+        failed: labels of the nodes that did not, each with the name of its error.
+        dissented: labels among the answered that contradict the largest group.
+    """
+
+    def __init__(
+        self,
+        *,
+        chain_id: ChainId,
+        method: str,
+        quorum: tuple[int, int],
+        answered: tuple[str, ...],
+        failed: tuple[tuple[str, str], ...],
+        dissented: tuple[str, ...] = (),
+    ) -> None:
+        needed, count = quorum
+        parts = [f"{len(answered)} of {count} nodes answered, {needed} must agree"]
+        if answered:
+            parts.append(f"answered: {', '.join(answered)}")
+        if failed:
+            parts.append("failed: " + ", ".join(f"{label} ({why})" for label, why in failed))
+        if dissented:
+            parts.append(f"dissented: {', '.join(dissented)}")
+        super().__init__(f"{chain_id}: quorum lost for {method}: {'; '.join(parts)}")
+        self.chain_id = chain_id
+        self.method = method
+        self.quorum = needed
+        self.node_count = count
+        self.answered = answered
+        self.failed = failed
+        self.dissented = dissented
+
+
 class RangeTooLargeError(TransientChainError):
     """A node refuses a log range of this size; halve it."""
 
@@ -61,6 +108,10 @@ class RpcAnswerError(PermanentChainError):
         self.chain_id = chain_id
         self.method = method
         self.reason = reason
+
+
+class RpcRequestError(RpcAnswerError):
+    """A node refuses what was asked as such: the mistake is ours, or it lacks the method."""
 
 
 class CallRevertedError(PermanentChainError):
