@@ -1,5 +1,7 @@
 """Errors of the chain side. Transient ones are retried, permanent ones are not."""
 
+from dataclasses import dataclass
+
 from chains.types import BlockRef, ChainId
 
 
@@ -42,43 +44,45 @@ class RpcAuthError(RpcUnavailableError):
     """A node does not accept our key or our plan; the other nodes go on without it."""
 
 
-class QuorumLostError(TransientChainError):
+@dataclass(frozen=True, slots=True)
+class Tally:
     """
-    Fewer nodes answered than must agree; nothing is decided, and the quorum is not lowered.
+    Who said what when nodes were asked, by label.
 
     Args:
-        quorum: how many must agree, of how many nodes.
-        answered: labels of the nodes that answered.
-        failed: labels of the nodes that did not, each with the name of its error.
-        dissented: labels among the answered that contradict the largest group.
+        quorum: how many must agree, of node_count.
+        answered: the nodes that answered.
+        failed: the nodes that did not, each with the name of its error.
+        dissented: those among the answered that contradict the largest group.
     """
 
-    def __init__(
-        self,
-        *,
-        chain_id: ChainId,
-        method: str,
-        quorum: tuple[int, int],
-        answered: tuple[str, ...],
-        failed: tuple[tuple[str, str], ...],
-        dissented: tuple[str, ...] = (),
-    ) -> None:
-        needed, count = quorum
-        parts = [f"{len(answered)} of {count} nodes answered, {needed} must agree"]
-        if answered:
-            parts.append(f"answered: {', '.join(answered)}")
-        if failed:
-            parts.append("failed: " + ", ".join(f"{label} ({why})" for label, why in failed))
-        if dissented:
-            parts.append(f"dissented: {', '.join(dissented)}")
-        super().__init__(f"{chain_id}: quorum lost for {method}: {'; '.join(parts)}")
+    quorum: int
+    node_count: int
+    answered: tuple[str, ...]
+    failed: tuple[tuple[str, str], ...]
+    dissented: tuple[str, ...] = ()
+
+    def __str__(self) -> str:
+        """Return the tally as one line."""
+        parts = [f"{len(self.answered)} of {self.node_count} nodes answered"]
+        parts[0] += f", {self.quorum} must agree"
+        if self.answered:
+            parts.append(f"answered: {', '.join(self.answered)}")
+        if self.failed:
+            parts.append("failed: " + ", ".join(f"{label} ({why})" for label, why in self.failed))
+        if self.dissented:
+            parts.append(f"dissented: {', '.join(self.dissented)}")
+        return "; ".join(parts)
+
+
+class QuorumLostError(TransientChainError):
+    """Fewer nodes answered than must agree; nothing is decided, and the quorum is not lowered."""
+
+    def __init__(self, *, chain_id: ChainId, method: str, tally: Tally) -> None:
+        super().__init__(f"{chain_id}: quorum lost for {method}: {tally}")
         self.chain_id = chain_id
         self.method = method
-        self.quorum = needed
-        self.node_count = count
-        self.answered = answered
-        self.failed = failed
-        self.dissented = dissented
+        self.tally = tally
 
 
 class RangeTooLargeError(TransientChainError):

@@ -21,9 +21,15 @@ class Standing(Enum):
 
 
 class NodeEvent(Enum):
-    """What can be told about a node."""
+    """
+    What can be told about a node.
+
+    DISSENTED: it contradicted a quorum about something settled. DIFFERED: about something that may
+    still change, as a block near the head.
+    """
 
     DISSENTED = "DISSENTED"
+    DIFFERED = "DIFFERED"
     DEMOTED = "DEMOTED"
     PUT_OUT = "PUT_OUT"
     RESTORED = "RESTORED"

@@ -11,12 +11,15 @@ from coincurve import PrivateKey
 from chains.attestation import GuardianSet, sign_digest, signer_address
 from chains.bridges.guardian import GuardianBridge
 from chains.bridges.guardian_door import GuardianHttpDoor
+from chains.evm.agreeing_sender import AgreeingSender
 from chains.evm.agreement import AgreeingReader
+from chains.evm.board import Terms
 from chains.evm.fees import FeeLimits
 from chains.evm.keys import read_key_file, read_private_text
 from chains.evm.reader import EvmReader, Watched
 from chains.evm.sender import EvmSender
 from chains.evm.wakeup import HeadWakeup
+from chains.nodes import NodePool
 from chains.oracles.chainlink import ChainlinkSource
 from chains.port import Bridge, ChainReader, PriceSource, TransactionSender
 from chains.types import ChainId, TokenRef, chain_id_of, word_of_text
@@ -36,6 +39,7 @@ from relayer.steps.catalog import (
     Liquidator,
     MessageTimes,
 )
+from relayer.steps.condition import log_node
 from relayer.steps.observe import ObserveLimits
 from relayer.store.engine import engine_of
 from relayer.store.unit_of_work import Store
@@ -124,10 +128,20 @@ def chain_reader(settings: Settings, chain_id: ChainId) -> ChainReader:
     nodes = node_readers(settings, chain_id)
     if len(nodes) == 1:
         return nodes[0]
-    return AgreeingReader(nodes, quorum=settings.chain(chain_id).quorum)
+    return AgreeingReader(nodes, _terms(settings, chain_id))
 
 
-def node_readers(settings: Settings, chain_id: ChainId) -> tuple[ChainReader, ...]:
+def node_pool(reader: ChainReader) -> NodePool | None:
+    """Return the nodes behind a reader, None of a reader that is not ours."""
+    return reader if isinstance(reader, AgreeingReader | EvmReader) else None
+
+
+def _terms(settings: Settings, chain_id: ChainId) -> Terms:
+    chain = settings.chain(chain_id)
+    return Terms(quorum=chain.quorum, labels=chain.labels, report=log_node)
+
+
+def node_readers(settings: Settings, chain_id: ChainId) -> tuple[EvmReader, ...]:
     """Return a reader for each node of a chain, in the order of the settings."""
     chain = settings.chain(chain_id)
     watched = Watched(
@@ -158,7 +172,7 @@ def bridge(reader: ChainReader) -> Bridge:
 
 def transaction_sender(settings: Settings, chain_id: ChainId) -> TransactionSender:
     """
-    Return what sends to a chain, through the first of its nodes.
+    Return what sends to a chain, through all of its nodes.
 
     Raises:
         SettingsError: no sender is configured.
@@ -167,13 +181,18 @@ def transaction_sender(settings: Settings, chain_id: ChainId) -> TransactionSend
     if settings.sender is None:
         raise SettingsError(("sender: not configured; add [sender] with key_file",))
     chain = settings.chain(chain_id)
-    return EvmSender(
-        chain.id,
-        chain.rpc_urls[0],
-        key=read_key_file(settings.sender.key_file),
-        limits=FeeLimits(max_fee_wei_max=settings.sender.fee_cap_gwei * GWEI),
-        timeout_seconds=float(chain.rpc_timeout_seconds),
+    key = read_key_file(settings.sender.key_file)
+    senders = tuple(
+        EvmSender(
+            chain.id,
+            rpc_url,
+            key=key,
+            limits=FeeLimits(max_fee_wei_max=settings.sender.fee_cap_gwei * GWEI),
+            timeout_seconds=float(chain.rpc_timeout_seconds),
+        )
+        for rpc_url in chain.rpc_urls
     )
+    return senders[0] if len(senders) == 1 else AgreeingSender(senders, _terms(settings, chain_id))
 
 
 def check_sender_key(settings: Settings) -> None:

@@ -30,6 +30,7 @@ class Health:
         disputes_at: when it contradicted a quorum about something settled.
         retest_at: when a node that is not healthy is asked among the first again.
         height: its newest head, and since when it has had it.
+        is_behind: its head demoted it, and only its head can bring it back.
     """
 
     standing: Standing = Standing.HEALTHY
@@ -39,6 +40,7 @@ class Health:
     retest_at: float = 0.0
     height: int = -1
     height_since: float = 0.0
+    is_behind: bool = False
 
 
 def is_first(health: Health, now: float) -> bool:
@@ -55,11 +57,9 @@ def after_answer(health: Health, now: float) -> Health:
     """
     if health.standing is Standing.HEALTHY:
         return health if not health.faults_at else replace(health, faults_at=())
-    if now < health.retest_at:
+    if now < health.retest_at or health.is_behind:
         return health
-    return replace(
-        health, standing=Standing.HEALTHY, reason="", faults_at=(), disputes_at=(), retest_at=0.0
-    )
+    return _restored(health)
 
 
 def after_fault(health: Health, fault: FaultClass, now: float) -> Health:
@@ -102,11 +102,26 @@ def after_head(health: Health, height: int, *, agreed_height: int, now: float) -
     if health.standing is Standing.OUT and now < health.retest_at:
         return health
     behind = agreed_height - height
+    stalled_seconds = int(now - health.height_since)
     if behind > BLOCKS_BEHIND_MAX:
-        return _demoted(health, f"{behind} blocks behind", now)
-    if behind > 0 and now - health.height_since >= STALLED_SECONDS:
-        return _demoted(health, f"stalled for {int(now - health.height_since)} s", now)
+        return replace(_demoted(health, f"{behind} blocks behind", now), is_behind=True)
+    if behind > 0 and stalled_seconds >= STALLED_SECONDS:
+        return replace(_demoted(health, f"stalled for {stalled_seconds} s", now), is_behind=True)
+    if health.is_behind and now >= health.retest_at:
+        return _restored(health)
     return health
+
+
+def _restored(health: Health) -> Health:
+    return replace(
+        health,
+        standing=Standing.HEALTHY,
+        reason="",
+        faults_at=(),
+        disputes_at=(),
+        retest_at=0.0,
+        is_behind=False,
+    )
 
 
 def _demoted(health: Health, reason: str, now: float) -> Health:

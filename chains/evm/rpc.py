@@ -3,9 +3,10 @@
 import asyncio
 import itertools
 import logging
+import re
 from collections.abc import AsyncGenerator
 from typing import Any, Final
-from urllib.parse import parse_qsl, unquote, urlsplit
+from urllib.parse import unquote, unquote_plus, urlsplit
 
 import aiohttp
 import orjson
@@ -280,8 +281,8 @@ def secrets_of(rpc_url: str) -> tuple[str, ...]:
     except ValueError:
         return (rpc_url,)
     texts = {rpc_url, parts.path, parts.query, parts.username or "", parts.password or ""}
-    texts |= {*parts.path.split("/"), *(value for _, value in parse_qsl(parts.query))}
-    texts |= {unquote(text) for text in texts}
+    texts |= {*parts.path.split("/"), *re.split("[&=]", parts.query)}
+    texts |= {unquoted(text) for text in texts for unquoted in (unquote, unquote_plus)}
     found = (text for text in texts if len(text) >= SECRET_LENGTH_MIN)
     return tuple(sorted(found, key=len, reverse=True))
 

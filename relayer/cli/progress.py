@@ -10,6 +10,7 @@ if TYPE_CHECKING:
 
     from rich.console import RenderableType
 
+    from relayer.sections import ChainSettings
     from relayer.settings import Settings
     from relayer.store.breaks import StoredBreak
     from relayer.store.outbox import StoredMessage
@@ -90,9 +91,32 @@ def chain_values(uow: "UnitOfWork", settings: "Settings") -> list[dict[str, obje
                 "unbooked_events": len(uow.chains.unbooked_events(chain.id, limit=1_000)),
                 "is_halted": halt is not None,
                 "halted_reason": None if halt is None else halt.reason,
+                **_quorum_values(uow, chain),
             }
         )
     return values
+
+
+def _quorum_values(uow: "UnitOfWork", chain: "ChainSettings") -> dict[str, object]:
+    """Return whether enough nodes agree, and how each stands; by label, as a URL may hold a key."""
+    found = uow.conditions.condition(chain.id)
+    return {
+        "condition": None if found is None else found.condition.value,
+        "condition_since": None if found is None else found.since_at,
+        "condition_detail": None if found is None else found.detail,
+        "nodes": [
+            {
+                "label": node.label,
+                "standing": node.standing.value,
+                "reason": node.reason,
+                "since": node.since_at,
+                "dissents": node.dissents,
+                "dissented_at": node.dissented_at,
+            }
+            for node in uow.conditions.nodes(chain.id)
+            if node.label in chain.labels
+        ],
+    }
 
 
 def message_groups(
@@ -144,7 +168,7 @@ def _chains_table(chains: list[dict[str, object]], now_seconds: int) -> "Rendera
 
     return table_of(
         "Chains",
-        ("chain", "head", "its time", "finalized", "lag", "unbooked", "halted"),
+        ("chain", "head", "its time", "finalized", "lag", "unbooked", "quorum", "halted"),
         [
             (
                 chain["chain_id"],
@@ -153,11 +177,26 @@ def _chains_table(chains: list[dict[str, object]], now_seconds: int) -> "Rendera
                 chain["finalized_height"],
                 chain["lag_blocks"],
                 chain["unbooked_events"],
+                _quorum_text(chain),
                 chain["halted_reason"] if chain["is_halted"] else "no",
             )
             for chain in chains
         ],
     )
+
+
+def _quorum_text(chain: "Mapping[str, object]") -> str | None:
+    """Return a chain's condition, with the nodes that do not stand well or have dissented."""
+    if chain["condition"] is None:
+        return None
+    texts = [str(chain["condition"])]
+    nodes = chain["nodes"]
+    for node in nodes if isinstance(nodes, list) else []:
+        if node["standing"] != "HEALTHY":
+            texts.append(f"{node['label']} {node['standing']} ({node['reason']})")
+        if node["dissents"]:
+            texts.append(f"{node['label']} dissented {node['dissents']} times")
+    return "; ".join(texts)
 
 
 def _messages_table(groups: list[dict[str, object]]) -> "RenderableType":

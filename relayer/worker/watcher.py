@@ -79,6 +79,7 @@ async def watch_chain(
         holder=wiring.process_name(),
         wait=_wait,
         on_news=_on_news,
+        pool=wiring.node_pool(reader),
     )
     try:
         await _watch_on(watcher, stop)
