@@ -59,10 +59,15 @@ class Answer:
 
 @dataclass(slots=True)
 class Poll:
-    """What came of asking: the answers that count, and the nodes that did not give one."""
+    """
+    What came of asking: the answers that count, and the nodes that did not give one.
+
+    unasked: the nodes that were not waited for, because their answer could not matter any more.
+    """
 
     answers: list[Answer] = field(default_factory=list)
     failures: dict[int, str] = field(default_factory=dict)
+    unasked: list[int] = field(default_factory=list)
     refused_range: RangeTooLargeError | None = None
 
 
@@ -179,7 +184,7 @@ class Quorum(Generic[N]):
         largest = max(groups.values(), key=len, default=[])
         if len(largest) >= self.size and largest[0].error is not None:
             raise largest[0].error
-        if len(poll.answers) < self.size:
+        if len(poll.answers) + len(poll.unasked) < self.size:
             raise self.lost(method, poll)
         split = " | ".join(
             ", ".join(self.board.labels[answer.node] for answer in group)
@@ -302,9 +307,11 @@ class _Asking(Generic[N]):
     def _give_up(self, *, is_over: bool) -> None:
         """Take note of the nodes that are left: too slow if their time is over."""
         for node in self._pending.values():
-            self._poll.failures[node] = "too slow" if is_over else "unanswered"
             if is_over:
+                self._poll.failures[node] = "too slow"
                 self._quorum.board.failed(node, FaultClass.TIMEOUT)
+            else:
+                self._poll.unasked.append(node)
 
 
 class _Telling(_Asking[N]):
