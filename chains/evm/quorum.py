@@ -233,17 +233,18 @@ class _Asking(Generic[N]):
         self._started = self._clock()
         self._ends_at = self._started + AGREEMENT_SECONDS_MAX
         self._has_quorum = False
+        self._is_hopeless = False
 
     async def run(self) -> Poll:
         """Ask until there is a quorum, or there can be none, or the time is over."""
         self._start(self._first)
         try:
-            while self._goes_on() and self._pending and self._clock() < self._ends_at:
+            while self._goes_on():
                 until = self._ends_at
                 if self._reserve and not self._has_quorum:
                     until = min(until, self._started + RESERVE_SECONDS)
                 await self._wait(max(until - self._clock(), 0.0))
-            self._give_up(is_over=self._has_quorum or self._clock() >= self._ends_at)
+            self._give_up()
         finally:
             for task in self._pending:
                 task.cancel()
@@ -252,20 +253,21 @@ class _Asking(Generic[N]):
         return self._poll
 
     def _goes_on(self) -> bool:
-        """Return whether more answers can matter; bring in the reserve where they are needed."""
-        if self._has_quorum:
-            return True
-        if self._support(self._poll.answers) >= self._needed:
+        """Return whether to wait for more answers; bring in the reserve where it is needed."""
+        now = self._clock()
+        if not self._has_quorum and self._support(self._poll.answers) >= self._needed:
             self._has_quorum = True
-            grace = 2 * (self._clock() - self._started)
-            grace = min(max(grace, self.grace_seconds_min), STRAGGLER_SECONDS_MAX)
-            self._ends_at = min(self._ends_at, self._clock() + grace)
-            return True
-        is_late = self._clock() >= self._started + RESERVE_SECONDS
-        if self._reserve and (is_late or not self._is_reachable()):
-            self._start(self._reserve)
-            self._reserve = ()
-        return self._is_reachable()
+            grace = max(2 * (now - self._started), self.grace_seconds_min)
+            self._ends_at = min(self._ends_at, now + min(grace, STRAGGLER_SECONDS_MAX))
+        if self._reserve and not self._has_quorum:
+            if now >= self._started + RESERVE_SECONDS or not self._is_reachable():
+                self._start(self._reserve)
+                self._reserve = ()
+        if not self._has_quorum and not self._is_hopeless and not self._is_reachable():
+            # Nothing can come of it any more; who is about to answer is still heard and named.
+            self._is_hopeless = True
+            self._ends_at = min(self._ends_at, now + STRAGGLER_SECONDS_MIN)
+        return bool(self._pending) and now < self._ends_at
 
     def _start(self, nodes: tuple[int, ...]) -> None:
         for node in nodes:
@@ -304,10 +306,10 @@ class _Asking(Generic[N]):
         possible = self._support(self._poll.answers) + len(self._pending)
         return possible >= self._needed
 
-    def _give_up(self, *, is_over: bool) -> None:
-        """Take note of the nodes that are left: too slow if their time is over."""
+    def _give_up(self) -> None:
+        """Take note of the nodes that are left: too slow, unless nothing could come of it."""
         for node in self._pending.values():
-            if is_over:
+            if not self._is_hopeless:
                 self._poll.failures[node] = "too slow"
                 self._quorum.board.failed(node, FaultClass.TIMEOUT)
             else:
