@@ -31,7 +31,7 @@ from chains.types import ChainId
 N = TypeVar("N")
 T = TypeVar("T")
 # What is left to the others once a quorum agrees: twice its own time, within these bounds.
-STRAGGLER_SECONDS_MIN: Final = 0.25
+STRAGGLER_SECONDS_MIN: Final = 0.5
 STRAGGLER_SECONDS_MAX: Final = 2.0
 TELLING_SECONDS_MIN: Final = 1.0  # for every node to hear what the first one has taken
 RESERVE_SECONDS: Final = 1.0  # without a quorum by then, the nodes in reserve are asked too
@@ -259,10 +259,10 @@ class _Asking(Generic[N]):
             self._has_quorum = True
             grace = max(2 * (now - self._started), self.grace_seconds_min)
             self._ends_at = min(self._ends_at, now + min(grace, STRAGGLER_SECONDS_MAX))
-        if self._reserve and not self._has_quorum:
-            if now >= self._started + RESERVE_SECONDS or not self._is_reachable():
-                self._start(self._reserve)
-                self._reserve = ()
+        is_reserve_due = now >= self._started + RESERVE_SECONDS or not self._is_reachable()
+        if self._reserve and not self._has_quorum and is_reserve_due:
+            self._start(self._reserve)
+            self._reserve = ()
         if not self._has_quorum and not self._is_hopeless and not self._is_reachable():
             # Nothing can come of it any more; who is about to answer is still heard and named.
             self._is_hopeless = True

@@ -1,11 +1,13 @@
 """Conditions of chains and how their nodes stand, on both databases."""
 
 from chains.nodes import NodeStatus, Standing
-from relayer.clock import FixedClock
+from relayer.clock import FixedClock, UnixSeconds
 from relayer.store.conditions import Condition, StoredCondition, StoredNode
 from relayer.store.unit_of_work import Store
 from tests.databases import NOW
 from tests.relayer.store.samples import CHAIN, OTHER_CHAIN
+
+AT = UnixSeconds(NOW)
 
 
 def set_condition(store: Store, condition: Condition, detail: str = "") -> bool:
@@ -24,7 +26,7 @@ def test_a_change_of_condition_is_one_change(store: Store, clock: FixedClock) ->
     with store.read() as uow:
         found = uow.conditions.condition(CHAIN)
         assert uow.conditions.condition(OTHER_CHAIN) is None
-    assert found == StoredCondition(CHAIN, Condition.QUORUM_LOST, NOW, "node-1 failed")  # type: ignore[arg-type]
+    assert found == StoredCondition(CHAIN, Condition.QUORUM_LOST, AT, "node-1 failed")
     assert set_condition(store, Condition.OK)
 
 
@@ -49,7 +51,7 @@ def test_dissents_add_up_and_a_standing_keeps_its_beginning(
 
     with store.read() as uow:
         (found,) = uow.conditions.nodes(CHAIN)
-    assert found == StoredNode("own", Standing.DEMOTED, "TIMEOUT", NOW, 3, NOW + 10)  # type: ignore[arg-type]
+    assert found == StoredNode("own", Standing.DEMOTED, "TIMEOUT", AT, 3, UnixSeconds(NOW + 10))
 
 
 def test_another_standing_begins_now(store: Store, clock: FixedClock) -> None:

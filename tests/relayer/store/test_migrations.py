@@ -6,14 +6,18 @@ from collections.abc import Iterator
 import pytest
 from alembic.config import Config
 from alembic.script import ScriptDirectory
-from sqlalchemy import URL, inspect
+from sqlalchemy import URL, inspect, text
+from sqlalchemy.exc import DBAPIError
 
+from chains.nodes import NodeStatus, Standing
 from relayer.clock import FixedClock
 from relayer.ledger.text import entry_of_text
+from relayer.store.conditions import Condition
 from relayer.store.engine import POSTGRESQL, engine_of
 from relayer.store.ledger_tables import ACCOUNT, CHECKPOINT, ENTRY, HEAD, LINE, OWNER, POSTING
 from relayer.store.unit_of_work import MIGRATIONS, Store, newest_migration
 from tests.databases import NOW, TestDatabases
+from tests.relayer.store.samples import CHAIN
 
 LEDGER_TABLES = (HEAD, ENTRY, LINE, POSTING, CHECKPOINT, ACCOUNT, OWNER)
 LOCK = entry_of_text("2026-01-02 vault:base +5 USDC@eip155:1 | margin:ann -5 USDC@eip155:1")
@@ -53,6 +57,30 @@ def test_every_later_migration_keeps_what_the_first_one_booked(empty_store: Stor
         assert found.entry == LOCK
         assert uow.ledger.verify().is_sound
         assert len(uow.accounts.accounts()) == 1
+
+
+def test_the_condition_of_chains_begins_empty_and_keeps_its_rules(empty_store: Store) -> None:
+    """Rows of 0004 stay as they are; a name that the code does not know is refused."""
+    empty_store.upgrade("0004")
+    with empty_store.unit_of_work() as uow:
+        uow.chains.halt(CHAIN, "before")
+
+    empty_store.upgrade("0005")
+
+    with empty_store.unit_of_work() as uow:
+        assert [halt.reason for halt in uow.chains.halts()] == ["before"]
+        assert uow.conditions.condition(CHAIN) is None
+        assert uow.conditions.nodes(CHAIN) == ()
+        assert uow.conditions.set(CHAIN, Condition.QUORUM_LOST, "node-1 failed")
+        status = NodeStatus("node-1", Standing.DEMOTED, "TIMEOUT", 2)
+        uow.conditions.record_node(CHAIN, status, new_dissents=2)
+    for statement in (
+        "UPDATE chain_condition SET condition = 'fine'",
+        "UPDATE chain_node SET standing = 'fine'",
+        "UPDATE chain_node SET dissents = -1",
+    ):
+        with pytest.raises(DBAPIError), empty_store.unit_of_work() as uow:
+            uow.connection.execute(text(statement))
 
 
 def test_a_migration_that_fails_leaves_nothing(
