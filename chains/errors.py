@@ -1,5 +1,7 @@
 """Errors of the chain side. Transient ones are retried, permanent ones are not."""
 
+from dataclasses import dataclass
+
 from chains.types import BlockRef, ChainId
 
 
@@ -32,6 +34,55 @@ class RpcUnavailableError(TransientChainError):
         self.chain_id = chain_id
         self.method = method
         self.reason = reason
+
+
+class RpcRateLimitError(RpcUnavailableError):
+    """A node asks for patience: too many requests, or a used-up quota."""
+
+
+class RpcAuthError(RpcUnavailableError):
+    """A node does not accept our key or our plan; the other nodes go on without it."""
+
+
+@dataclass(frozen=True, slots=True)
+class Tally:
+    """
+    Who said what when nodes were asked, by label.
+
+    Args:
+        quorum: how many must agree, of node_count.
+        answered: the nodes that answered.
+        failed: the nodes that did not, each with the name of its error.
+        dissented: those among the answered that contradict the largest group.
+    """
+
+    quorum: int
+    node_count: int
+    answered: tuple[str, ...]
+    failed: tuple[tuple[str, str], ...]
+    dissented: tuple[str, ...] = ()
+
+    def __str__(self) -> str:
+        """Return the tally as one line."""
+        parts = [f"{len(self.answered)} of {self.node_count} nodes answered"]
+        parts[0] += f", {self.quorum} must agree"
+        if self.answered:
+            parts.append(f"answered: {', '.join(self.answered)}")
+        if self.failed:
+            parts.append("failed: " + ", ".join(f"{label} ({why})" for label, why in self.failed))
+        if self.dissented:
+            parts.append(f"dissented: {', '.join(self.dissented)}")
+        return "; ".join(parts)
+
+
+class QuorumLostError(TransientChainError):
+    """Fewer nodes answered than must agree; nothing is decided, and the quorum is not lowered."""
+
+    def __init__(self, *, chain_id: ChainId, method: str, tally: Tally) -> None:
+        super().__init__(f"{chain_id}: quorum lost for {method}: {tally}")
+        self.chain_id = chain_id
+        self.method = method
+        self.tally = tally
 
 
 class RangeTooLargeError(TransientChainError):
@@ -71,6 +122,10 @@ class RpcContradictionError(TransientChainError):
         self.chain_id = chain_id
         self.method = method
         self.reason = reason
+
+
+class RpcRequestError(RpcAnswerError):
+    """A node refuses what was asked as such: the mistake is ours, or it lacks the method."""
 
 
 class CallRevertedError(PermanentChainError):

@@ -14,13 +14,15 @@ ChainIdText = Annotated[str, AfterValidator(lambda text: str(chain_id_of(text)))
 AddressText = Annotated[str, AfterValidator(lambda text: "0x" + word_of_text(text).hex())]
 Bps = Annotated[int, Field(ge=0, le=10_000)]
 BrokerUrl = Annotated[str, Field(pattern=r"^(amqps?|pyamqp|memory)://")]
+# What a node is called wherever it is named; too narrow for a URL, which may hold a key.
+NodeLabel = Annotated[str, Field(pattern=r"^[a-z][a-z0-9-]{0,31}$")]
 PositiveSeconds = Annotated[int, Field(gt=0, le=10 * 365 * 86_400)]
 
 
 class Section(BaseModel):
     """A part of the file: frozen, and an unknown key is an error."""
 
-    model_config = ConfigDict(frozen=True, extra="forbid")
+    model_config = ConfigDict(frozen=True, extra="forbid", hide_input_in_errors=True)
 
 
 class VaultSettings(Section):
@@ -42,9 +44,10 @@ class ChainSettings(Section):
     """One chain and what is watched on it."""
 
     chain_id: ChainIdText
-    rpc_urls: Annotated[tuple[str, ...], Field(min_length=1, max_length=NODES_MAX)]
+    rpc_urls: Annotated[tuple[str, ...], Field(min_length=1, max_length=NODES_MAX, repr=False)]
+    rpc_labels: Annotated[tuple[NodeLabel, ...], Field(max_length=NODES_MAX)] = ()
     rpc_quorum: Annotated[int, Field(ge=1, le=NODES_MAX)] | None = None
-    websocket_url: str | None = None
+    websocket_url: Annotated[str | None, Field(repr=False)] = None
     rpc_timeout_seconds: PositiveSeconds = 10
     poll_milliseconds: Annotated[int, Field(ge=50, le=60_000)] = 1_000
     start_height: Annotated[int, Field(ge=0)] = 0
@@ -66,6 +69,11 @@ class ChainSettings(Section):
     def quorum(self) -> int:
         """How many nodes must give the same answer: as set, or two thirds, rounded up."""
         return self.rpc_quorum or -(-2 * len(self.rpc_urls) // 3)
+
+    @property
+    def labels(self) -> tuple[str, ...]:
+        """What the nodes are called, in the order of rpc_urls: as set, or node-1, node-2 ..."""
+        return self.rpc_labels or tuple(f"node-{n + 1}" for n in range(len(self.rpc_urls)))
 
 
 class TokenSettings(Section):

@@ -8,7 +8,6 @@ from typing import Annotated, Any, Final, Literal
 from pydantic import Field, ValidationError, model_validator
 from pydantic_settings import BaseSettings, PydanticBaseSettingsSource, SettingsConfigDict
 
-from chains.types import ChainId
 from relayer.errors import SettingsError
 from relayer.sections import (
     AccountantSettings,
@@ -29,6 +28,7 @@ CONFIG_VARIABLE: Final = "RELAYER_CONFIG"
 CONFIG_DEFAULT: Final = "relayer.toml"
 GUARDIANS_PRODUCTION_MIN: Final = 3
 THRESHOLD_PRODUCTION_MIN: Final = 2
+NODES_PRODUCTION_MIN: Final = 3
 POSTGRESQL_VARIABLE: Final = "RELAYER_DEMO_POSTGRESQL"
 POSTGRESQL_DEFAULT: Final = "postgresql://postgres@127.0.0.1:5432/postgres"
 RABBITMQ_VARIABLE: Final = "RELAYER_DEMO_RABBITMQ"
@@ -39,7 +39,11 @@ class Settings(BaseSettings):
     """The whole configuration of a process."""
 
     model_config = SettingsConfigDict(
-        frozen=True, extra="forbid", env_prefix="RELAYER_", env_nested_delimiter="__"
+        frozen=True,
+        extra="forbid",
+        env_prefix="RELAYER_",
+        env_nested_delimiter="__",
+        hide_input_in_errors=True,
     )
 
     hub: ChainIdText
@@ -92,13 +96,6 @@ class Settings(BaseSettings):
                 return chain
         known = ", ".join(chain.chain_id for chain in self.chains)
         raise SettingsError((f"chains: {chain_id} is not configured; known: {known}",))
-
-    @property
-    def single_node_chains(self) -> tuple[ChainId, ...]:
-        """The chains of a production deployment whose only node is believed in everything."""
-        if self.profile != "production":
-            return ()
-        return tuple(chain.id for chain in self.chains if len(chain.rpc_urls) == 1)
 
 
 def _duplicates(settings: Settings) -> list[str]:
@@ -172,6 +169,21 @@ def _nodes(settings: Settings) -> list[str]:
         if len(set(chain.rpc_urls)) != count:
             mistakes.append(
                 f"chains.{chain.chain_id}.rpc_urls: a URL stands twice; one node agrees with itself"
+            )
+        if settings.profile == "production" and count < NODES_PRODUCTION_MIN:
+            mistakes.append(
+                f"chains.{chain.chain_id}.rpc_urls: {count}; production needs "
+                f"{NODES_PRODUCTION_MIN} or more independent nodes, so that one that lies is "
+                'outvoted; add some, or set profile = "development"'
+            )
+        if chain.rpc_labels and len(chain.rpc_labels) != count:
+            mistakes.append(
+                f"chains.{chain.chain_id}.rpc_labels: {len(chain.rpc_labels)} for {count} nodes; "
+                "name each node of rpc_urls, in its order, or none"
+            )
+        if len(set(chain.rpc_labels)) != len(chain.rpc_labels):
+            mistakes.append(
+                f"chains.{chain.chain_id}.rpc_labels: a label stands twice; each node needs its own"
             )
         if not count // 2 < chain.quorum <= count:
             mistakes.append(

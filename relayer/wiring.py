@@ -12,12 +12,15 @@ from coincurve import PrivateKey
 from chains.attestation import GuardianSet, sign_digest, signer_address
 from chains.bridges.guardian import GuardianBridge
 from chains.bridges.guardian_door import GuardianHttpDoor
+from chains.evm.agreeing_sender import AgreeingSender
 from chains.evm.agreement import AgreeingReader
+from chains.evm.board import Terms
 from chains.evm.fees import FeeLimits
 from chains.evm.keys import read_key_file, read_private_text
 from chains.evm.reader import EvmReader, Watched
 from chains.evm.sender import EvmSender
 from chains.evm.wakeup import HeadWakeup
+from chains.nodes import NodePool
 from chains.oracles.chainlink import ChainlinkSource
 from chains.port import Bridge, ChainReader, PriceSource, TransactionSender
 from chains.types import ChainId, TokenRef, chain_id_of, word_of_text
@@ -39,6 +42,7 @@ from relayer.steps.catalog import (
     Liquidator,
     MessageTimes,
 )
+from relayer.steps.condition import log_node
 from relayer.steps.observe import ObserveLimits
 from relayer.steps.reread import RereadLimits
 from relayer.store.engine import engine_of
@@ -128,10 +132,20 @@ def chain_reader(settings: Settings, chain_id: ChainId) -> ChainReader:
     nodes = node_readers(settings, chain_id)
     if len(nodes) == 1:
         return nodes[0]
-    return AgreeingReader(nodes, quorum=settings.chain(chain_id).quorum)
+    return AgreeingReader(nodes, _terms(settings, chain_id))
 
 
-def node_readers(settings: Settings, chain_id: ChainId) -> tuple[ChainReader, ...]:
+def node_pool(reader: ChainReader) -> NodePool | None:
+    """Return the nodes behind a reader, None of a reader that is not ours."""
+    return reader if isinstance(reader, AgreeingReader | EvmReader) else None
+
+
+def _terms(settings: Settings, chain_id: ChainId) -> Terms:
+    chain = settings.chain(chain_id)
+    return Terms(quorum=chain.quorum, labels=chain.labels, report=log_node)
+
+
+def node_readers(settings: Settings, chain_id: ChainId) -> tuple[EvmReader, ...]:
     """Return a reader for each node of a chain, in the order of the settings."""
     chain = settings.chain(chain_id)
     watched = Watched(
@@ -188,7 +202,7 @@ def transaction_sender(
     settings: Settings, chain_id: ChainId, *, is_urgent: bool = False
 ) -> TransactionSender:
     """
-    Return what sends to a chain, through the first of its nodes.
+    Return what sends to a chain, through all of its nodes.
 
     Args:
         is_urgent: with the fee cap of seizures.
@@ -201,13 +215,18 @@ def transaction_sender(
         raise SettingsError(("sender: not configured; add [sender] with key_file",))
     chain = settings.chain(chain_id)
     cap_gwei = settings.sender.urgent_cap_gwei if is_urgent else settings.sender.fee_cap_gwei
-    return EvmSender(
-        chain.id,
-        chain.rpc_urls[0],
-        key=read_key_file(settings.sender.key_file),
-        limits=fee_limits(cap_gwei),
-        timeout_seconds=float(chain.rpc_timeout_seconds),
+    key = read_key_file(settings.sender.key_file)
+    senders = tuple(
+        EvmSender(
+            chain.id,
+            rpc_url,
+            key=key,
+            limits=fee_limits(cap_gwei),
+            timeout_seconds=float(chain.rpc_timeout_seconds),
+        )
+        for rpc_url in chain.rpc_urls
     )
+    return senders[0] if len(senders) == 1 else AgreeingSender(senders, _terms(settings, chain_id))
 
 
 def fee_limits(cap_gwei: int) -> FeeLimits:

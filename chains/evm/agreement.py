@@ -5,21 +5,16 @@ Losing nodes stops the reader; it never lowers the quorum.
 """
 
 import asyncio
-from collections.abc import Awaitable, Callable, Hashable, Iterable, Sequence
-from dataclasses import dataclass
-from typing import Any, Final, TypeVar
+from collections.abc import Awaitable, Callable, Mapping, Sequence
+from typing import Protocol, TypeVar
 
 from chains.attestation import GuardianSet
-from chains.errors import (
-    BlockGoneError,
-    CallRevertedError,
-    ChainError,
-    RangeTooLargeError,
-    RpcDisagreementError,
-    RpcUnavailableError,
-    WrongChainError,
-)
+from chains.errors import ChainError
+from chains.evm.board import Terms
+from chains.evm.faults import fault_of_error
+from chains.evm.quorum import Quorum
 from chains.finality import ChainIdentity, Heads
+from chains.nodes import NodePool, NodeStatus
 from chains.port import (
     ChainReader,
     ContractCall,
@@ -31,21 +26,10 @@ from chains.port import (
 from chains.types import BlockHeader, BlockRef, ChainId
 
 T = TypeVar("T")
-STRAGGLER_SECONDS: Final = 0.25  # what is left to the others once a quorum agrees
-# What a node may rightly answer although it is an error; two nodes may agree on it.
-ANSWERING_ERRORS: Final = (BlockGoneError, CallRevertedError)
-# What stops everything at once, whoever says it.
-STOPPING_ERRORS: Final = (RangeTooLargeError, WrongChainError)
 
 
-@dataclass(frozen=True, slots=True)
-class _Answer:
-    """One node's answer: a value or an error, and what makes two answers the same."""
-
-    node: int
-    sameness: Hashable
-    value: Any
-    error: ChainError | None
+class NodeReader(ChainReader, NodePool, Protocol):
+    """A reader of one node that can also name its newest block."""
 
 
 class AgreeingReader:
@@ -54,34 +38,48 @@ class AgreeingReader:
 
     Args:
         readers: one for each node, all watching the same contracts.
-        quorum: how many must agree, more than half of them, so that no two groups can.
+        terms: how many must agree, more than half of them, so that no two groups can; and how
+            the nodes are called.
     """
 
-    def __init__(self, readers: Sequence[ChainReader], *, quorum: int) -> None:
-        if not len(readers) // 2 < quorum <= len(readers):
-            raise ValueError(
-                f"quorum {quorum} of {len(readers)} nodes: more than half are needed, at most all"
-            )
-        if len({reader.chain_id for reader in readers}) != 1:
+    def __init__(self, readers: Sequence[NodeReader], terms: Terms) -> None:
+        if len({reader.chain_id for reader in readers}) > 1:
             raise ValueError("the nodes of an agreement serve one chain")
+        chain_id = readers[0].chain_id if readers else ChainId("")
+        self._quorum: Quorum[NodeReader] = Quorum(chain_id, readers, terms)
         self._readers = tuple(readers)
-        self._quorum = quorum
-        self._dissents = [0] * len(readers)
+        self._final_height = -1
 
     @property
     def chain_id(self) -> ChainId:
         """The chain of all nodes."""
-        return self._readers[0].chain_id
+        return self._quorum.chain_id
 
     @property
     def suggested_span(self) -> int:
-        """The smallest span that a node suggests."""
-        return min(reader.suggested_span for reader in self._readers)
+        """The largest span that a quorum of nodes suggests; one node cannot make it small."""
+        spans = sorted((reader.suggested_span for reader in self._readers), reverse=True)
+        return spans[self._quorum.size - 1]
 
     @property
     def dissents(self) -> tuple[int, ...]:
         """How often each node has contradicted a quorum, in the order of the readers."""
-        return tuple(self._dissents)
+        return self._quorum.board.dissents
+
+    def nodes(self) -> tuple[NodeStatus, ...]:
+        """Return how each node stands, in the order of the readers."""
+        return self._quorum.board.statuses()
+
+    async def newest(self) -> BlockRef:
+        """Return the newest block of the healthy node whose turn it is: a hint, never a fact."""
+        node = self._quorum.board.next_to_poll()
+        try:
+            block = await self._readers[node].newest()
+        except ChainError as exc:
+            self._quorum.board.failed(node, fault_of_error(exc))
+            raise
+        self._quorum.board.answered(node)
+        return block
 
     async def close(self) -> None:
         """Give the connections back."""
@@ -97,20 +95,39 @@ class AgreeingReader:
 
         The heights are the quorum-th highest; the headers there must then be equal.
         """
-        answers = await self._asked(lambda reader: reader.heads(), len)
-        heads: list[Heads] = [answer.value for answer in answers if answer.error is None]
-        if len(heads) < self._quorum:
-            raise self._too_few("heads", len(heads))
-        latest = sorted((one.latest.block.height for one in heads), reverse=True)
-        finalized = sorted((one.finalized.block.height for one in heads), reverse=True)
-        return Heads(
-            latest=await self.header_at(latest[self._quorum - 1]),
-            finalized=await self.header_at(finalized[self._quorum - 1]),
-        )
+        found = await self._quorum.reached("heads", lambda reader: reader.heads())
+        place = self._quorum.size - 1
+        latest = sorted((heads.latest.block.height for _, heads in found), reverse=True)[place]
+        final = sorted((heads.finalized.block.height for _, heads in found), reverse=True)[place]
+        for node, heads in found:
+            self._quorum.board.saw_head(node, heads.latest.block.height, latest)
+        known = {id(self._readers[node]): heads for node, heads in found}
+        finalized = await self._known_header(final, known, is_settled=True)
+        self._final_height = max(self._final_height, final)
+        newest = await self._known_header(latest, known, is_settled=latest <= self._final_height)
+        return Heads(latest=newest, finalized=finalized)
+
+    async def _known_header(
+        self, height: int, known: Mapping[int, Heads], *, is_settled: bool
+    ) -> BlockHeader:
+        """Return the header at a height; a node that has just named it is not asked again."""
+
+        async def ask(reader: NodeReader) -> BlockHeader:
+            heads = known.get(id(reader))
+            for header in () if heads is None else (heads.latest, heads.finalized):
+                if header.block.height == height:
+                    return header
+            return await reader.header_at(height)
+
+        return await self._quorum.agreed("header_at", ask, is_settled=is_settled)
 
     async def header_at(self, height: int) -> BlockHeader:
         """Return the header at a height, or raise BlockGoneError."""
-        return await self._agreed("header_at", lambda reader: reader.header_at(height))
+        return await self._quorum.agreed(
+            "header_at",
+            lambda reader: reader.header_at(height),
+            is_settled=height <= self._final_height,
+        )
 
     async def header_of(self, block_hash: bytes) -> BlockHeader:
         """Return the header with a hash, or raise BlockGoneError."""
@@ -186,103 +203,5 @@ class AgreeingReader:
         """Return the block; answers at each node's own newest block could not be compared."""
         return (await self.heads()).latest.block if block is None else block
 
-    async def _agreed(self, method: str, ask: Callable[[ChainReader], Awaitable[T]]) -> T:
-        answers = await self._asked(ask, _largest_group)
-        groups = _grouped(answers)
-        if len(answers) < self._quorum:
-            raise self._too_few(method, len(answers))
-        winners = max(groups.values(), key=len)
-        if len(winners) < self._quorum:
-            split = " | ".join(
-                ", ".join(f"node {answer.node}" for answer in group) for group in groups.values()
-            )
-            raise RpcDisagreementError(chain_id=self.chain_id, method=method, detail=split)
-        for answer in answers:
-            if answer.sameness != winners[0].sameness:
-                self._dissents[answer.node] += 1
-        if winners[0].error is not None:
-            raise winners[0].error
-        value: T = winners[0].value
-        return value
-
-    async def _asked(
-        self,
-        ask: Callable[[ChainReader], Awaitable[Any]],
-        support: Callable[[list[_Answer]], int],
-    ) -> list[_Answer]:
-        """
-        Return what the nodes answered, without those that failed to.
-
-        Once the support reaches the quorum, the others have only a moment left: a node that hangs
-        must not slow every read down to its timeout.
-        """
-        pending = {
-            asyncio.create_task(self._one(node, reader, ask))
-            for node, reader in enumerate(self._readers)
-        }
-        answers: list[_Answer] = []
-        try:
-            while pending:
-                is_enough = support(answers) >= self._quorum
-                done, pending = await asyncio.wait(
-                    pending,
-                    timeout=STRAGGLER_SECONDS if is_enough else None,
-                    return_when=asyncio.FIRST_COMPLETED,
-                )
-                if not done:
-                    break
-                answers += _usable(task.result() for task in done)
-        finally:
-            for task in pending:
-                task.cancel()
-            await asyncio.gather(*pending, return_exceptions=True)
-        return sorted(answers, key=lambda answer: answer.node)
-
-    async def _one(
-        self, node: int, reader: ChainReader, ask: Callable[[ChainReader], Awaitable[Any]]
-    ) -> _Answer:
-        try:
-            value = await ask(reader)
-        except ChainError as exc:
-            return _Answer(node, type(exc).__name__, None, exc)
-        return _Answer(node, _sameness(value), value, None)
-
-    def _too_few(self, method: str, count: int) -> RpcUnavailableError:
-        return RpcUnavailableError(
-            chain_id=self.chain_id,
-            method=method,
-            reason=f"{count} of {len(self._readers)} nodes answered, {self._quorum} must agree",
-        )
-
-
-def _usable(answers: Iterable[_Answer]) -> list[_Answer]:
-    """Return the answers that count; raise what stops us whoever says it."""
-    kept: list[_Answer] = []
-    for answer in answers:
-        if isinstance(answer.error, STOPPING_ERRORS):
-            raise answer.error
-        if answer.error is None or isinstance(answer.error, ANSWERING_ERRORS):
-            kept.append(answer)
-    return kept
-
-
-def _grouped(answers: list[_Answer]) -> dict[Hashable, list[_Answer]]:
-    groups: dict[Hashable, list[_Answer]] = {}
-    for answer in answers:
-        groups.setdefault(answer.sameness, []).append(answer)
-    return groups
-
-
-def _largest_group(answers: list[_Answer]) -> int:
-    return max((len(group) for group in _grouped(answers).values()), default=0)
-
-
-def _sameness(value: Any) -> Hashable:
-    """Return what two equal answers share; errors inside an answer compare by what they say."""
-    if isinstance(value, EventRead):
-        malformed = tuple(
-            (one.block, one.contract, one.tx_hash, one.log_index, one.reason)
-            for one in value.malformed
-        )
-        return (value.events, malformed)
-    return (value,)
+    async def _agreed(self, method: str, ask: Callable[[NodeReader], Awaitable[T]]) -> T:
+        return await self._quorum.agreed(method, ask)

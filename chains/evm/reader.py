@@ -22,9 +22,11 @@ from chains.evm.answers import RawLog, bytes_of, header_of, ordered_logs, quanti
 from chains.evm.bloom import BloomCounts, bloom_of
 from chains.evm.decode import CREDIT_LINE_EVENTS, VAULT_EVENTS, WATCHED_TOPICS, decode_log
 from chains.evm.evidence import Evidence
+from chains.evm.faults import FaultClass
 from chains.evm.rpc import RPC_TIMEOUT_SECONDS, AnswerTooLargeError, RpcClient, RpcFaultError
 from chains.evm.span import SPAN_MAX, AdaptiveSpan
 from chains.finality import ChainIdentity, Heads
+from chains.nodes import NodeStatus
 from chains.port import ContractCall, CreditLineState, EventRead, Grant, VaultState
 from chains.types import (
     BlockHeader,
@@ -157,6 +159,14 @@ class EvmReader:
                 reason=f"final height {finalized.block.height} above head {latest.block.height}",
             )
         return Heads(latest=latest, finalized=finalized)
+
+    async def newest(self) -> BlockRef:
+        """Return the node's newest block: a hint that costs one request."""
+        return (await self._header("eth_getBlockByNumber", "latest")).block
+
+    def nodes(self) -> tuple[NodeStatus, ...]:
+        """Return nothing: there is only this one, and nobody to compare it with."""
+        return ()
 
     async def header_at(self, height: int) -> BlockHeader:
         """Return the header at a height of the node's chain, or raise BlockGoneError."""
@@ -301,7 +311,9 @@ class EvmReader:
                 raise
             raise too_large from None
         except RpcFaultError as fault:
-            if fault.is_range_too_large and not fault.is_block_gone:
+            kind = fault.range_fault
+            is_slow = kind is FaultClass.TIMEOUT and first_height < last_height
+            if kind is FaultClass.RANGE_TOO_BIG or is_slow:
                 raise too_large from fault
             raise self._rpc.classified("eth_getLogs", fault, reference=reference) from fault
 
@@ -338,7 +350,8 @@ class EvmReader:
             except AnswerTooLargeError:
                 raise self._answer_error("eth_call", "the answer is too large") from None
             except RpcFaultError as fault:
-                if fault.code != CODE_INVALID_PARAMS or fault.is_block_gone or fault.is_revert:
+                is_said = fault.fault in (FaultClass.STALE, FaultClass.REVERT)
+                if fault.code != CODE_INVALID_PARAMS or is_said:
                     raise self._rpc.classified("eth_call", fault, reference=reference) from fault
                 self._is_pinning_by_hash = False  # the node does not know EIP-1898
         answer = await self._rpc.call(

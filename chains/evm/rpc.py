@@ -3,8 +3,10 @@
 import asyncio
 import itertools
 import logging
+import re
 from collections.abc import AsyncGenerator
 from typing import Any, Final
+from urllib.parse import unquote, unquote_plus, urlsplit
 
 import aiohttp
 import orjson
@@ -15,11 +17,15 @@ from chains.errors import (
     CallRevertedError,
     ChainError,
     RpcAnswerError,
+    RpcAuthError,
+    RpcRateLimitError,
+    RpcRequestError,
     RpcTimeoutError,
     RpcUnavailableError,
 )
 from chains.evm.abi import decode_revert
 from chains.evm.answers import shown
+from chains.evm.faults import FaultClass, fault_of, fault_of_status
 from chains.types import ChainId
 
 RPC_TIMEOUT_SECONDS: Final = 10.0
@@ -27,42 +33,20 @@ ANSWER_BYTES_MAX: Final = 64 * 1024 * 1024
 CHUNK_BYTES: Final = 256 * 1024
 CONNECTIONS_MAX: Final = 16
 
-CODE_REVERTED: Final = 3
-CODE_LIMIT: Final = -32005
-STATUS_TOO_MANY_REQUESTS: Final = 429
-STATUS_TOO_LARGE: Final = 413
-CODES_PASSING: Final = frozenset({-32603, -32016, -32090, -32097})
+STATUS_REFUSED_MIN: Final = 400
+SECRET_LENGTH_MIN: Final = 6  # a shorter part of a URL is a word like v3, and no key
+HIDDEN: Final = "<hidden>"
 # The SDKs log the URLs they talk to; a URL may hold a key.
 SILENT_LOGGER: Final = logging.Logger("chains.evm.silent", level=logging.CRITICAL + 1)
-BLOCK_GONE_TEXTS: Final = (
-    "unknown block",
-    "block not found",
-    "header not found",
-    "blockoutofrange",
-    "not canonical",
-    "resource not found",
-    "block range extends beyond",
-    "requested epoch was a null round",
-    "missing trie node",
-    "state not available",
-)
-RANGE_TEXTS: Final = (
-    "too many results",
-    "query returned more than",
-    "response size",
-    "range is too",
-    "range too",
-    "block range",
-    "blocks range",
-    "limited to a",
-    "exceeds the range",
-    "exceed maximum block range",
-    "log response size exceeded",
-    "query timeout exceeded",
-    "more than 10000",
-)
-RATE_TEXTS: Final = ("rate limit", "request count", "too many requests", "capacity", "throttle")
-PASSING_TEXTS: Final = ("timeout", "timed out", "temporarily", "try again", "busy", "overloaded")
+
+NAMED_ERRORS: Final[dict[FaultClass, type[RpcUnavailableError] | type[RpcAnswerError]]] = {
+    FaultClass.RATE_LIMIT: RpcRateLimitError,
+    FaultClass.AUTH: RpcAuthError,
+    FaultClass.UNAVAILABLE: RpcUnavailableError,
+    FaultClass.BAD_ANSWER: RpcAnswerError,
+}
+# Where the HTTP status knows better than a text that no row knows.
+TELLING_FAULTS: Final = frozenset({FaultClass.RATE_LIMIT, FaultClass.AUTH})
 
 
 class RpcFaultError(Exception):
@@ -75,45 +59,18 @@ class RpcFaultError(Exception):
         self.revert_data = revert_data
 
     @property
-    def is_revert(self) -> bool:
-        """Whether a contract refused, as opposed to the node."""
-        return self.code == CODE_REVERTED or "revert" in self.text.lower()
+    def fault(self) -> FaultClass:
+        """What the error means, where no range of logs was asked for."""
+        return fault_of(self.code, self.text)
 
     @property
-    def is_block_gone(self) -> bool:
-        """Whether the node does not know the asked block."""
-        return _has(self.text, BLOCK_GONE_TEXTS)
-
-    @property
-    def is_rate_limit(self) -> bool:
-        """Whether the node only asks for patience."""
-        return self.code == STATUS_TOO_MANY_REQUESTS or _has(self.text, RATE_TEXTS)
-
-    @property
-    def is_range_too_large(self) -> bool:
-        """Whether the node refuses this many blocks or logs at once."""
-        if self.is_rate_limit:
-            return False
-        return self.code == CODE_LIMIT or _has(self.text, RANGE_TEXTS)
-
-    @property
-    def is_passing(self) -> bool:
-        """Whether asking again later may succeed."""
-        return (
-            self.is_rate_limit
-            or self.code == CODE_LIMIT
-            or self.code in CODES_PASSING
-            or _has(self.text, PASSING_TEXTS)
-        )
+    def range_fault(self) -> FaultClass:
+        """What the error means as the answer to a query of logs over a range."""
+        return fault_of(self.code, self.text, is_range=True)
 
 
 class AnswerTooLargeError(Exception):
     """An answer is above ANSWER_BYTES_MAX; never leaves the adapter."""
-
-
-def _has(text: str, parts: tuple[str, ...]) -> bool:
-    lower = text.lower()
-    return any(part in lower for part in parts)
 
 
 async def _held(session: aiohttp.ClientSession) -> AsyncGenerator[None, None]:
@@ -150,19 +107,24 @@ class BoundedProvider(AsyncHTTPProvider):
             await anext(self._holder)
         return self._session
 
-    async def post(self, body: bytes) -> bytes:
-        """Return the answer to one HTTP request."""
+    def __str__(self) -> str:
+        """Return a text without the URL, which the inherited one shows."""
+        return "BoundedProvider"
+
+    __repr__ = __str__
+
+    async def post(self, body: bytes) -> tuple[int, bytes]:
+        """Return the HTTP status and the answer to one request."""
         session = await self._session_of_loop()
         chunks: list[bytes] = []
         size = 0
         async with session.post(str(self.endpoint_uri), data=body) as response:
-            response.raise_for_status()
             async for chunk in response.content.iter_chunked(CHUNK_BYTES):
                 size += len(chunk)
                 if size > ANSWER_BYTES_MAX:
                     raise AnswerTooLargeError
                 chunks.append(chunk)
-        return b"".join(chunks)
+            return response.status, b"".join(chunks)
 
     async def close(self) -> None:
         """Close the connections of the running loop."""
@@ -180,6 +142,7 @@ class RpcClient:
         self.chain_id = chain_id
         self._provider = BoundedProvider(rpc_url, timeout_seconds=timeout_seconds)
         self._ids = itertools.count(1)
+        self._secrets = secrets_of(rpc_url)
 
     async def close(self) -> None:
         """Give the connections back; the client may be used again afterwards."""
@@ -194,17 +157,22 @@ class RpcClient:
             AnswerTooLargeError: the answer is above ANSWER_BYTES_MAX.
             RpcTimeoutError: no answer in time.
             RpcUnavailableError: refused, broken off, HTTP error, or not JSON.
+            RpcRequestError: an HTTP error says that the request is at fault.
             RpcAnswerError: not a JSON-RPC answer to this request.
         """
         request_id = next(self._ids)
         body = orjson.dumps(
             {"jsonrpc": "2.0", "id": request_id, "method": method, "params": params}
         )
-        raw = await self._posted(method, body)
+        status, raw = await self._posted(method, body)
         try:
             answer = orjson.loads(raw)
         except orjson.JSONDecodeError:
-            raise self._unavailable(method, "the answer is not JSON") from None
+            answer = None
+            if status < STATUS_REFUSED_MIN:
+                raise self._unavailable(method, "the answer is not JSON") from None
+        if status >= STATUS_REFUSED_MIN:
+            raise self._refused(method, status, answer)
         if not isinstance(answer, dict) or answer.get("id") != request_id:
             raise RpcAnswerError(
                 chain_id=self.chain_id, method=method, reason="not an answer to this request"
@@ -235,30 +203,54 @@ class RpcClient:
 
     def classified(self, method: str, fault: RpcFaultError, *, reference: str = "") -> ChainError:
         """Return the chain error that stands for an error object."""
-        if fault.is_revert:
-            data = fault.revert_data
-            reason = decode_revert(data) if data else shown(fault.text)
-            return CallRevertedError(chain_id=self.chain_id, reason=reason)
-        if fault.is_block_gone:
-            return BlockGoneError(chain_id=self.chain_id, reference=reference or method)
-        if fault.is_passing:
-            return self._unavailable(method, f"{fault.code} {shown(fault.text)}")
-        return RpcAnswerError(
-            chain_id=self.chain_id, method=method, reason=f"{fault.code} {shown(fault.text)}"
-        )
+        reason = f"{fault.code} {shown(fault.text)}"
+        return self._error(method, fault.fault, reason, reference=reference, fault=fault)
 
-    async def _posted(self, method: str, body: bytes) -> bytes:
+    def _error(
+        self,
+        method: str,
+        kind: FaultClass,
+        reason: str,
+        *,
+        reference: str = "",
+        fault: RpcFaultError | None = None,
+    ) -> ChainError:
+        """Return the chain error of a class of faults."""
+        match kind:
+            case FaultClass.REVERT:
+                data = None if fault is None else fault.revert_data
+                text = reason if fault is None else shown(fault.text)
+                return CallRevertedError(
+                    chain_id=self.chain_id, reason=decode_revert(data) if data else text
+                )
+            case FaultClass.STALE:
+                return BlockGoneError(chain_id=self.chain_id, reference=reference or method)
+            case FaultClass.TIMEOUT:
+                return RpcTimeoutError(chain_id=self.chain_id, method=method)
+            case _:
+                error = NAMED_ERRORS.get(kind, RpcRequestError)
+                return error(chain_id=self.chain_id, method=method, reason=reason)
+
+    async def _posted(self, method: str, body: bytes) -> tuple[int, bytes]:
         # "from None" throughout: the text of these errors holds the URL, which may hold a key.
         try:
             return await self._provider.post(body)
         except TimeoutError:
             raise RpcTimeoutError(chain_id=self.chain_id, method=method) from None
-        except aiohttp.ClientResponseError as exc:
-            if exc.status == STATUS_TOO_LARGE:
-                raise AnswerTooLargeError from None
-            raise self._unavailable(method, f"HTTP status {exc.status}") from None
         except (aiohttp.ClientError, OSError, ValueError) as exc:
             raise self._unavailable(method, type(exc).__name__) from None
+
+    def _refused(self, method: str, status: int, answer: object) -> Exception:
+        """Return what stands for an HTTP error: what its body says, else what its status says."""
+        kind = fault_of_status(status)
+        said = answer.get("error") if isinstance(answer, dict) else None
+        if isinstance(said, dict) and isinstance(said.get("message"), str):
+            fault = self._fault(method, {"code": 0} | said)
+            if fault.fault is not FaultClass.OUR_MISTAKE or kind not in TELLING_FAULTS:
+                return fault
+        if kind is FaultClass.RANGE_TOO_BIG:
+            return AnswerTooLargeError()
+        return self._error(method, kind, f"HTTP status {status}")
 
     def _unavailable(self, method: str, reason: str) -> RpcUnavailableError:
         return RpcUnavailableError(chain_id=self.chain_id, method=method, reason=reason)
@@ -273,7 +265,26 @@ class RpcClient:
             raise RpcAnswerError(
                 chain_id=self.chain_id, method=method, reason="error without code and message"
             )
-        return RpcFaultError(code=code, text=text, revert_data=revert_bytes(data))
+        return RpcFaultError(code=code, text=self._scrubbed(text), revert_data=revert_bytes(data))
+
+    def _scrubbed(self, text: str) -> str:
+        """Return a node's words without what it repeats of our URL."""
+        for secret in self._secrets:
+            text = text.replace(secret, HIDDEN)
+        return text
+
+
+def secrets_of(rpc_url: str) -> tuple[str, ...]:
+    """Return the parts of a URL that may be a key, the longest first: login, path and query."""
+    try:
+        parts = urlsplit(rpc_url)
+    except ValueError:
+        return (rpc_url,)
+    texts = {rpc_url, parts.path, parts.query, parts.username or "", parts.password or ""}
+    texts |= {*parts.path.split("/"), *re.split("[&=]", parts.query)}
+    texts |= {unquoted(text) for text in texts for unquoted in (unquote, unquote_plus)}
+    found = (text for text in texts if len(text) >= SECRET_LENGTH_MIN)
+    return tuple(sorted(found, key=len, reverse=True))
 
 
 def revert_bytes(data: object) -> bytes | None:

@@ -24,6 +24,7 @@ from chains.evm.answers import (
     usable,
     wei_of,
 )
+from chains.evm.faults import FaultClass
 from chains.evm.fees import FeeLimits, bumped_fees, is_at_cap, suggested_fees
 from chains.evm.reader import hex_address
 from chains.evm.rpc import RPC_TIMEOUT_SECONDS, AnswerTooLargeError, RpcClient, RpcFaultError
@@ -40,10 +41,6 @@ from chains.types import (
 GAS_HEADROOM: Final = 75_000  # above the estimate: state may move before the transaction lands
 GAS_LIMIT_MAX: Final = 30_000_000
 FEE_HISTORY_BLOCKS: Final = 10
-KNOWN_TEXTS: Final = ("already known", "already imported", "known transaction")
-NONCE_USED_TEXTS: Final = ("nonce too low", "nonce is too low", "invalid nonce", "oldnonce")
-UNDERPRICED_TEXTS: Final = ("underpriced", "less than block base fee", "fee too low", "feetoolow")
-FUNDS_TEXTS: Final = ("insufficient funds",)
 
 
 class EvmSender:
@@ -192,18 +189,18 @@ class EvmSender:
 
     async def _judge_refusal(self, transaction: SignedTransaction, fault: RpcFaultError) -> None:
         """Return if the node has the transaction all the same, else raise what helps the caller."""
-        text = fault.text.lower()
-        if any(part in text for part in KNOWN_TEXTS):
+        kind = fault.fault
+        if kind is FaultClass.NONCE_KNOWN:
             return
-        if any(part in text for part in NONCE_USED_TEXTS):
+        if kind is FaultClass.NONCE_USED:
             if await self._is_known(transaction.tx_hash):
                 return
             raise AccountNonceUsedError(
                 chain_id=self._chain_id, account_nonce=transaction.account_nonce
             ) from fault
-        if any(part in text for part in UNDERPRICED_TEXTS):
+        if kind is FaultClass.NONCE_UNDERPRICED:
             raise FeeTooLowError(chain_id=self._chain_id, reason=shown(fault.text)) from fault
-        if any(part in text for part in FUNDS_TEXTS):
+        if kind is FaultClass.FUNDS:
             raise GasFundsError(
                 chain_id=self._chain_id, address=checksum_address(self._address)
             ) from fault

@@ -81,19 +81,19 @@ async def _check_node(probe: ChainProbe, identities: list[ChainIdentity]) -> Che
 async def _check_nodes(probe: ChainProbe) -> Check:
     async def run() -> str:
         count = len(probe.nodes)
-        if probe.chain_id in probe.settings.single_node_chains:
-            raise WarningError("one node only: whatever it says is believed")
         answers = await asyncio.gather(
             *(node.heads() for node in probe.nodes), return_exceptions=True
         )
         silent = [
-            f"node {place} of {count}: {type(answer).__name__}"
-            for place, answer in enumerate(answers, start=1)
+            f"{label}: {type(answer).__name__}"
+            for label, answer in zip(probe.chain.labels, answers, strict=True)
             if isinstance(answer, BaseException)
         ]
         text = f"{probe.chain.quorum} of {count} nodes must agree"
         if silent:
             raise WarningError(f"{text}; {', '.join(silent)}")
+        if count == 1:
+            return "one node: whatever it says is believed; production refuses this"
         return f"{text}; each answers"
 
     return await attempt_async("chain.nodes", probe.chain_id, run)

@@ -29,6 +29,8 @@ REMEDIES: Final[dict[str, str]] = {
     "broker.reachable": "start the broker, or correct broker_url; work goes on through the sweeper",
     "chain.nodes": "list several independent nodes in rpc_urls of the chain, and heal those that "
     "do not answer",
+    "chain.quorum": "heal the nodes that are named, or replace them in rpc_urls; the chain stands "
+    "still until enough agree, and the quorum is never lowered for that",
     "chain.node": "start the nodes, or correct rpc_urls of the chain",
     "chain.identity": "point rpc_urls at nodes of the right chain",
     "chain.genesis": "the nodes serve another chain than the one in the database: correct rpc_urls",

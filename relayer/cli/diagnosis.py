@@ -91,10 +91,11 @@ async def _examine_chain(
     from relayer import wiring
     from relayer.cli.check_chain import ChainProbe, check_chain
     from relayer.cli.check_fleet import compare_identity
+    from relayer.cli.check_quorum import check_quorum
     from relayer.cli.checks import broken
 
     chain = settings.chain(chain_id)
-    findings = [_halted(store, chain_id)] if is_schema_right else []
+    findings = [_halted(store, chain_id), check_quorum(store, chain)] if is_schema_right else []
     try:
         reader = wiring.chain_reader(settings, chain.id)
         nodes = wiring.node_readers(settings, chain.id)

@@ -2,7 +2,7 @@
 
 from collections.abc import Callable
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Final
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
@@ -17,8 +17,6 @@ from relayer.cli.answer import (
 
 if TYPE_CHECKING:
     from relayer.settings import Settings
-
-ONE_NODE_REMEDY: Final = "list several independent nodes in rpc_urls of the chain"
 
 
 def demo(
@@ -168,10 +166,6 @@ def _run(
         )
         log = event_log()
         log.info("process.started", hub=settings.hub)
-        for chain_id in settings.single_node_chains:
-            log.warning(
-                "chain.trusted", chain_id=chain_id, reason="one_node", remedy=ONE_NODE_REMEDY
-            )
         try:
             start(settings)
         except Exception as exc:

@@ -11,12 +11,14 @@ if TYPE_CHECKING:
     from rich.console import RenderableType
 
     from chains.types import ChainId
+    from relayer.sections import ChainSettings
     from relayer.settings import Settings
     from relayer.store.breaks import StoredBreak
     from relayer.store.outbox import StoredMessage
     from relayer.store.unit_of_work import UnitOfWork
 
 MESSAGES_COUNTED_MAX = 10_000
+STATES = ("holes", "quorum", "halted")
 
 
 def status(*, config: ConfigOption = None, as_json: JsonOption = False) -> None:
@@ -93,6 +95,7 @@ def chain_values(uow: "UnitOfWork", settings: "Settings") -> list[dict[str, obje
                 "holes": hole_values(uow, chain.id),
                 "is_halted": halt is not None,
                 "halted_reason": None if halt is None else halt.reason,
+                **_quorum_values(uow, chain),
             }
         )
     return values
@@ -101,6 +104,28 @@ def chain_values(uow: "UnitOfWork", settings: "Settings") -> list[dict[str, obje
 def hole_values(uow: "UnitOfWork", chain_id: "ChainId") -> dict[str, int]:
     """Return how many events two readings of final blocks ever differed in, by their fate."""
     return {kind.value.lower(): count for kind, count in uow.holes.counts(chain_id).items()}
+
+
+def _quorum_values(uow: "UnitOfWork", chain: "ChainSettings") -> dict[str, object]:
+    """Return whether enough nodes agree, and how each stands; by label, as a URL may hold a key."""
+    found = uow.conditions.condition(chain.id)
+    return {
+        "condition": None if found is None else found.condition.value,
+        "condition_since": None if found is None else found.since_at,
+        "condition_detail": None if found is None else found.detail,
+        "nodes": [
+            {
+                "label": node.label,
+                "standing": node.standing.value,
+                "reason": node.reason,
+                "since": node.since_at,
+                "dissents": node.dissents,
+                "dissented_at": node.dissented_at,
+            }
+            for node in uow.conditions.nodes(chain.id)
+            if node.label in chain.labels
+        ],
+    }
 
 
 def message_groups(
@@ -152,7 +177,12 @@ def _chains_table(chains: list[dict[str, object]], now_seconds: int) -> "Rendera
 
     return table_of(
         "Chains",
-        (*("chain", "head", "its time", "finalized", "lag", "unbooked"), "holes", "halted"),
+        (
+            *("chain", "head", "its time", "finalized", "lag", "unbooked"),
+            "holes",
+            "quorum",
+            "halted",
+        ),
         [
             (
                 chain["chain_id"],
@@ -162,6 +192,7 @@ def _chains_table(chains: list[dict[str, object]], now_seconds: int) -> "Rendera
                 chain["lag_blocks"],
                 chain["unbooked_events"],
                 _total(chain["holes"]),
+                _quorum_text(chain),
                 chain["halted_reason"] if chain["is_halted"] else "no",
             )
             for chain in chains
@@ -171,6 +202,20 @@ def _chains_table(chains: list[dict[str, object]], now_seconds: int) -> "Rendera
 
 def _total(counts: object) -> int:
     return sum(counts.values()) if isinstance(counts, dict) else 0
+
+
+def _quorum_text(chain: "Mapping[str, object]") -> str | None:
+    """Return a chain's condition, with the nodes that do not stand well or have dissented."""
+    if chain["condition"] is None:
+        return None
+    texts = [str(chain["condition"])]
+    nodes = chain["nodes"]
+    for node in nodes if isinstance(nodes, list) else []:
+        if node["standing"] != "HEALTHY":
+            texts.append(f"{node['label']} {node['standing']} ({node['reason']})")
+        if node["dissents"]:
+            texts.append(f"{node['label']} dissented {node['dissents']} times")
+    return "; ".join(texts)
 
 
 def _messages_table(groups: list[dict[str, object]]) -> "RenderableType":

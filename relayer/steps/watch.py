@@ -13,10 +13,13 @@ from chains.errors import (
     TransientChainError,
     WrongChainError,
 )
+from chains.nodes import NodePool
 from chains.port import ChainReader, PriceSource
 from relayer.errors import CursorMovedError, InvariantError, LeaseLostError
 from relayer.steps.backup import Backup
 from relayer.steps.catalog import Catalog
+from relayer.steps.condition import ConditionBook
+from relayer.steps.glance import Glance
 from relayer.steps.observe import Observation, ObserveLimits, observe, remember_chain
 from relayer.steps.quote import quote
 from relayer.steps.rewind import rewind
@@ -44,6 +47,7 @@ class Watch:
         wait: returns after so many seconds, earlier on a hint or when the process stops.
         on_news: called after each run; rings doorbells or books at once.
         backup: second readings and recounts beside the head; None for none.
+        pool: the nodes behind the reader, to ask one of them whether there is news.
     """
 
     store: Store
@@ -56,6 +60,15 @@ class Watch:
     wait: Wait
     on_news: News
     backup: Backup | None = None
+    pool: NodePool | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class _Memory:
+    """What a watcher keeps from round to round."""
+
+    condition: ConditionBook
+    glance: Glance
 
 
 async def watch(watcher: Watch, stop: asyncio.Event) -> None:
@@ -67,6 +80,10 @@ async def watch(watcher: Watch, stop: asyncio.Event) -> None:
         InvariantError: only a bug can cause it; it is logged first.
     """
     is_known = False
+    memory = _Memory(
+        ConditionBook(watcher.store, watcher.reader.chain_id, watcher.pool),
+        Glance(watcher.pool, watcher.store.clock),
+    )
     pause_seconds = watcher.poll_seconds
     try:
         while not stop.is_set():
@@ -74,9 +91,11 @@ async def watch(watcher: Watch, stop: asyncio.Event) -> None:
                 if not is_known:
                     await remember_chain(watcher.store, watcher.reader)
                     is_known = True
-                is_level = await _run(watcher)
+                is_level = await _run(watcher, memory)
                 pause_seconds = watcher.poll_seconds if is_level else 0.0
             except Exception as exc:  # noqa: BLE001 - see _pause_after: all are logged
+                memory.glance.forget()
+                await memory.condition.failed(exc)
                 pause_seconds = _pause_after(watcher, exc, pause_seconds)
             await watcher.wait(pause_seconds)
     finally:
@@ -114,11 +133,15 @@ def _pause_after(watcher: Watch, exc: Exception, pause_seconds: float) -> float:
             return longer_seconds
 
 
-async def _run(watcher: Watch) -> bool:
+async def _run(watcher: Watch, memory: _Memory) -> bool:
     """Do one round; True when the chain is level with its heads, or there is nothing to do."""
     lease = await asyncio.to_thread(_lease, watcher)
     if lease is None:
+        memory.glance.forget()
         return True
+    if not await memory.glance.has_news():
+        return True
+    memory.glance.forget()
     try:
         observation = await observe(
             watcher.store, watcher.reader, limits=watcher.limits, lease=lease
@@ -128,12 +151,14 @@ async def _run(watcher: Watch) -> bool:
     except (FinalityViolationError, LockConflictError) as exc:
         await asyncio.to_thread(_halt, watcher, str(exc))
         return True
+    await memory.condition.agreed()
     try:
         if observation.is_level:
             await quote(watcher.store, watcher.catalog, watcher.reader, watcher.prices, observation)
     finally:
         await watcher.on_news(observation)
     await _back_up(watcher, observation, lease)
+    memory.glance.agreed(observation.heads.latest.block, is_level=observation.is_level)
     return observation.is_level
 
 

@@ -148,3 +148,24 @@ PRICE: Final = Table(
     Column("observed_at", BigInteger, nullable=False),
     Column("height", BigInteger),
 )
+
+CHAIN_CONDITION: Final = Table(
+    "chain_condition",
+    METADATA,
+    Column("chain_id", Text, primary_key=True),
+    Column("condition", Text, nullable=False),
+    Column("since_at", BigInteger, nullable=False),
+    Column("detail", Text, nullable=False),
+)
+
+CHAIN_NODE: Final = Table(
+    "chain_node",
+    METADATA,
+    Column("chain_id", Text, primary_key=True),
+    Column("label", Text, primary_key=True),
+    Column("standing", Text, nullable=False),
+    Column("reason", Text, nullable=False),
+    Column("since_at", BigInteger, nullable=False),
+    Column("dissents", BigInteger, nullable=False),
+    Column("dissented_at", BigInteger),
+)

@@ -14,6 +14,7 @@ from relayer.store.accounts import AccountTable
 from relayer.store.breaks import BreakTable
 from relayer.store.chains import ChainTable
 from relayer.store.commands import CommandTable
+from relayer.store.conditions import ConditionTable
 from relayer.store.credit_lines import CreditLineTable
 from relayer.store.dead_letters import DeadLetterTable
 from relayer.store.debts import DebtTable
@@ -65,6 +66,11 @@ class UnitOfWork:
     def chains(self) -> ChainTable:
         """Cursors, checkpoints and observed events."""
         return ChainTable(self.connection, self.clock)
+
+    @cached_property
+    def conditions(self) -> ConditionTable:
+        """Whether enough nodes of each chain agree, and how each node stands."""
+        return ConditionTable(self.connection, self.clock)
 
     @cached_property
     def jobs(self) -> JobTable:

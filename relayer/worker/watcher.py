@@ -81,6 +81,7 @@ async def watch_chain(
         wait=_wait,
         on_news=_on_news,
         backup=wiring.backup_of(settings, store, catalog, reader),
+        pool=wiring.node_pool(reader),
     )
     try:
         await _watch_on(watcher, stop)

@@ -28,6 +28,7 @@ from chains.errors import (
     RpcUnavailableError,
 )
 from chains.evm.agreement import AgreeingReader
+from chains.evm.board import Terms
 from chains.evm.reader import EvmReader
 from tests.devnet.letters import account_named
 
@@ -110,7 +111,7 @@ def test_a_node_that_hides_a_lock_is_outvoted(devnet: Devnet) -> None:
         believing = replace(deployed.watched, is_bloom_trusted=False)
         liar = EvmReader(deployed.chain_id, url, watched=believing)
         alone = await liar.events_in_block(block)
-        together = AgreeingReader((deployed.reader(), liar, deployed.reader()), quorum=2)
+        together = AgreeingReader((deployed.reader(), liar, deployed.reader()), Terms(2))
         read = await together.events_in_block(block)
         await together.close()
         return len(alone.events), len(read.events), together.dissents

@@ -10,6 +10,7 @@ from chains.devnet.actors import ALICE
 from chains.devnet.kit import WETH, Devnet
 from chains.devnet.proxy import FaultProxy, Lie, on
 from chains.evm.agreement import AgreeingReader
+from chains.evm.board import Terms
 from chains.evm.reader import EvmReader
 from chains.port import ChainReader
 from chains.types import TokenRef
@@ -102,7 +103,7 @@ def test_r3_a_second_node_fills_what_the_first_one_hid(store: Store, devnet: Dev
         await read_all(store, liar, lease)
         before, _ = counts(store, devnet)
         proxy.rules.clear()
-        first = AgreeingReader((liar, honest), quorum=2)
+        first = AgreeingReader((liar, honest), Terms(2))
         while (found := await second_reading(store, first, honest, limits)) is not None:
             store_second_reading(store, found, limits, lease)
         await first.close()

@@ -9,6 +9,7 @@ from chains.devnet.packs import Pack
 from chains.errors import RpcContradictionError, RpcDisagreementError
 from chains.events import ObservedEvent
 from chains.evm.agreement import AgreeingReader
+from chains.evm.board import Terms
 from chains.evm.reader import EvmReader, Watched
 from chains.port import EventRead, VaultState
 from chains.types import BlockRef, ChainId, word_of_text
@@ -62,7 +63,7 @@ def agreeing_reader(
 ) -> AgreeingReader:
     """Return a reader over several nodes."""
     readers = [reader_of(chain_id, url, vault) for url in urls]
-    return AgreeingReader(readers, quorum=quorum)
+    return AgreeingReader(readers, Terms(quorum))
 
 
 async def follow_turns(follower: Follower, act: Callable[[int], None]) -> list[ObservedEvent]:

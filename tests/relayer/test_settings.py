@@ -336,58 +336,6 @@ def test_an_unknown_chain_names_the_known_ones() -> None:
         load_settings(EXAMPLE).chain("eip155:5")
 
 
-def with_nodes(example: dict[str, Any], count: int, **changes: object) -> dict[str, Any]:
-    """Return the example with this many nodes of its first chain."""
-    first, *others = example["chains"]
-    chain = {key: value for key, value in first.items() if key != "rpc_quorum"}
-    chain["rpc_urls"] = [f"http://127.0.0.1:{port}" for port in range(1, count + 1)]
-    return example | {"chains": [chain | changes, *others]}
-
-
-@pytest.mark.parametrize(
-    ("count", "quorum"), [(1, 1), (2, 2), (3, 2), (4, 3), (5, 4), (6, 4), (7, 5), (8, 6), (9, 6)]
-)
-def test_two_thirds_of_the_nodes_must_agree(
-    count: int, quorum: int, example: dict[str, Any], tmp_path: Path
-) -> None:
-    """Rounded up, unless the file says otherwise."""
-    settings = load(with_nodes(example, count), tmp_path)
-
-    assert settings.chains[0].quorum == quorum
-
-
-@pytest.mark.parametrize(("count", "quorum"), [(1, 2), (2, 1), (3, 1), (3, 4), (4, 2), (9, 4)])
-def test_two_quorums_of_nodes_always_share_one(
-    count: int, quorum: int, example: dict[str, Any], tmp_path: Path
-) -> None:
-    """Otherwise two groups of nodes could tell two stories."""
-    (mistake,) = mistakes_of(with_nodes(example, count, rpc_quorum=quorum), tmp_path)
-
-    assert f"rpc_quorum: {quorum} of {count}" in mistake
-    assert f"at least {count // 2 + 1}" in mistake
-
-
-def test_one_node_does_not_count_twice(example: dict[str, Any], tmp_path: Path) -> None:
-    """The mistake does not show the URL: it may hold a key."""
-    example["chains"][0]["rpc_urls"] = ["http://127.0.0.1:1/s3cr3t"] * 2
-
-    (mistake,) = mistakes_of(example, tmp_path)
-
-    assert "chains.eip155:1.rpc_urls: a URL stands twice" in mistake
-    assert "s3cr3t" not in mistake
-
-
-def test_chains_with_one_node_are_named_in_production(
-    example: dict[str, Any], tmp_path: Path
-) -> None:
-    """A development chain has one, and nobody minds."""
-    production = load(with_nodes(example, 1), tmp_path)
-    development = load(with_nodes(example, 1) | {"profile": "development"}, tmp_path)
-
-    assert production.single_node_chains == ("eip155:1",)
-    assert development.single_node_chains == ()
-
-
 def test_the_demo_finds_its_servers_through_the_environment(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:

@@ -10,13 +10,14 @@ import pytest
 
 from chains.errors import RpcDisagreementError
 from chains.evm.abi import topic_of
+from chains.evm.agreeing_sender import AgreeingSender
 from chains.evm.agreement import AgreeingReader
 from chains.evm.fees import GWEI
 from chains.evm.keys import KeyFileError
 from chains.evm.movement import TRANSFER_TOPIC
 from chains.evm.reader import EvmReader
 from chains.finality import ChainIdentity
-from chains.port import ChainReader, EventRead
+from chains.port import ChainReader, EventRead, TransactionSender
 from chains.types import ChainId
 from relayer import wiring
 from relayer.sections import AccountantSettings, SenderSettings
@@ -24,6 +25,7 @@ from relayer.settings import Settings
 from relayer.steps.carrier import SendLimits
 from tests.chains.evm.fake_node import FakeNode, serving
 from tests.relayer.api.kit import VAULT_A, WETH_A, deployment_settings
+from tests.simulated_chain import SimulatedChain
 
 CHAIN = ChainId("eip155:31337")
 TRUE_GENESIS = "0x" + "01" * 32
@@ -65,6 +67,11 @@ def serve_genesis(node: FakeNode, genesis_hash: str) -> None:
         "parentHash": "0x" + "00" * 32,
         "timestamp": "0x1",
     }
+
+
+def serve_balance(node: FakeNode, units: int) -> None:
+    """Let a node answer with this balance."""
+    node.answers["eth_getBalance"] = lambda _: hex(units)
 
 
 def settings_of(*rpc_urls: str, quorum: int | None = None, **others: Any) -> Settings:
@@ -166,13 +173,20 @@ def test_r14_the_readers_look_for_the_movements_of_the_configured_tokens(
 
 def test_the_first_node_sends(nodes: tuple[FakeNode, ...], tmp_path: Path) -> None:
     """The others only read."""
+
+
+def sender_of(nodes: tuple[FakeNode, ...], tmp_path: Path) -> TransactionSender:
+    """Return what sends through these nodes."""
     key_file = tmp_path / "key"
     key_file.write_text("07" * 32)
     key_file.chmod(0o600)
-    nodes[0].answers["eth_getBalance"] = lambda _: hex(5)
-    sender = wiring.transaction_sender(
+    return wiring.transaction_sender(
         settings_of(*(node.url for node in nodes), sender=SenderSettings(key_file=key_file)), CHAIN
     )
+
+
+def balance_of(sender: TransactionSender) -> int:
+    """Return what the sender's key has."""
 
     async def asked() -> int:
         try:
@@ -180,8 +194,39 @@ def test_the_first_node_sends(nodes: tuple[FakeNode, ...], tmp_path: Path) -> No
         finally:
             await sender.close()
 
-    assert asyncio.run(asked()) == 5
-    assert [len(node.requests) for node in nodes] == [1, 0, 0]
+    return asyncio.run(asked())
+
+
+def test_all_nodes_send(nodes: tuple[FakeNode, ...], tmp_path: Path) -> None:
+    """What one of them says alone is not believed."""
+    for node, units in zip(nodes, (5, 10**18, 7), strict=True):
+        serve_balance(node, units)
+
+    sender = sender_of(nodes, tmp_path)
+
+    assert isinstance(sender, AgreeingSender)
+    assert balance_of(sender) == 7
+    assert [len(node.requests) for node in nodes] == [1, 1, 1]
+
+
+def test_the_only_node_of_a_chain_sends(nodes: tuple[FakeNode, ...], tmp_path: Path) -> None:
+    """There is nobody to agree with."""
+    nodes[0].answers["eth_getBalance"] = lambda _: hex(5)
+
+    assert balance_of(sender_of(nodes[:1], tmp_path)) == 5
+
+
+def test_a_reader_of_ours_knows_its_nodes(nodes: tuple[FakeNode, ...]) -> None:
+    """One node or several; of another reader nothing is known."""
+    one = wiring.node_pool(wiring.chain_reader(settings_of(nodes[0].url), CHAIN))
+    settings = settings_of(*(node.url for node in nodes))
+    several = wiring.node_pool(wiring.chain_reader(settings, CHAIN))
+
+    assert one is not None
+    assert one.nodes() == ()
+    assert several is not None
+    assert [node.label for node in several.nodes()] == ["node-1", "node-2", "node-3"]
+    assert wiring.node_pool(SimulatedChain(CHAIN)) is None
 
 
 def test_a_key_that_others_may_read_stops_a_process_at_its_start(tmp_path: Path) -> None:

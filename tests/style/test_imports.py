@@ -15,7 +15,7 @@ MODULES = (
     "relayer.store.engine", "relayer.steps.observe", "relayer.wiring", "relayer.worker.app",
     "relayer.api.app", "relayer.cli.main", "chains.types", "chains.errors", "chains.events",
     "chains.message", "chains.finality", "chains.attestation", "chains.command", "chains.port",
-    "chains.evm.reader", "chains.bridges.guardian", "chains.oracles.chainlink",
+    "chains.nodes",    "chains.evm.reader", "chains.bridges.guardian", "chains.oracles.chainlink",
     "chains.devnet.deploy",
 )  # fmt: skip
 

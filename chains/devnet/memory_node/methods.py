@@ -21,9 +21,10 @@ from chains.devnet.memory_node.answers import (
 )
 from chains.devnet.memory_node.chain import MemoryChain, MinedBlock
 from chains.evm.abi import selector_of
-from chains.evm.rpc import CODE_LIMIT, CODE_REVERTED
 from chains.types import WORD_BYTES, word_of_evm_address
 
+LIMIT_CODE: Final = -32005
+REVERTED_CODE: Final = 3
 OUTFLOW_UNITS: Final = 2**128 - 1  # what a vault may pay out where a test sets nothing else
 WORD_DEFAULTS: Final = {
     selector_of(function): number.to_bytes(WORD_BYTES, "big")
@@ -55,7 +56,7 @@ class NodeLimits:
 
     range_blocks_max: int | None = None
     results_max: int | None = None
-    code: int = CODE_LIMIT
+    code: int = LIMIT_CODE
     message: str = "query returned more than 10000 results"
     is_calling_by_hash: bool = True
     has_block_receipts: bool = True
@@ -166,7 +167,7 @@ class NodeMethods:
         if answer is None and contract in self.chain.views.contracts:
             answer = WORD_DEFAULTS.get(asked[:4])
             if answer is None:
-                raise RefusalError(CODE_REVERTED, "execution reverted", "0x")
+                raise RefusalError(REVERTED_CODE, "execution reverted", "0x")
         return "0x" + (answer or b"").hex()
 
     def _named(self, reference: object) -> MinedBlock | None:

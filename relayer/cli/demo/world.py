@@ -111,7 +111,7 @@ def _values(world: World, database_url: str, broker_url: str) -> dict[str, Any]:
     devnet = world.devnet
     return {
         "hub": devnet.options.hub,
-        "profile": "production",
+        "profile": "development",
         "database_url": database_url,
         "broker_url": broker_url,
         "log_format": "json",

@@ -10,6 +10,7 @@ from chains.devnet.memory_node.load import account_of_label, address_of_label
 from chains.devnet.memory_node.moves import Holding, Tx, lock
 from chains.events import ObservedEvent
 from chains.evm.agreement import AgreeingReader
+from chains.evm.board import Terms
 from chains.evm.reader import EvmReader, Watched
 from chains.types import ChainId
 
@@ -73,7 +74,7 @@ def agreeing(
     """Return what a quorum of fresh readers comes to."""
 
     async def asked() -> T:
-        together = AgreeingReader([reader_of(url) for url in urls], quorum=quorum)
+        together = AgreeingReader([reader_of(url) for url in urls], Terms(quorum))
         try:
             return await ask(together)
         finally:

@@ -1,9 +1,11 @@
 """JSON-RPC: every failure ends in the chain error that its caller can act on."""
 
 import asyncio
+import json
 import logging
 import socket
 import time
+import traceback
 from collections.abc import Callable
 from typing import Any
 
@@ -15,6 +17,9 @@ from chains.errors import (
     CallRevertedError,
     ChainError,
     RpcAnswerError,
+    RpcAuthError,
+    RpcRateLimitError,
+    RpcRequestError,
     RpcTimeoutError,
     RpcUnavailableError,
 )
@@ -86,15 +91,17 @@ def test_an_ending_loop_takes_its_connections_along(node: FakeNode) -> None:
         (429, "too many requests", RpcUnavailableError),
         (-32005, "limit exceeded", RpcUnavailableError),
         (-32603, "internal error", RpcUnavailableError),
-        (-32000, "request timed out", RpcUnavailableError),
+        (-32000, "request timed out", RpcTimeoutError),
+        (429, "wait", RpcRateLimitError),
+        (-32600, "Must be authenticated!", RpcAuthError),
         (-32000, "unknown block", BlockGoneError),
         (-32000, "header not found", BlockGoneError),
         (-32001, "Resource not found", BlockGoneError),
         (-32602, "BlockOutOfRangeError: block height is 0", BlockGoneError),
         (3, "execution reverted", CallRevertedError),
         (-32000, "VM Exception: revert", CallRevertedError),
-        (-32601, "the method does not exist", RpcAnswerError),
-        (-32602, "invalid params", RpcAnswerError),
+        (-32601, "the method does not exist", RpcRequestError),
+        (-32602, "invalid params", RpcRequestError),
     ],
 )
 def test_an_error_object_is_classified(
@@ -117,14 +124,81 @@ def test_a_refusal_of_a_contract_is_decoded(node: FakeNode, wrap: Callable[[str]
         ask(node.url)
 
 
-@pytest.mark.parametrize("status", [429, 500, 502, 503, 504, 401, 404])
-def test_an_http_error_is_passing(node: FakeNode, status: int) -> None:
+@pytest.mark.parametrize(
+    ("status", "expected"),
+    [
+        (429, RpcRateLimitError),
+        (401, RpcAuthError),
+        (500, RpcUnavailableError),
+        (502, RpcUnavailableError),
+        (503, RpcUnavailableError),
+        (404, RpcUnavailableError),
+        (400, RpcRequestError),
+    ],
+)
+def test_an_http_error_says_what_its_status_says(
+    node: FakeNode, status: int, expected: type[ChainError]
+) -> None:
     """A gateway's fault says nothing about the chain."""
     node.status = status
     node.body = b"no"
 
-    with pytest.raises(RpcUnavailableError, match=str(status)):
+    with pytest.raises(expected, match=str(status)):
         ask(node.url)
+
+
+def test_a_gateway_timeout_is_a_timeout(node: FakeNode) -> None:
+    """The node behind it did not answer in time."""
+    node.status = 504
+    node.body = b"no"
+
+    with pytest.raises(RpcTimeoutError):
+        ask(node.url)
+
+
+@pytest.mark.parametrize(
+    ("status", "code", "text", "expected"),
+    [
+        (400, -32001, "block not found: finalized", BlockGoneError),
+        (500, -32603, "execution reverted", CallRevertedError),
+        (403, -32000, "nothing we know", RpcAuthError),
+        (429, -32000, "nothing we know", RpcRateLimitError),
+        (500, -32601, "the method does not exist", RpcRequestError),
+    ],
+)
+def test_the_body_of_an_http_error_is_read(
+    node: FakeNode, status: int, code: int, text: str, expected: type[ChainError]
+) -> None:
+    """Providers put what is wrong into the body, and some leave out the request's number."""
+    node.status = status
+    error = {"code": code, "message": text}
+    node.body = json.dumps({"jsonrpc": "2.0", "id": None, "error": error}).encode()
+
+    with pytest.raises(expected):
+        ask(node.url)
+
+
+def test_a_node_that_repeats_our_key_does_not_get_it_into_an_error(node: FakeNode) -> None:
+    """Path, login and query may hold a key; a short part like v3 is none."""
+    host = node.url.removeprefix("http://").removesuffix("/secret-key")
+    url = f"http://s3cr3t-user:s3cr3t-word@{host}/v3/s3cr3t-path?apikey=s3cr3t%21query"
+    node.answers["eth_x"] = refusal(
+        FaultError(-32000, "v3 s3cr3t-path s3cr3t-user s3cr3t-word s3cr3t%21query s3cr3t!query")
+    )
+
+    with pytest.raises(ChainError, match="v3") as caught:
+        ask(url)
+
+    assert "s3cr3t" not in "".join(traceback.format_exception(caught.value))
+
+
+def test_nothing_that_holds_the_url_shows_it() -> None:
+    """Neither as text nor as a representation."""
+    url = "http://user:s3cr3t-word@127.0.0.1:1/s3cr3t-path?k=s3cr3t-query"
+    client = RpcClient(CHAIN, url)
+
+    for held in (client, client._provider):
+        assert "s3cr3t" not in f"{held!r} {held}"
 
 
 @pytest.mark.parametrize("body", [b"", b"<html>bad gateway</html>", b'{"jsonrpc":"2.0","id'])

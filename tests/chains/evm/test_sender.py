@@ -15,7 +15,7 @@ from chains.errors import (
     FeeTooLowError,
     GasFundsError,
     RpcAnswerError,
-    RpcUnavailableError,
+    RpcTimeoutError,
 )
 from chains.evm.sender import GAS_HEADROOM, EvmSender
 from chains.port import ContractCall, Fees, SignedTransaction
@@ -138,7 +138,7 @@ def test_a_nonce_used_by_another_transaction_is_said(node: FakeNode) -> None:
         ("replacement transaction underpriced", FeeTooLowError),
         ("max fee per gas less than block base fee", FeeTooLowError),
         ("insufficient funds for gas * price + value", GasFundsError),
-        ("request timed out", RpcUnavailableError),
+        ("request timed out", RpcTimeoutError),
         ("rlp: too few elements", RpcAnswerError),
     ],
 )

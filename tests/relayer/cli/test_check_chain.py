@@ -113,18 +113,19 @@ def test_a_node_that_does_not_answer_is_broken_and_the_rest_skipped() -> None:
     assert findings["chain.finality"].state is CheckState.SKIPPED
 
 
-def test_one_node_only_is_a_warning_in_production() -> None:
-    """It works, and whatever the node says is believed."""
-    values = example_values()
-    values["chains"][0] |= {"rpc_urls": ["http://127.0.0.1:1"], "rpc_quorum": 1}
-    production = Settings(**values)
-    development = Settings(**(values | {"profile": "development"}))
+def test_one_node_only_says_that_it_is_believed() -> None:
+    """It is enough for development; production refuses it."""
+    values = example_values() | {"profile": "development"}
+    values["chains"][0] |= {
+        "rpc_urls": ["http://127.0.0.1:1"],
+        "rpc_quorum": 1,
+        "rpc_labels": ["own"],
+    }
 
-    found = examine(fake_chain(), settings=production)["chain.nodes"]
+    found = examine(fake_chain(), settings=Settings(**values))["chain.nodes"]
 
-    assert found.state is CheckState.WARNING
-    assert "rpc_urls" in found.remedy
-    assert examine(fake_chain(), settings=development)["chain.nodes"].state is CheckState.OK
+    assert found.state is CheckState.OK
+    assert "whatever it says is believed" in found.detail
 
 
 def test_a_node_that_is_out_is_found_while_the_others_agree() -> None:
@@ -136,9 +137,7 @@ def test_a_node_that_is_out_is_found_while_the_others_agree() -> None:
 
     assert broken_codes(findings) == set()
     assert findings["chain.nodes"].state is CheckState.WARNING
-    assert findings["chain.nodes"].detail == (
-        "2 of 3 nodes must agree; node 2 of 3: RpcTimeoutError"
-    )
+    assert findings["chain.nodes"].detail == ("2 of 3 nodes must agree; own-2: RpcTimeoutError")
 
 
 def test_a_node_of_another_chain_is_named() -> None:

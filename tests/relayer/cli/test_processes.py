@@ -1,7 +1,6 @@
 """Commands that run a process: what they refuse before anything starts."""
 
 import json
-import re
 import subprocess
 import sys
 from pathlib import Path
@@ -11,7 +10,7 @@ import pytest
 from relayer.cli.processes import queue_names
 from relayer.errors import SettingsError
 from tests.relayer.cli.conftest import Run
-from tests.relayer.cli.samples import EXAMPLE, write_config
+from tests.relayer.cli.samples import write_config
 
 
 def test_queues_are_separated_by_commas() -> None:
@@ -36,30 +35,16 @@ def test_a_process_does_not_start_without_a_configuration(command: str, run: Run
     assert json.loads(result.stdout)["error"]["code"] == "settings"
 
 
-def warned_chains(config: Path) -> list[str]:
-    """Return the chains that a starting process warns of; it ends as its database is empty."""
+def test_a_failed_start_is_logged_without_a_traceback(tmp_path: Path) -> None:
+    """An empty database is an operator's matter: the remedy is what counts."""
+    config = write_config(tmp_path, f"sqlite:///{tmp_path / 'empty.db'}")
     line = [sys.executable, "-m", "relayer.cli", "sweep", "--config", str(config), "--json"]
+
     ended = subprocess.run(line, capture_output=True, text=True, timeout=60, check=False)
+
     assert ended.returncode == 2, ended.stderr
     assert json.loads(ended.stdout)["error"]["code"] == "schema_version"
     logged = [json.loads(text) for text in ended.stderr.splitlines()]
     failed = next(entry for entry in logged if entry["event"] == "process.failed")
     assert "relayer db upgrade" in failed["reason"]
     assert "exception" not in failed
-    return [entry["chain_id"] for entry in logged if entry["event"] == "chain.trusted"]
-
-
-def test_a_start_warns_of_chains_with_one_node(tmp_path: Path) -> None:
-    """Whatever that node says is believed; with several it is silent."""
-    url = f"sqlite:///{tmp_path / 'empty.db'}"
-    nodes = re.findall(r"^rpc_urls = .*$", EXAMPLE.read_text(), re.MULTILINE)
-    alone = [(line, re.sub(r'\["([^"]*)".*', r'["\1"]', line)) for line in nodes]
-    quorum = re.findall(r"^rpc_quorum = \d", EXAMPLE.read_text(), re.MULTILINE)
-
-    assert warned_chains(write_config(tmp_path, url)) == []
-    changes = [*alone, *((line, "rpc_quorum = 1") for line in quorum)]
-    assert warned_chains(write_config(tmp_path, url, *changes)) == [
-        "eip155:1",
-        "eip155:8453",
-        "eip155:42161",
-    ]

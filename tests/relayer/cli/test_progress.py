@@ -1,9 +1,11 @@
 """The status command."""
 
 from chains.events import CollateralLocked, EventPosition
+from chains.nodes import NodeStatus, Standing
 from chains.types import BlockRef
 from relayer.money import AssetId
 from relayer.store.breaks import CustodyDifference
+from relayer.store.conditions import Condition
 from relayer.store.holes import HoleKind, HoleSource
 from tests.relayer.cli.conftest import Ask, Run
 from tests.relayer.cli.samples import (
@@ -92,6 +94,39 @@ def test_a_halted_chain_is_shown_with_its_reason(ask: Ask, deployment: Deploymen
 
     assert chain["is_halted"] is True
     assert chain["halted_reason"] == "final block replaced"
+
+
+def test_r5_a_lost_quorum_is_shown_with_its_nodes_by_label(
+    ask: Ask, run: Run, deployment: Deployment
+) -> None:
+    """Who failed, how each stands, how often it dissented; no URL, which may hold a key."""
+    with deployment.store.unit_of_work() as uow:
+        uow.conditions.set(CHAIN_ID, Condition.QUORUM_LOST, "failed: own-2, rented-1")
+        for status in (
+            NodeStatus("own-1", Standing.HEALTHY, "", 0),
+            NodeStatus("own-2", Standing.OUT, "3 disputes in 600 s", 3),
+            NodeStatus("gone", Standing.DEMOTED, "TIMEOUT", 0),
+        ):
+            uow.conditions.record_node(CHAIN_ID, status, new_dissents=status.dissents)
+
+    shown = ask("status")
+    text = " ".join(run("status", *deployment.options).stdout.split())
+
+    chain = shown["chains"][0]
+    now_seconds = deployment.store.clock.now()
+    assert chain["condition"] == "quorum_lost"
+    assert chain["condition_since"] == now_seconds
+    assert chain["condition_detail"] == "failed: own-2, rented-1"
+    assert [(node["label"], node["standing"], node["dissents"]) for node in chain["nodes"]] == [
+        ("own-1", "HEALTHY", 0),
+        ("own-2", "OUT", 3),
+    ]
+    assert chain["nodes"][1]["dissented_at"] == now_seconds
+    assert shown["chains"][1]["condition"] is None
+    assert "quorum_lost" in text
+    assert "own-2" in text
+    for url in deployment.settings.chains[0].rpc_urls:
+        assert url not in f"{shown} {text}"
 
 
 def test_a_person_sees_breaks_in_whole_tokens(run: Run, deployment: Deployment) -> None:

@@ -4,6 +4,8 @@ import asyncio
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass, field
 
+from chains.nodes import NodePool
+from chains.port import ChainReader
 from relayer.steps.observe import Observation
 from relayer.steps.watch import Watch, watch
 from relayer.store.unit_of_work import Store
@@ -23,6 +25,7 @@ class Rounds:
 
     Args:
         act: called with the number of the round after it; the watcher waits meanwhile.
+        reader: what is watched instead of the chain, for example several nodes of it.
     """
 
     store: Store
@@ -31,6 +34,8 @@ class Rounds:
     act: Round = lambda number: None
     on_news: Callable[[Observation], Awaitable[None]] | None = None
     holder: str = "watcher-1"
+    reader: ChainReader | None = None
+    pool: NodePool | None = None
     feeds: SimulatedFeeds = field(default_factory=SimulatedFeeds)
     pauses: list[float] = field(default_factory=list)
     news: list[Observation] = field(default_factory=list)
@@ -61,13 +66,14 @@ class Rounds:
             Watch(
                 store=self.store,
                 catalog=CATALOG,
-                reader=self.chain,
+                reader=self.chain if self.reader is None else self.reader,
                 prices=self.feeds,
                 limits=LIMITS,
                 poll_seconds=POLL_SECONDS,
                 holder=self.holder,
                 wait=wait,
                 on_news=told,
+                pool=self.pool,
             ),
             stop,
         )

@@ -6,11 +6,13 @@ from collections.abc import Iterator
 import pytest
 from alembic.config import Config
 from alembic.script import ScriptDirectory
-from sqlalchemy import URL, delete, inspect, select, update
+from sqlalchemy import URL, delete, inspect, select, text, update
 from sqlalchemy.exc import DBAPIError
 
+from chains.nodes import NodeStatus, Standing
 from relayer.clock import FixedClock
 from relayer.ledger.text import entry_of_text
+from relayer.store.conditions import Condition
 from relayer.store.engine import POSTGRESQL, engine_of
 from relayer.store.fleet_tables import SEND
 from relayer.store.holes import HoleKind
@@ -196,3 +198,27 @@ def test_nonces_keep_their_rows_and_their_guards_when_they_may_be_lost(
     ):
         with pytest.raises(DBAPIError), empty_store.unit_of_work() as uow:
             uow.connection.execute(change)
+
+
+def test_the_condition_of_chains_begins_empty_and_keeps_its_rules(empty_store: Store) -> None:
+    """Rows of 0004 stay as they are; a name that the code does not know is refused."""
+    empty_store.upgrade("0004")
+    with empty_store.unit_of_work() as uow:
+        uow.chains.halt(CHAIN, "before")
+
+    empty_store.upgrade()
+
+    with empty_store.unit_of_work() as uow:
+        assert [halt.reason for halt in uow.chains.halts()] == ["before"]
+        assert uow.conditions.condition(CHAIN) is None
+        assert uow.conditions.nodes(CHAIN) == ()
+        assert uow.conditions.set(CHAIN, Condition.QUORUM_LOST, "node-1 failed")
+        status = NodeStatus("node-1", Standing.DEMOTED, "TIMEOUT", 2)
+        uow.conditions.record_node(CHAIN, status, new_dissents=2)
+    for statement in (
+        "UPDATE chain_condition SET condition = 'fine'",
+        "UPDATE chain_node SET standing = 'fine'",
+        "UPDATE chain_node SET dissents = -1",
+    ):
+        with pytest.raises(DBAPIError), empty_store.unit_of_work() as uow:
+            uow.connection.execute(text(statement))
