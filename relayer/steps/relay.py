@@ -17,13 +17,15 @@ from chains.port import Bridge, ContractCall, Fees, SignedTransaction, Transacti
 from relayer.clock import UnixSeconds
 from relayer.errors import StateMovedError
 from relayer.outbox.life import MessageEvent, MessageState, WaitReason
+from relayer.steps.brakes import Stop
 from relayer.steps.catalog import Catalog
 from relayer.steps.fence import Fence
+from relayer.steps.gate import message_stop
 from relayer.steps.queues import ATTEST, CONFIRM, relay_queue
 from relayer.store.leases import Lease, sender_lease_name
 from relayer.store.nonces import SendAttempt, SenderKey, SendRow, SendState
 from relayer.store.outbox import StoredMessage
-from relayer.store.unit_of_work import Store
+from relayer.store.unit_of_work import Store, UnitOfWork
 
 SENDER_LEASE_SECONDS: Final = 20
 FEE_BUMP_SECONDS: Final = 30
@@ -76,9 +78,9 @@ async def relay(
         await asyncio.to_thread(_attest_again, store, stored, fence)
         return RelayOutcome(stored.state, True, WaitReason.SIGNATURES_MISSING)
     attestation = assemble_attestation(message_id, catalog.guardian_set, signatures)
-    lease = await asyncio.to_thread(_lease, store, carrier)
-    if lease is None:
-        return RelayOutcome(stored.state, True, WaitReason.SENDER_BUSY)
+    lease = await asyncio.to_thread(_lease_unless_stopped, store, catalog, carrier, stored, fence)
+    if isinstance(lease, WaitReason):
+        return RelayOutcome(stored.state, True, lease)
     try:
         transaction = await _transaction(store, carrier, stored, attestation, lease)
     except CallRevertedError as exc:
@@ -86,17 +88,32 @@ async def relay(
         return RelayOutcome(stored.state, True, WaitReason.TARGET_REVERTS)
     if transaction is None:
         return RelayOutcome(stored.state, False, WaitReason.FINALITY_AWAITED)
-    state = await asyncio.to_thread(_submitted, store, stored, transaction, fence)
+    return await _send(store, catalog, carrier, (stored, transaction), fence)
+
+
+async def _send(
+    store: Store,
+    catalog: Catalog,
+    carrier: Carrier,
+    signed: tuple[StoredMessage, SignedTransaction],
+    fence: Fence,
+) -> RelayOutcome:
+    """Record and broadcast, unless a brake stops it: nothing is sent that was not recorded."""
+    stored, transaction = signed
+    state = await asyncio.to_thread(_submitted, store, catalog, stored, transaction, fence)
+    if isinstance(state, WaitReason):
+        # Signed and stored, not sent: the same bytes go once the brake is off.
+        return RelayOutcome(stored.state, True, state)
     try:
         await carrier.sender.broadcast(transaction)
     except PermanentChainError as exc:
-        log.error("message.refused", message_id="0x" + message_id.hex(), reason=str(exc))
+        log.error("message.refused", message_id="0x" + stored.message_id.hex(), reason=str(exc))
         reason = REFUSAL_REASONS.get(type(exc), WaitReason.INCLUSION_AWAITED)
         await asyncio.to_thread(_wait, store, stored, reason, str(exc), fence)
         return RelayOutcome(state, True, reason)
     log.info(
         "message.submitted",
-        message_id="0x" + message_id.hex(),
+        message_id="0x" + stored.message_id.hex(),
         tx_hash="0x" + transaction.tx_hash.hex(),
     )
     return RelayOutcome(state, False, WaitReason.INCLUSION_AWAITED)
@@ -247,11 +264,41 @@ def _is_stuck(row: SendRow, attempts: tuple[SendAttempt, ...], store: Store) -> 
     return age_seconds > FEE_BUMP_SECONDS * len(attempts)
 
 
+def _lease_unless_stopped(
+    store: Store, catalog: Catalog, carrier: Carrier, stored: StoredMessage, fence: Fence
+) -> Lease | WaitReason:
+    """Return the sending key's lease, or why nothing may be signed with it now."""
+    with store.read() as uow:
+        stop = message_stop(uow, catalog, stored.message)
+    if stop is not None:
+        with store.unit_of_work() as uow:
+            fence(uow)
+            return _held_back(uow, stored, stop)
+    return _lease(store, carrier) or WaitReason.SENDER_BUSY
+
+
+def _held_back(uow: UnitOfWork, stored: StoredMessage, stop: Stop) -> WaitReason:
+    uow.outbox.wait(
+        stored.message_id,
+        stop.reason,
+        next_attempt_at=UnixSeconds(uow.clock.now() + 1),
+        detail=stop.detail,
+    )
+    return stop.reason
+
+
 def _submitted(
-    store: Store, stored: StoredMessage, transaction: SignedTransaction, fence: Fence
-) -> MessageState:
+    store: Store,
+    catalog: Catalog,
+    stored: StoredMessage,
+    transaction: SignedTransaction,
+    fence: Fence,
+) -> MessageState | WaitReason:
     with store.unit_of_work() as uow:
         fence(uow)
+        stop = message_stop(uow, catalog, stored.message)
+        if stop is not None:
+            return _held_back(uow, stored, stop)
         now = uow.clock.now()
         uow.outbox.add_transaction(
             stored.message_id, transaction.chain_id, transaction.tx_hash, DELIVER_ROLE

@@ -6,6 +6,7 @@ from typing import Any, Final
 
 from sqlalchemy import Connection, Row, select, update
 
+from chains.events import CollateralLocked
 from chains.types import ChainId
 from relayer.assets import Path
 from relayer.clock import Clock, UnixSeconds
@@ -13,10 +14,13 @@ from relayer.errors import StateMovedError
 from relayer.governor.windows import Flow
 from relayer.money import AssetId
 from relayer.store.brake_tables import GOVERNOR_LOG, GOVERNOR_RELEASE
+from relayer.store.chain_tables import OBSERVED_EVENT
+from relayer.store.observed_rows import EventState, stored_of
 from relayer.store.statements import insert_into, rows_changed, stores_row
 
 GOVERNOR: Final = "governor"
 ROWS_PER_QUERY_MAX: Final = 1_000
+INFLOWS_MAX: Final = 10_000
 
 
 class ReleaseState(Enum):
@@ -58,6 +62,15 @@ class Outflow:
 
     path: Path
     flow: Flow
+
+
+@dataclass(frozen=True, slots=True)
+class Inflow:
+    """A lock in a final block. [token base units]"""
+
+    token: bytes
+    units: int
+    at: UnixSeconds
 
 
 @dataclass(frozen=True, slots=True)
@@ -141,6 +154,23 @@ class GovernorTable:
         )
         return tuple(
             Outflow(_path(row), Flow(UnixSeconds(row.decided_at), row.value_wad)) for row in rows
+        )
+
+    def inflows(self, chain_id: ChainId, since: int) -> tuple[Inflow, ...]:
+        """Return the locks on a chain that became final after a second; of too many the newest."""
+        table = OBSERVED_EVENT.c
+        rows = self._connection.execute(
+            select(OBSERVED_EVENT)
+            .where(table.chain_id == chain_id, table.kind == CollateralLocked.__name__)
+            .where(table.state == EventState.FINAL.value, table.final_at > since)
+            .order_by(table.final_at.desc(), table.event_id)
+            .limit(INFLOWS_MAX)
+        )
+        events = [(stored_of(row).event, row.final_at) for row in rows]
+        return tuple(
+            Inflow(event.token, event.units, UnixSeconds(final_at))
+            for event, final_at in events
+            if isinstance(event, CollateralLocked)
         )
 
     def waiting(self, limit: int = ROWS_PER_QUERY_MAX) -> tuple[GovernorRelease, ...]:

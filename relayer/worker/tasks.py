@@ -76,7 +76,8 @@ def _attest(context: WorkContext, job: Job, fence: Fence) -> Outcome:
     )
     if not outcome.is_open:
         return Done()
-    return Later(context.catalog.times.attest_retry_seconds, outcome.reason.value)
+    usual_seconds = context.catalog.times.attest_retry_seconds
+    return Later(outcome.delay_seconds or usual_seconds, outcome.reason.value)
 
 
 def _relay(context: WorkContext, job: Job, fence: Fence) -> Outcome:
