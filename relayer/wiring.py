@@ -11,6 +11,7 @@ from coincurve import PrivateKey
 from chains.attestation import GuardianSet, sign_digest, signer_address
 from chains.bridges.guardian import GuardianBridge
 from chains.bridges.guardian_door import GuardianHttpDoor
+from chains.bridges.switch_door import SwitchHttpDoor
 from chains.evm.agreement import AgreeingReader
 from chains.evm.fees import FeeLimits
 from chains.evm.keys import read_key_file, read_private_text
@@ -39,6 +40,7 @@ from relayer.steps.catalog import (
 from relayer.steps.observe import ObserveLimits
 from relayer.store.engine import engine_of
 from relayer.store.unit_of_work import Store
+from relayer.wiring_governor import governor_rules
 
 GWEI: Final = 10**9
 LOOPBACK_HOSTS: Final = ("127.0.0.1", "::1", "localhost")
@@ -116,6 +118,7 @@ def catalog_of(settings: Settings) -> Catalog:
             relay_retry_seconds=settings.messages.relay_retry_seconds,
         ),
         is_replica=settings.guardian is not None,
+        governor=governor_rules(settings),
     )
 
 
@@ -215,6 +218,39 @@ def guardian_doors(settings: Settings) -> tuple[GuardianHttpDoor, ...]:
         )
         for member in members
     )
+
+
+def switch_doors(settings: Settings) -> tuple[SwitchHttpDoor, ...]:
+    """Return where each guardian takes orders about switches, in order of their addresses."""
+    members = sorted(settings.guardians.members, key=lambda member: member.address)
+    return tuple(
+        SwitchHttpDoor(
+            label=member.label,
+            address=word_of_text(member.address),
+            url=member.url,
+            token=None if member.token_file is None else read_private_text(member.token_file),
+        )
+        for member in members
+    )
+
+
+def switch_signer(settings: Settings) -> Callable[[bytes], bytes] | None:
+    """
+    Return what signs orders about switches with the operator's key, None where none is set.
+
+    Raises:
+        SettingsError: the key is not the configured operator's.
+        KeyFileError: its key file is unusable.
+    """
+    switches = settings.switches
+    if switches.key_file is None:
+        return None
+    key = PrivateKey(read_key_file(switches.key_file))
+    if switches.operator is not None and word_of_text(switches.operator) != signer_address(key):
+        raise SettingsError(
+            ("switches.key_file: the key is not that of switches.operator; guardians refuse it",)
+        )
+    return lambda digest: sign_digest(key, digest)
 
 
 def guardian_token(settings: Settings) -> str | None:

@@ -9,11 +9,13 @@ from relayer.cli import (
     custody,
     database,
     diagnosis,
+    governor,
     jobs,
     ledger,
     messages,
     processes,
     progress,
+    switches,
 )
 
 app = typer.Typer(
@@ -35,12 +37,16 @@ app.command()(diagnosis.doctor)
 app.command()(progress.status)
 app.command()(custody.custody)
 app.command()(messages.why)
+app.command()(switches.pause)
+app.command()(switches.resume)
+app.command()(switches.switches)
 app.add_typer(accounts.app, name="account")
 app.add_typer(messages.app, name="message")
 app.add_typer(ledger.app, name="ledger")
 app.add_typer(database.app, name="db")
 app.add_typer(jobs.app, name="jobs")
 app.add_typer(chain.app, name="chain")
+app.add_typer(governor.app, name="governor")
 app.add_typer(configuration.app, name="config")
 
 

@@ -19,6 +19,7 @@ from relayer.steps.brakes import (
 )
 from relayer.steps.catalog import Catalog
 from relayer.steps.compose import compose_credit_grant, compose_release
+from relayer.steps.expose import check_exposure
 from relayer.steps.fence import Fence
 from relayer.steps.govern import queue_times
 from relayer.steps.heights import final_heights, numbers_of_heights
@@ -166,6 +167,7 @@ def check_credit(
     if command.limit:
         check_debts_seen(uow, position)
     check_with_counted(check, position, stopped_paths(uow, position))
+    check_exposure(uow, catalog, position, prices, check)
 
 
 def _check_brakes(

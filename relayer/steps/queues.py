@@ -13,6 +13,7 @@ RELAY: Final = "relay"
 CONFIRM: Final = "confirm"
 CUSTODY: Final = "custody"
 PUBLISH: Final = "publish"
+SWITCH: Final = "switch"
 
 SHARED_QUEUES: Final = (ASSESS, DECIDE, ATTEST, PUBLISH)
 

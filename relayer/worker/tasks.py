@@ -6,6 +6,7 @@ from typing import Final
 from celery import Celery
 
 from chains.types import ChainId, chain_id_of
+from relayer import wiring
 from relayer.errors import InvariantError
 from relayer.steps.assess import assess
 from relayer.steps.attest import attest
@@ -24,9 +25,11 @@ from relayer.steps.queues import (
     PUBLISH,
     RECONCILE,
     RELAY,
+    SWITCH,
 )
 from relayer.steps.reconcile import reconcile
 from relayer.steps.relay import Carrier, relay
+from relayer.steps.switch import push_orders
 from relayer.store.jobs import Job
 from relayer.worker.context import WorkContext
 from relayer.worker.doorbell import TASK_PREFIX
@@ -34,6 +37,7 @@ from relayer.worker.processing import Done, Later, Outcome, Work, process_due
 from relayer.worker.publishing import publish_due
 
 CONFIRM_SECONDS: Final = 1
+SWITCH_SECONDS: Final = 2
 RECONCILE_BATCHES_MAX: Final = 50
 
 
@@ -113,6 +117,15 @@ def _publish(context: WorkContext, job: Job, fence: Fence) -> Outcome:
     return Later(0, "more_events") if publish_due(context, fence) else Done()
 
 
+def _switch(context: WorkContext, job: Job, fence: Fence) -> Outcome:
+    del job, fence  # telling a guardian twice is telling it once
+    doors = wiring.switch_doors(context.settings)
+    told = context.loop.run(push_orders(context.store, doors))
+    if all(each.is_acknowledged for each in told):
+        return Done()
+    return Later(SWITCH_SECONDS, "guardians_unacknowledged")
+
+
 def _target_of(context: WorkContext, job: Job) -> ChainId:
     with context.store.read() as uow:
         stored = uow.outbox.get(bytes.fromhex(job.key))
@@ -131,6 +144,7 @@ WORKS: Final = (
     Work(CONFIRM, _confirm, jobs_per_claim=1),
     Work(CUSTODY, _custody, jobs_per_claim=1),
     Work(PUBLISH, _publish),
+    Work(SWITCH, _switch, jobs_per_claim=1),
 )
 
 

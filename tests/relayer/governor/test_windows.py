@@ -195,7 +195,7 @@ def test_values_are_rounded_as_named() -> None:
 )
 def test_a_limit_that_makes_no_sense_is_refused(values: tuple[object, ...]) -> None:
     """Bridge and asset go together, and values are 0 or more."""
-    with pytest.raises(ValueError, match="must be|go together"):
+    with pytest.raises(ValueError, match=r"must be|go together"):
         OutflowLimit(*values)  # type: ignore[arg-type]
 
 
