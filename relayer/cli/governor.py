@@ -1,5 +1,6 @@
 """Commands about what the governor holds back by value."""
 
+from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -16,8 +17,10 @@ from relayer.cli.answer import (
     opened_store,
     word_of,
 )
+from relayer.cli.option_groups import takes
 
 if TYPE_CHECKING:
+    from relayer.clock import UnixSeconds
     from relayer.governor.windows import Window
     from relayer.store.governor import GovernorEntry, GovernorRelease
 
@@ -76,18 +79,27 @@ def drop(
     answer(lambda: _overrule("drop", message, (reason, 0), config, yes), as_json=as_json)
 
 
+@dataclass(frozen=True, slots=True)
+class ExtendOptions:
+    """How much longer, and why."""
+
+    seconds: Annotated[int, typer.Option("--seconds", help="How much longer, up to 30 days.")]
+    reason: ReasonOption
+
+
 @app.command()
+@takes("change", ExtendOptions)
 def extend(
     message: MessageArgument,
     *,
-    reason: ReasonOption,
-    seconds: Annotated[int, typer.Option("--seconds", help="How much longer, up to 30 days.")],
+    change: ExtendOptions,
     config: ConfigOption = None,
     as_json: JsonOption = False,
     yes: YesOption = False,
 ) -> None:
     """Let a message wait longer, however much room there is."""
-    answer(lambda: _overrule("extend", message, (reason, seconds), config, yes), as_json=as_json)
+    told = (change.reason, change.seconds)
+    answer(lambda: _overrule("extend", message, told, config, yes), as_json=as_json)
 
 
 def _overrule(
@@ -128,60 +140,28 @@ def _status_answer(
     windows: list["Window"],
     waiting: tuple["GovernorRelease", ...],
     entries: tuple["GovernorEntry", ...],
-    now_seconds: int,
+    now: "UnixSeconds",
 ) -> Answer:
     from relayer.cli.render import plain, table_of, when_text
-    from relayer.clock import UnixSeconds
-    from relayer.risk.limits import usd_text
 
-    now = UnixSeconds(now_seconds)
     return Answer(
         value={
             "mode": mode,
             "windows": [_window_value(window, now) for window in windows],
             "waiting": [_release_value(each) for each in waiting],
-            "log": [
-                {
-                    "message_id": "0x" + each.message_id.hex(),
-                    "action": each.action,
-                    "who": each.who,
-                    "reason": each.reason,
-                    "due_at": each.due_at,
-                    "at": each.at,
-                }
-                for each in entries
-            ],
+            "log": [_entry_value(each) for each in entries],
         },
         shown=(
             plain(f"mode {mode}" + ("" if windows else "; no limit is configured")),
             table_of(
                 "Windows of 24 hours",
                 ("what leaves", "used", "limit", "big from", "next free"),
-                [
-                    (
-                        str(window.limit),
-                        usd_text(window.used_wad(now)),
-                        _optional_usd(window.limit.window_value_wad),
-                        _optional_usd(window.limit.big_value_wad),
-                        when_text(window.next_free_at(now), now),
-                    )
-                    for window in windows
-                ],
+                [_window_row(window, now) for window in windows],
             ),
             table_of(
                 "Held back",
                 ("message", "what", "value", "state", "leaves at the latest", "why"),
-                [
-                    (
-                        "0x" + each.message_id.hex(),
-                        str(each.path),
-                        usd_text(each.value_wad),
-                        each.state.value,
-                        when_text(each.due_at, now),
-                        each.reason,
-                    )
-                    for each in waiting
-                ],
+                [_release_row(each, now) for each in waiting],
             ),
             table_of(
                 "Last decisions",
@@ -201,6 +181,44 @@ def _status_answer(
     )
 
 
+def _window_row(window: "Window", now: "UnixSeconds") -> tuple[str, ...]:
+    from relayer.cli.render import when_text
+    from relayer.risk.limits import usd_text
+
+    return (
+        str(window.limit),
+        usd_text(window.used_wad(now)),
+        _optional_usd(window.limit.window_value_wad),
+        _optional_usd(window.limit.big_value_wad),
+        when_text(window.next_free_at(now), now),
+    )
+
+
+def _release_row(release: "GovernorRelease", now: "UnixSeconds") -> tuple[str, ...]:
+    from relayer.cli.render import when_text
+    from relayer.risk.limits import usd_text
+
+    return (
+        "0x" + release.message_id.hex(),
+        str(release.path),
+        usd_text(release.value_wad),
+        release.state.value,
+        when_text(release.due_at, now),
+        release.reason,
+    )
+
+
+def _entry_value(entry: "GovernorEntry") -> dict[str, object]:
+    return {
+        "message_id": "0x" + entry.message_id.hex(),
+        "action": entry.action,
+        "who": entry.who,
+        "reason": entry.reason,
+        "due_at": entry.due_at,
+        "at": entry.at,
+    }
+
+
 def _optional_usd(value_wad: int | None) -> str:
     from relayer.cli.render import NOTHING
     from relayer.risk.limits import usd_text
@@ -208,10 +226,7 @@ def _optional_usd(value_wad: int | None) -> str:
     return NOTHING if value_wad is None else usd_text(value_wad)
 
 
-def _window_value(window: "Window", now_seconds: int) -> dict[str, object]:
-    from relayer.clock import UnixSeconds
-
-    now = UnixSeconds(now_seconds)
+def _window_value(window: "Window", now: "UnixSeconds") -> dict[str, object]:
     limit = window.limit
     return {
         "chain_id": limit.chain_id,

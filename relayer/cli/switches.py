@@ -1,5 +1,6 @@
 """Commands that stop everything, a chain, a direction or an asset, and let it go on."""
 
+from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -15,6 +16,7 @@ from relayer.cli.answer import (
     confirm,
     opened_store,
 )
+from relayer.cli.option_groups import takes
 
 if TYPE_CHECKING:
     from relayer.settings import Settings
@@ -22,43 +24,49 @@ if TYPE_CHECKING:
     from relayer.store.switches import SwitchChange
     from relayer.store.unit_of_work import Store
 
-ChainOption = Annotated[str | None, typer.Option("--chain", help="Only this chain, eip155:1.")]
-DirectionOption = Annotated[
-    str | None,
-    typer.Option("--direction", help="in: locks carry no new credit; out: nothing leaves."),
-]
-AssetOption = Annotated[str | None, typer.Option("--asset", help="Only this asset, WETH.")]
 ReasonOption = Annotated[str, typer.Option("--reason", help="Why; it is kept with the change.")]
 
 
+@dataclass(frozen=True, slots=True)
+class SubjectOptions:
+    """What is stopped or let go on; what is not named is any."""
+
+    chain: Annotated[
+        str | None, typer.Option("--chain", help="Only this chain, for example eip155:1.")
+    ] = None
+    direction: Annotated[
+        str | None,
+        typer.Option("--direction", help="in: locks carry no new credit; out: nothing leaves."),
+    ] = None
+    asset: Annotated[
+        str | None, typer.Option("--asset", help="Only this asset, for example WETH.")
+    ] = None
+
+
+@takes("subject", SubjectOptions)
 def pause(
     *,
+    subject: SubjectOptions,
     reason: ReasonOption,
-    chain: ChainOption = None,
-    direction: DirectionOption = None,
-    asset: AssetOption = None,
     config: ConfigOption = None,
     as_json: JsonOption = False,
     yes: YesOption = False,
 ) -> None:
     """Stop what is named, or everything, here and at every guardian; nothing is signed after it."""
-    names = (chain, direction, asset)
-    answer(lambda: _switch(names, True, reason, config, yes), as_json=as_json)
+    answer(lambda: _switch(subject, True, reason, config, yes), as_json=as_json)
 
 
+@takes("subject", SubjectOptions)
 def resume(
     *,
+    subject: SubjectOptions,
     reason: ReasonOption,
-    chain: ChainOption = None,
-    direction: DirectionOption = None,
-    asset: AssetOption = None,
     config: ConfigOption = None,
     as_json: JsonOption = False,
     yes: YesOption = False,
 ) -> None:
     """Let go on what pause stopped; name exactly what was named then."""
-    names = (chain, direction, asset)
-    answer(lambda: _switch(names, False, reason, config, yes), as_json=as_json)
+    answer(lambda: _switch(subject, False, reason, config, yes), as_json=as_json)
 
 
 def switches(*, config: ConfigOption = None, as_json: JsonOption = False) -> None:
@@ -109,7 +117,7 @@ def _names(labels: dict[bytes, str], known: frozenset[bytes]) -> list[str]:
 
 
 def _switch(
-    names: tuple[str | None, str | None, str | None],
+    named: SubjectOptions,
     is_off: bool,
     reason: str,
     config: Path | None,
@@ -128,10 +136,11 @@ def _switch(
         raise RefusedError(
             code="reason", detail=f"--reason: 1 to {REASON_CHARACTERS_MAX} characters"
         )
-    chain, direction, asset = names
     with opened_store(config) as (settings, store):
         catalog = catalog_of(settings)
-        subject = subject_of_names(catalog, chain_id=chain, direction=direction, asset_id=asset)
+        subject = subject_of_names(
+            catalog, chain_id=named.chain, direction=named.direction, asset_id=named.asset
+        )
         confirm(yes, f"{'stops' if is_off else 'lets go on'}: {subject}")
         is_guardian = settings.guardian is not None
         sign = None if is_guardian else switch_signer(settings)

@@ -27,6 +27,13 @@ class Action(Enum):
     EXTEND = "extend"
 
 
+EVENT_OF_ACTION: Final = {
+    Action.RELEASE: "governor.released",
+    Action.DROP: "governor.dropped",
+    Action.EXTEND: "governor.extended",
+}
+
+
 @dataclass(frozen=True, slots=True)
 class Overruling:
     """Who does what, and why. extend_seconds is added to the time at which it leaves."""
@@ -69,16 +76,13 @@ def overrule(store: Store, message_id: bytes, overruling: Overruling) -> Governo
         match overruling.action:
             case Action.RELEASE:
                 _ring(uow, message_id)
-                event = "governor.released"
             case Action.DROP:
                 _drop(uow, message_id, overruling)
-                event = "governor.dropped"
             case Action.EXTEND:
                 _check_expiry(uow, after)
-                event = "governor.extended"
         uow.governor.change(before, after, overruling.action.value)
     log.warning(
-        event,
+        EVENT_OF_ACTION[overruling.action],
         message_id="0x" + message_id.hex(),
         who=overruling.who,
         reason=overruling.reason,
