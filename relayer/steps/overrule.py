@@ -4,8 +4,6 @@ from dataclasses import dataclass, replace
 from enum import Enum
 from typing import Final
 
-import structlog
-
 from relayer.clock import UnixSeconds
 from relayer.errors import RefusedError
 from relayer.outbox.life import MessageEvent, MessageState, WaitReason
@@ -16,7 +14,6 @@ from relayer.store.unit_of_work import Store, UnitOfWork
 
 EXTEND_SECONDS_MAX: Final = 30 * 86_400
 REASON_CHARACTERS_MAX: Final = 500
-log = structlog.get_logger(__name__)
 
 
 class Action(Enum):
@@ -25,13 +22,6 @@ class Action(Enum):
     RELEASE = "release"
     DROP = "drop"
     EXTEND = "extend"
-
-
-EVENT_OF_ACTION: Final = {
-    Action.RELEASE: "governor.released",
-    Action.DROP: "governor.dropped",
-    Action.EXTEND: "governor.extended",
-}
 
 
 @dataclass(frozen=True, slots=True)
@@ -81,13 +71,6 @@ def overrule(store: Store, message_id: bytes, overruling: Overruling) -> Governo
             case Action.EXTEND:
                 _check_expiry(uow, after)
         uow.governor.change(before, after, overruling.action.value)
-    log.warning(
-        EVENT_OF_ACTION[overruling.action],
-        message_id="0x" + message_id.hex(),
-        who=overruling.who,
-        reason=overruling.reason,
-        due_at=after.due_at,
-    )
     return after
 
 

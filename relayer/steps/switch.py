@@ -102,9 +102,6 @@ def order_switch(
             # Whoever does not acknowledge at once is told by the workers until it does.
             uow.jobs.ring(SWITCH, "orders", ATTEST, uow.clock.now(), NOTHING)
         uow.switches.store(change)
-    log.warning(
-        "switch.changed", subject=switch.subject.key, is_off=switch.is_off, reason=switch.reason
-    )
     return change
 
 
@@ -232,8 +229,6 @@ def _unacknowledged(
 
 async def _tell(change: SwitchChange, door: SwitchDoor) -> Told:
     answer = await door.order(SignedOrder(order_of(change), change.signature or b""))
-    if not answer.is_acknowledged:
-        log.warning("switch.unacknowledged", guardian=door.label, code=answer.code)
     return Told(
         door.label,
         door.address,
@@ -250,4 +245,3 @@ def _record(store: Store, told: Sequence[Told]) -> None:
     with store.unit_of_work() as uow:
         for each in told:
             uow.switches.acknowledge(each.sequence, each.guardian)
-            log.info("switch.acknowledged", guardian=each.label, sequence=each.sequence)

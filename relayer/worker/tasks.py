@@ -31,6 +31,7 @@ from relayer.steps.reconcile import reconcile
 from relayer.steps.relay import Carrier, relay
 from relayer.steps.switch import push_orders
 from relayer.store.jobs import Job
+from relayer.telemetry import LogEvent, event_log
 from relayer.worker.context import WorkContext
 from relayer.worker.doorbell import TASK_PREFIX
 from relayer.worker.processing import Done, Later, Outcome, Work, process_due
@@ -39,6 +40,7 @@ from relayer.worker.publishing import publish_due
 CONFIRM_SECONDS: Final = 1
 SWITCH_SECONDS: Final = 2
 RECONCILE_BATCHES_MAX: Final = 50
+log = event_log()
 
 
 def _reconcile(context: WorkContext, job: Job, fence: Fence) -> Outcome:
@@ -121,6 +123,10 @@ def _switch(context: WorkContext, job: Job, fence: Fence) -> Outcome:
     del job, fence  # telling a guardian twice is telling it once
     doors = wiring.switch_doors(context.settings)
     told = context.loop.run(push_orders(context.store, doors))
+    for each in told:
+        note = log.info if each.is_acknowledged else log.warning
+        event: LogEvent = "switch.acknowledged" if each.is_acknowledged else "switch.unacknowledged"
+        note(event, guardian=each.label, sequence=each.sequence, code=each.code)
     if all(each.is_acknowledged for each in told):
         return Done()
     return Later(SWITCH_SECONDS, "guardians_unacknowledged")
