@@ -8,13 +8,23 @@ from alembic.config import Config
 from alembic.script import ScriptDirectory
 from sqlalchemy import URL, inspect
 
-from relayer.clock import FixedClock
+from relayer.clock import FixedClock, UnixSeconds
+from relayer.governor.switches import Subject, Switch
 from relayer.ledger.text import entry_of_text
+from relayer.store.brake_tables import (
+    GOVERNOR_LOG,
+    GOVERNOR_RELEASE,
+    SWITCH,
+    SWITCH_ACK,
+    SWITCH_LOG,
+)
 from relayer.store.engine import POSTGRESQL, engine_of
 from relayer.store.ledger_tables import ACCOUNT, CHECKPOINT, ENTRY, HEAD, LINE, OWNER, POSTING
+from relayer.store.switches import Source, SwitchChange
 from relayer.store.unit_of_work import MIGRATIONS, Store, newest_migration
 from tests.databases import NOW, TestDatabases
 
+BRAKE_TABLES = (SWITCH, SWITCH_LOG, SWITCH_ACK, GOVERNOR_RELEASE, GOVERNOR_LOG)
 LEDGER_TABLES = (HEAD, ENTRY, LINE, POSTING, CHECKPOINT, ACCOUNT, OWNER)
 LOCK = entry_of_text("2026-01-02 vault:base +5 USDC@eip155:1 | margin:ann -5 USDC@eip155:1")
 WAIT_SECONDS_MAX = 90
@@ -53,6 +63,21 @@ def test_every_later_migration_keeps_what_the_first_one_booked(empty_store: Stor
         assert found.entry == LOCK
         assert uow.ledger.verify().is_sound
         assert len(uow.accounts.accounts()) == 1
+
+
+def test_switches_and_the_governor_begin_empty_beside_what_is_there(empty_store: Store) -> None:
+    """Rows of 0004 stay, and the new tables take rows at once."""
+    empty_store.upgrade("0004")
+    with empty_store.unit_of_work() as uow:
+        uow.ledger.post(LOCK)
+
+    empty_store.upgrade()
+
+    change = SwitchChange(Source.OWN, Switch(Subject(), True, "x"), "ann", 1, UnixSeconds(NOW))
+    with empty_store.unit_of_work() as uow:
+        assert uow.ledger.entry(LOCK.entry_id) is not None
+        assert (uow.switches.all(), uow.governor.waiting()) == ((), ())
+        assert uow.switches.store(change)
 
 
 def test_a_migration_that_fails_leaves_nothing(
@@ -118,7 +143,7 @@ def test_every_table_and_column_says_what_it_holds(store: Store) -> None:
         return
     with store.engine.connect() as connection:
         inspector = inspect(connection)
-        for table in (table.name for table in LEDGER_TABLES):
+        for table in (table.name for table in (*LEDGER_TABLES, *BRAKE_TABLES)):
             assert inspector.get_table_comment(table)["text"]
             for column in inspector.get_columns(table):
                 comment = column["comment"]
