@@ -19,8 +19,9 @@ KINDS = {
     queues.CONFIRM,
     queues.CUSTODY,
     queues.PUBLISH,
+    queues.SWITCH,
 }
-ASKING = {queues.ATTEST, queues.RELAY, queues.CONFIRM, queues.CUSTODY}
+ASKING = {queues.ATTEST, queues.RELAY, queues.CONFIRM, queues.CUSTODY, queues.SWITCH}
 
 
 def test_every_kind_of_job_has_one_task(memory_settings: Settings, store: Store) -> None:
