@@ -6,7 +6,7 @@ from typing import Any
 from chains.types import ChainId
 from relayer.assets import Path
 from relayer.governor.rules import GovernorRules
-from relayer.governor.switches import Direction, Subject, Switch
+from relayer.governor.switches import Subject, Switch
 from relayer.governor.windows import OutflowLimit
 from relayer.money import WAD, AssetId
 from relayer.steps.catalog import Catalog
@@ -21,18 +21,9 @@ WETH = AssetId("WETH")
 PATH_A = Path(WETH, CHAIN_A, "guardian")
 
 
-def switch_off(
-    store: Store,
-    catalog: Catalog,
-    chain_id: ChainId | None = None,
-    direction: Direction | None = None,
-    asset_id: str | None = None,
-    *,
-    is_off: bool = True,
-) -> None:
-    """Order a switch on this machine."""
-    asset = None if asset_id is None else AssetId(asset_id)
-    switch = Switch(Subject(chain_id, direction, asset), is_off, "drill")
+def switch_off(store: Store, catalog: Catalog, *named: Any, is_off: bool = True) -> None:
+    """Order a switch on this machine; named are chain, direction and asset, in this order."""
+    switch = Switch(Subject(*named), is_off, "drill")
     order_switch(store, catalog, switch, who="op", sign=None)
 
 
