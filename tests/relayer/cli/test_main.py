@@ -58,7 +58,8 @@ def test_every_verb_of_an_operator_exists() -> None:
     assert set(all_commands()) == {
         "demo", "up", "watch", "worker", "api", "guardian", "sweep", "doctor", "status", "why",
         "custody", "pause", "resume", "switches", "governor status", "governor release",
-        "governor drop", "governor extend", "account list", "account show", "message list", "message show", "ledger verify",
+        "governor drop", "governor extend", "account list", "account show",
+        "message list", "message show", "ledger verify",
         "ledger entries", "db upgrade", "db check", "jobs list", "jobs replay", "chain halt",
         "chain resume", "config check",
     }  # fmt: skip
