@@ -16,6 +16,7 @@ Bps = Annotated[int, Field(ge=0, le=10_000)]
 BrokerUrl = Annotated[str, Field(pattern=r"^(amqps?|pyamqp|memory)://")]
 # What a node is called wherever it is named; too narrow for a URL, which may hold a key.
 NodeLabel = Annotated[str, Field(pattern=r"^[a-z][a-z0-9-]{0,31}$")]
+UsdText = Annotated[str, Field(pattern=r"^[0-9]{1,15}(\.[0-9]{1,18})?$")]
 PositiveSeconds = Annotated[int, Field(gt=0, le=10 * 365 * 86_400)]
 
 
@@ -40,6 +41,13 @@ class CreditLineSettings(Section):
     operator: AddressText
 
 
+class ConfirmationSettings(Section):
+    """From a value on, how many blocks a lock must lie deep to count before it is final."""
+
+    value_usd_min: Annotated[int, Field(ge=0)] = 0
+    blocks: Annotated[int, Field(ge=0, le=100_000)]
+
+
 class ChainSettings(Section):
     """One chain and what is watched on it."""
 
@@ -57,6 +65,7 @@ class ChainSettings(Section):
     reread_age_seconds: PositiveSeconds = 600
     is_bloom_trusted: bool = True
     fee_bump_seconds: PositiveSeconds = 30
+    confirmations: tuple[ConfirmationSettings, ...] | None = None
     vaults: Annotated[tuple[VaultSettings, ...], Field(max_length=1)] = ()
     credit_lines: tuple[CreditLineSettings, ...] = ()
 
@@ -220,3 +229,40 @@ class MessageSettings(Section):
     attest_retry_seconds: PositiveSeconds = 1
     relay_retry_seconds: PositiveSeconds = 1
     lease_seconds: PositiveSeconds = 15
+
+
+class OutflowLimitSettings(Section):
+    """How much may leave a chain in any 24 hours; without asset_id, all assets together."""
+
+    chain_id: ChainIdText
+    bridge: str = "guardian"
+    asset_id: str | None = None
+    window_usd: Annotated[int, Field(ge=0)] | None = None
+    big_transfer_usd: Annotated[int, Field(ge=1)] | None = None
+    big_transfer_delay_seconds: PositiveSeconds = 86_400
+    floor_price_usd: UsdText | None = None
+    flow_cancel: bool = False
+
+
+class ExposureSettings(Section):
+    """How much collateral of one path may carry new credit."""
+
+    chain_id: ChainIdText
+    asset_id: str
+    bridge: str = "guardian"
+    collateral_usd: Annotated[int, Field(ge=0)]
+
+
+class GovernorSettings(Section):
+    """Limits by value; log evaluates and logs them, enforce also holds back and refuses."""
+
+    mode: Literal["log", "enforce"] = "enforce"
+    limits: tuple[OutflowLimitSettings, ...] = ()
+    exposures: tuple[ExposureSettings, ...] = ()
+
+
+class SwitchSettings(Section):
+    """Who may stop things: a guardian knows the operator's address, the hub's operator a key."""
+
+    operator: AddressText | None = None
+    key_file: Path | None = None

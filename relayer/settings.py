@@ -16,16 +16,19 @@ from relayer.sections import (
     BrokerUrl,
     ChainIdText,
     ChainSettings,
+    GovernorSettings,
     GuardianSetSettings,
     GuardianSettings,
     LiquidatorSettings,
     MessageSettings,
     RiskSettings,
     SenderSettings,
+    SwitchSettings,
 )
 
 CONFIG_VARIABLE: Final = "RELAYER_CONFIG"
 CONFIG_DEFAULT: Final = "relayer.toml"
+ANY: Final = "*"
 GUARDIANS_PRODUCTION_MIN: Final = 3
 THRESHOLD_PRODUCTION_MIN: Final = 2
 NODES_PRODUCTION_MIN: Final = 3
@@ -63,6 +66,8 @@ class Settings(BaseSettings):
     liquidators: tuple[LiquidatorSettings, ...] = ()
     api: ApiSettings = ApiSettings()
     messages: MessageSettings = MessageSettings()
+    governor: GovernorSettings = GovernorSettings()
+    switches: SwitchSettings = SwitchSettings()
 
     @classmethod
     def settings_customise_sources(
@@ -116,6 +121,18 @@ def _duplicates(settings: Settings) -> list[str]:
         "credit_lines.protocol": [line.protocol for _, line in lines],
         "credit_lines.address": [f"{chain_id} {line.address}" for chain_id, line in lines],
         "risk.paths": [f"{p.asset_id} {p.chain_id} {p.bridge}" for p in settings.risk.paths],
+        "governor.limits": [
+            f"{limit.chain_id} {limit.bridge if limit.asset_id else ANY} {limit.asset_id or ANY}"
+            for limit in settings.governor.limits
+        ],
+        "governor.exposures": [
+            f"{each.asset_id} {each.chain_id} {each.bridge}" for each in settings.governor.exposures
+        ],
+        "chains.confirmations": [
+            f"{chain.chain_id} value_usd_min {tier.value_usd_min}"
+            for chain in settings.chains
+            for tier in chain.confirmations or ()
+        ],
         "liquidators.account": [liquidator.account for liquidator in settings.liquidators],
         "liquidators.recipients": [
             f"{each.account} {to.chain_id}"
@@ -153,12 +170,42 @@ def _dangling(settings: Settings) -> list[str]:
                 f"risk.paths.{path.asset_id}: initial_weight_bps must not be above "
                 "maintenance_weight_bps"
             )
+    mistakes += _ungoverned(settings)
     for chain in settings.chains:
         mistakes += [
             f"credit_lines.{line.protocol}: token {line.token} of {chain.chain_id} is no asset"
             for line in chain.credit_lines
             if (chain.chain_id, line.token) not in tokens
         ]
+    return mistakes
+
+
+def _ungoverned(settings: Settings) -> list[str]:
+    places = {
+        (token.chain_id, asset.asset_id) for asset in settings.assets for token in asset.tokens
+    }
+    chain_ids = {chain.chain_id for chain in settings.chains}
+    mistakes = []
+    for limit in settings.governor.limits:
+        if limit.chain_id not in chain_ids:
+            mistakes.append(f"governor.limits: chain {limit.chain_id} is not configured")
+        elif limit.asset_id is not None and (limit.chain_id, limit.asset_id) not in places:
+            mistakes.append(f"governor.limits: {limit.asset_id} has no token on {limit.chain_id}")
+        if limit.window_usd is None and limit.big_transfer_usd is None:
+            mistakes.append(
+                f"governor.limits: {limit.asset_id or 'all'} on {limit.chain_id} limits nothing; "
+                "set window_usd, big_transfer_usd or both"
+            )
+        if limit.asset_id is None and limit.floor_price_usd is not None:
+            mistakes.append(
+                f"governor.limits: all on {limit.chain_id} has a floor_price_usd; a price belongs "
+                "to a limit with asset_id"
+            )
+    mistakes += [
+        f"governor.exposures: {each.asset_id} has no token on {each.chain_id}"
+        for each in settings.governor.exposures
+        if (each.chain_id, each.asset_id) not in places
+    ]
     return mistakes
 
 

@@ -12,6 +12,7 @@ from coincurve import PrivateKey
 from chains.attestation import GuardianSet, sign_digest, signer_address
 from chains.bridges.guardian import GuardianBridge
 from chains.bridges.guardian_door import GuardianHttpDoor
+from chains.bridges.switch_door import SwitchHttpDoor
 from chains.evm.agreeing_sender import AgreeingSender
 from chains.evm.agreement import AgreeingReader
 from chains.evm.board import Terms
@@ -23,21 +24,15 @@ from chains.evm.wakeup import HeadWakeup
 from chains.nodes import NodePool
 from chains.oracles.chainlink import ChainlinkSource
 from chains.port import Bridge, ChainReader, PriceSource, TransactionSender
-from chains.types import ChainId, TokenRef, chain_id_of, word_of_text
-from relayer.assets import Asset, AssetRegistry, Path
+from chains.types import ChainId, chain_id_of, word_of_text
+from relayer.assets import AssetRegistry
 from relayer.clock import SystemClock
 from relayer.errors import SettingsError
-from relayer.money import BPS, WAD, AssetId
-from relayer.oracle.price import FeedRule
-from relayer.risk.parameters import LiquidationParameters, PathParameters, RiskParameters
-from relayer.sections import AssetSettings, PathSettings
 from relayer.settings import Settings
 from relayer.steps.backup import Backup
 from relayer.steps.carrier import SendLimits
 from relayer.steps.catalog import (
     Catalog,
-    CreditLine,
-    Feed,
     GuardianMember,
     Liquidator,
     MessageTimes,
@@ -47,6 +42,8 @@ from relayer.steps.observe import ObserveLimits
 from relayer.steps.reread import RereadLimits
 from relayer.store.engine import engine_of
 from relayer.store.unit_of_work import Store
+from relayer.wiring_catalog import credit_lines_of, feed_rule_of, feeds_of, parameters_of, tokens_of
+from relayer.wiring_governor import governor_rules
 
 GWEI: Final = 10**9
 LOOPBACK_HOSTS: Final = ("127.0.0.1", "::1", "localhost")
@@ -82,7 +79,7 @@ def catalog_of(settings: Settings) -> Catalog:
         SettingsError: values that contradict each other, all listed.
     """
     try:
-        registry = AssetRegistry(_tokens(settings))
+        registry = AssetRegistry(tokens_of(settings))
     except ValueError as exc:
         raise SettingsError((f"assets: {exc}",)) from exc
     members = sorted(settings.guardians.members, key=lambda member: member.address)
@@ -90,15 +87,15 @@ def catalog_of(settings: Settings) -> Catalog:
         hub=chain_id_of(settings.hub),
         chain_ids=tuple(chain.id for chain in settings.chains),
         assets=registry,
-        parameters=_parameters(settings),
-        feed_rules=tuple(_feed_rule(asset) for asset in settings.assets),
-        feeds=_feeds(settings),
+        parameters=parameters_of(settings),
+        feed_rules=tuple(feed_rule_of(asset) for asset in settings.assets),
+        feeds=feeds_of(settings),
         vaults={
             chain.id: word_of_text(vault.address)
             for chain in settings.chains
             for vault in chain.vaults
         },
-        credit_lines=_credit_lines(settings, registry),
+        credit_lines=credit_lines_of(settings, registry),
         liquidators=tuple(
             Liquidator(
                 account=word_of_text(liquidator.account),
@@ -124,6 +121,7 @@ def catalog_of(settings: Settings) -> Catalog:
             relay_retry_seconds=settings.messages.relay_retry_seconds,
         ),
         is_replica=settings.guardian is not None,
+        governor=governor_rules(settings),
     )
 
 
@@ -291,6 +289,39 @@ def guardian_doors(settings: Settings) -> tuple[GuardianHttpDoor, ...]:
     )
 
 
+def switch_doors(settings: Settings) -> tuple[SwitchHttpDoor, ...]:
+    """Return where each guardian takes orders about switches, in order of their addresses."""
+    members = sorted(settings.guardians.members, key=lambda member: member.address)
+    return tuple(
+        SwitchHttpDoor(
+            label=member.label,
+            address=word_of_text(member.address),
+            url=member.url,
+            token=None if member.token_file is None else read_private_text(member.token_file),
+        )
+        for member in members
+    )
+
+
+def switch_signer(settings: Settings) -> Callable[[bytes], bytes] | None:
+    """
+    Return what signs orders about switches with the operator's key, None where none is set.
+
+    Raises:
+        SettingsError: the key is not the configured operator's.
+        KeyFileError: its key file is unusable.
+    """
+    switches = settings.switches
+    if switches.key_file is None:
+        return None
+    key = PrivateKey(read_key_file(switches.key_file))
+    if switches.operator is not None and word_of_text(switches.operator) != signer_address(key):
+        raise SettingsError(
+            ("switches.key_file: the key is not that of switches.operator; guardians refuse it",)
+        )
+    return lambda digest: sign_digest(key, digest)
+
+
 def guardian_token(settings: Settings) -> str | None:
     """
     Return what a guardian's askers must show, None where anybody on its own machine may ask.
@@ -321,76 +352,3 @@ def guardian_key(settings: Settings) -> tuple[bytes, Callable[[bytes], bytes]]:
         raise SettingsError(("guardian: not configured; add [guardian] with label and key_file",))
     key = PrivateKey(read_key_file(settings.guardian.key_file))
     return signer_address(key), lambda digest: sign_digest(key, digest)
-
-
-def _tokens(settings: Settings) -> dict[TokenRef, Asset]:
-    return {
-        TokenRef(chain_id_of(token.chain_id), word_of_text(token.address)): Asset(
-            AssetId(asset.asset_id), asset.scale
-        )
-        for asset in settings.assets
-        for token in asset.tokens
-    }
-
-
-def _feeds(settings: Settings) -> tuple[Feed, ...]:
-    return tuple(
-        Feed(feed.label, AssetId(asset.asset_id), chain_id_of(feed.chain_id), word)
-        for asset in settings.assets
-        for feed in asset.feeds
-        if (word := word_of_text(feed.address))
-    )
-
-
-def _feed_rule(asset: AssetSettings) -> FeedRule:
-    return FeedRule(
-        asset_id=AssetId(asset.asset_id),
-        heartbeat_seconds=asset.heartbeat_seconds,
-        sources_min=asset.sources_min,
-        deviation_bps_max=asset.deviation_bps_max,
-        confidence_bps=asset.confidence_bps,
-    )
-
-
-def _credit_lines(settings: Settings, registry: AssetRegistry) -> tuple[CreditLine, ...]:
-    return tuple(
-        CreditLine(
-            protocol=line.protocol,
-            chain_id=chain.id,
-            contract=word_of_text(line.address),
-            token=word_of_text(line.token),
-            asset_id=registry.asset_of(TokenRef(chain.id, word_of_text(line.token))).asset_id,
-            operator=word_of_text(line.operator),
-        )
-        for chain in settings.chains
-        for line in chain.credit_lines
-    )
-
-
-def _parameters(settings: Settings) -> RiskParameters:
-    risk = settings.risk
-    return RiskParameters(
-        epoch=risk.epoch,
-        scales={AssetId(asset.asset_id): asset.scale for asset in settings.assets},
-        paths=dict(_path_parameters(path) for path in risk.paths),
-        debt_weights_bps={
-            AssetId(asset.asset_id): asset.debt_weight_bps for asset in settings.assets
-        },
-        soft_credit_bps=risk.soft_credit_bps,
-        liquidation=LiquidationParameters(
-            target_factor_wad=risk.target_factor_bps * WAD // BPS,
-            bonus_base_bps=risk.bonus_base_bps,
-            bonus_slope_bps=risk.bonus_slope_bps,
-            bonus_bps_max=risk.bonus_max_bps,
-            insurance_share_bps=risk.insurance_share_bps,
-            leftover_value_wad_min=risk.leftover_min_usd * WAD,
-        ),
-    )
-
-
-def _path_parameters(path: PathSettings) -> tuple[Path, PathParameters]:
-    return Path(AssetId(path.asset_id), chain_id_of(path.chain_id), path.bridge), PathParameters(
-        initial_weight_bps=path.initial_weight_bps,
-        maintenance_weight_bps=path.maintenance_weight_bps,
-        haircut_bps={"latency": path.latency_haircut_bps, "bridge": path.bridge_haircut_bps},
-    )

@@ -66,7 +66,9 @@ class GuardianHttpDoor:
         """Ask for a signature; every failure to answer is a passing one."""
         try:
             async with asyncio.timeout(self._seconds_max):
-                status, body = await self._post(request)
+                status, body = await post_object(
+                    self._url, request, headers=self._headers, seconds_max=self._seconds_max
+                )
         except (httpx.HTTPError, httpx.InvalidURL, TimeoutError) as exc:
             return _passing("unreachable", f"{self._label} did not answer ({type(exc).__name__})")
         if len(body) > ANSWER_BYTES_MAX:
@@ -79,24 +81,9 @@ class GuardianHttpDoor:
             return _passing("answer_unusable", f"{self._label} answered no object")
         return self._judged(status, fields)
 
-    async def _post(self, request: Mapping[str, Any]) -> tuple[int, bytes]:
-        """Return status and body; of a body that is too long only so much as shows it."""
-        # The bytes are taken as they come: nothing is unpacked, so nothing can swell.
-        headers = {"Accept-Encoding": "identity", **self._headers}
-        async with (
-            httpx.AsyncClient(timeout=self._seconds_max, trust_env=False) as client,
-            client.stream("POST", self._url, json=dict(request), headers=headers) as response,
-        ):
-            body = bytearray()
-            async for chunk in response.aiter_raw(CHUNK_BYTES):
-                body += chunk
-                if len(body) > ANSWER_BYTES_MAX:
-                    break
-            return response.status_code, bytes(body)
-
     def _judged(self, status: int, fields: dict[str, Any]) -> DoorAnswer:
-        code = _shown(fields.get("code"), CODE_CHARACTERS_MAX) or "unknown"
-        detail = _shown(fields.get("detail"), TEXT_CHARACTERS_MAX)
+        code = shown_text(fields.get("code"), CODE_CHARACTERS_MAX) or "unknown"
+        detail = shown_text(fields.get("detail"), TEXT_CHARACTERS_MAX)
         if status == HTTP_OK:
             signature = _signature(fields.get("signature"))
             if signature is None:
@@ -109,6 +96,24 @@ class GuardianHttpDoor:
         return _passing("answer_unusable", f"{self._label} answered status {status}: {detail}")
 
 
+async def post_object(
+    url: str, fields: Mapping[str, Any], *, headers: Mapping[str, str], seconds_max: float
+) -> tuple[int, bytes]:
+    """Return status and body; of a body that is too long only so much as shows it."""
+    # The bytes are taken as they come: nothing is unpacked, so nothing can swell.
+    sent = {"Accept-Encoding": "identity", **headers}
+    async with (
+        httpx.AsyncClient(timeout=seconds_max, trust_env=False) as client,
+        client.stream("POST", url, json=dict(fields), headers=sent) as response,
+    ):
+        body = bytearray()
+        async for chunk in response.aiter_raw(CHUNK_BYTES):
+            body += chunk
+            if len(body) > ANSWER_BYTES_MAX:
+                break
+        return response.status_code, bytes(body)
+
+
 def _signature(value: object) -> bytes | None:
     """Return the signature of an answer, None for anything else than 0x-hex of 65 bytes."""
     if not isinstance(value, str) or not SIGNATURE.fullmatch(value):
@@ -116,7 +121,7 @@ def _signature(value: object) -> bytes | None:
     return bytes.fromhex(value[2:])
 
 
-def _shown(value: object, characters_max: int) -> str:
+def shown_text(value: object, characters_max: int) -> str:
     """Return a guardian's text for logs and tables: short, one line, nothing unprintable."""
     if not isinstance(value, str):
         return ""

@@ -14,6 +14,7 @@ from fastapi.responses import JSONResponse
 from chains.errors import AttestationError, MessageFormatError
 from chains.types import ChainId, text_of_word
 from relayer import wiring
+from relayer.api.guardian_switches import add_switch_door
 from relayer.errors import NotYetError, RefusedError, SettingsError
 from relayer.guardian.request import request_of_fields
 from relayer.settings import Settings
@@ -42,7 +43,7 @@ def create_guardian_app(
     store: Store, catalog: Catalog, signatory: Signatory, *, label: str, token: str | None = None
 ) -> FastAPI:
     """
-    Return the guardian's door: POST /v1/attestations and GET /v1/status.
+    Return the guardian's doors: POST /v1/attestations, POST /v1/switches and GET /v1/status.
 
     Args:
         token: what an asker must show as its bearer token; a stranger with an owner's signature
@@ -88,6 +89,7 @@ def create_guardian_app(
             head = uow.ledger.head()
             halted = [halt.chain_id for halt in uow.chains.halts()]
             parked = len(uow.chains.parked_events())
+            off = [switch.subject.key for switch in uow.switches.off()]
         return {
             "label": label,
             "address": text_of_word(signatory.address),
@@ -99,8 +101,10 @@ def create_guardian_app(
             "ledger_seq": str(head.seq),
             "halted": halted,
             "parked_events": parked,
+            "switched_off": off,
         }
 
+    add_switch_door(app, store, catalog, token=token)
     return app
 
 

@@ -42,7 +42,15 @@ ADVICE: Final[dict[WaitReason, Advice]] = {
         "a worker with the sending key to submit it",
         "if this lasts, check that a worker serves the relay queue of the chain: relayer jobs list",
     ),
-    _R.GOVERNOR_QUEUED: Advice("its turn in the governor's queue", NOTHING_TO_DO),
+    _R.GOVERNOR_QUEUED: Advice(
+        "its turn in the governor's queue",
+        "nothing; it goes on by itself. relayer governor status shows the window and the time; "
+        "governor release, extend or drop change it",
+    ),
+    _R.GOVERNOR_DROPPED: Advice(
+        "nothing, it has ended",
+        "nothing; a person dropped it before any guardian saw it, and what it held was given back",
+    ),
     _R.OUTFLOW_EXHAUSTED: Advice(
         "room in the vault's outflow window",
         "nothing; the window moves on. More capacity needs a parameter message of the guardians",
@@ -56,6 +64,10 @@ ADVICE: Final[dict[WaitReason, Advice]] = {
     _R.CHAIN_HALTED: Advice(
         "an operator to resume the chain",
         "read why it was halted in relayer status, heal it, then: relayer chain resume CHAIN",
+    ),
+    _R.CUSTODY_BREAK: Advice(
+        "a person to clear the break of its asset and chain",
+        "find why ledger and vault differ: relayer custody, heal it, then clear the break",
     ),
     _R.CHAIN_PAUSED: Advice(
         "the vault to be resumed by its guardians",

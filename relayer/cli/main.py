@@ -10,6 +10,7 @@ from relayer.cli import (
     custody,
     database,
     diagnosis,
+    governor,
     jobs,
     ledger,
     letters,
@@ -18,6 +19,7 @@ from relayer.cli import (
     progress,
     proofs,
     replays,
+    switches,
 )
 
 app = typer.Typer(
@@ -48,6 +50,9 @@ ledger.app.command()(proofs.records)
 ledger.app.command()(proofs.prove)
 ledger.app.command("prove-growth")(proofs.prove_growth)
 ledger.app.command("check-proof")(proofs.check_proof)
+app.command()(switches.pause)
+app.command()(switches.resume)
+app.command()(switches.switches)
 app.add_typer(accounts.app, name="account")
 app.add_typer(messages.app, name="message")
 app.add_typer(ledger.app, name="ledger")
@@ -55,6 +60,7 @@ app.add_typer(database.app, name="db")
 app.add_typer(jobs.app, name="jobs")
 app.add_typer(letters.app, name="dlq")
 app.add_typer(chain.app, name="chain")
+app.add_typer(governor.app, name="governor")
 app.add_typer(configuration.app, name="config")
 
 

@@ -17,13 +17,14 @@ from relayer.outbox.life import MessageEvent, MessageState, WaitReason
 from relayer.steps.catalog import Catalog
 from relayer.steps.ending import drop_hold, settle_hold
 from relayer.steps.fence import Fence
+from relayer.steps.gate import expire_unattested, pass_gate
 from relayer.steps.heights import final_heights, heights_of_numbers
 from relayer.steps.ports import GuardianAnswer, GuardianDoor
-from relayer.steps.queues import CONFIRM, RELAY, relay_queue
+from relayer.steps.queues import RELAY, relay_queue
 from relayer.store.outbox import StoredMessage
 from relayer.store.unit_of_work import Store, UnitOfWork
 
-OPEN_STATES: Final = (MessageState.PENDING, MessageState.DISPATCHED)
+OPEN_STATES: Final = (MessageState.DISPATCHED,)
 UNASKED_STATES: Final = (MessageState.FAILED, MessageState.RETURNED)
 DETAIL_CHARACTERS_MAX: Final = 1_500
 log = structlog.get_logger(__name__)
@@ -40,12 +41,17 @@ class Asked:
 
 @dataclass(frozen=True, slots=True)
 class AttestOutcome:
-    """Where the message stands, and how many signatures it has. is_open: ask again later."""
+    """
+    Where the message stands, and how many signatures it has. is_open: ask again later.
+
+    delay_seconds is when, None for the usual time.
+    """
 
     state: MessageState
     signatures: int
     is_open: bool
     reason: WaitReason
+    delay_seconds: int | None = None
 
 
 async def attest(
@@ -63,10 +69,14 @@ async def attest(
     of them refuse and none has signed does the message fail and its hold come back: a guardian
     that lies may say no and sign afterwards, so with one signature out, or one guardian silent,
     a quorum may still form. Then only the expiry and the proof behind it give anything back.
+    While a brake stops the message nobody is asked; before the first is, it becomes DISPATCHED.
 
     Raises:
         StateMovedError: the message is unknown.
     """
+    held = await asyncio.to_thread(pass_gate, store, catalog, message_id, fence)
+    if held is not None:
+        return AttestOutcome(held.state, 0, held.is_open, held.reason, held.delay_seconds)
     stored, signed, request = await asyncio.to_thread(_read, store, catalog, message_id)
     missing = [door for door in doors if door.address not in signed]
     answers = await asyncio.gather(*(door.ask(request) for door in missing))
@@ -185,14 +195,12 @@ def _write(
         reason = _reason(count, guardian_set.threshold, asked)
         if state not in OPEN_STATES:
             return AttestOutcome(state, count, _is_open(state, count, guardian_set), reason)
-        if state is MessageState.PENDING:
-            state = uow.outbox.move(message_id, MessageEvent.DISPATCH, reason, "", now)
         if count >= guardian_set.threshold:
             state = _attested(uow, stored, count, now)
         elif count == 0 and _refusals(asked) == len(guardian_set.members):
             state = _refused(uow, stored, asked, now)
         elif now > stored.message.message.expiry_seconds:
-            state = _expired(uow, stored, now)
+            state = expire_unattested(uow, stored.message)
         else:
             uow.outbox.wait(
                 message_id,
@@ -226,21 +234,6 @@ def _attested(uow: UnitOfWork, stored: StoredMessage, count: int, now: UnixSecon
         stored.message.correlation_id,
     )
     log.info("message.attested", message_id="0x" + stored.message_id.hex(), signatures=count)
-    return state
-
-
-def _expired(uow: UnitOfWork, stored: StoredMessage, now: UnixSeconds) -> MessageState:
-    """No quorum in time: what is held comes back once a final block proves that nothing ran."""
-    state = uow.outbox.move(
-        stored.message_id, MessageEvent.EXPIRE, WaitReason.EXPIRY_PASSED, "no quorum in time", now
-    )
-    uow.jobs.ring(
-        CONFIRM,
-        stored.message_id.hex(),
-        relay_queue(stored.message.target_chain),
-        now,
-        stored.message.correlation_id,
-    )
     return state
 
 

@@ -1,12 +1,13 @@
 """What the configuration says about the world, as values of the core: one frozen catalog."""
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 from chains.attestation import GuardianSet
 from chains.types import ChainId, TokenRef
 from relayer.assets import Asset, AssetRegistry, Path, UnknownTokenError
 from relayer.errors import RefusedError, SettingsError
+from relayer.governor.rules import GovernorRules
 from relayer.money import AssetId
 from relayer.oracle.price import FeedRule
 from relayer.risk.parameters import RiskParameters
@@ -84,6 +85,7 @@ class Catalog:
     guardians: tuple[GuardianMember, ...]
     times: MessageTimes
     is_replica: bool = False
+    governor: GovernorRules = field(default_factory=GovernorRules)
 
     def asset_of(self, chain_id: ChainId, token: bytes) -> Asset:
         """

@@ -11,6 +11,7 @@ from relayer.ledger.journal import JournalEntry
 from relayer.outbox.holds import Booking, DebtMove, hold_entry, liquidation_entry
 from relayer.outbox.message import OutboxMessage
 from relayer.steps.catalog import Catalog
+from relayer.steps.govern import queue_times
 from relayer.steps.position import accrued_debt, debt_state
 from relayer.steps.queues import ATTEST
 from relayer.store.grants import CreditGrant, GrantState
@@ -109,7 +110,9 @@ def compose_seize(
 
 
 def _message(uow: UnitOfWork, catalog: Catalog, signed: SignedCommand) -> Message:
-    terms = terms_of(signed, expiry_seconds=uow.clock.now() + catalog.times.expiry_seconds)
+    # What the governor may hold back must not expire meanwhile.
+    _, leaves_at = queue_times(uow, catalog, signed.command)
+    terms = terms_of(signed, expiry_seconds=leaves_at + catalog.times.expiry_seconds)
     return Message(
         kind=terms.kind,
         origin=chain_key(catalog.hub),

@@ -27,6 +27,7 @@ from relayer.steps.compose import commit_grant, hold, liquidate
 from relayer.steps.decide import check_credit, check_unlock
 from relayer.steps.observe import ring_reconcile
 from relayer.steps.reconcile import MESSAGE_UNKNOWN, payer_account_of
+from relayer.steps.restrain import GovernedError, check_brakes, check_room, keep_waiting
 from relayer.steps.review import check_liquidation
 from relayer.store.observed_rows import StoredEvent
 from relayer.store.outbox import MessageFilter
@@ -61,18 +62,30 @@ def countersign(
         RefusedError: the message will never be signed.
         NotYetError: this guardian does not know enough yet.
     """
-    message = request.message
-    set_index = catalog.guardian_set.index
     if signatory.address not in catalog.guardian_set.members:
         raise refuse("not_a_member", "this guardian's key is not in the configured set")
+    try:
+        return _countersign(store, catalog, signatory, request)
+    except GovernedError as exc:
+        keep_waiting(store, exc)
+        raise
+
+
+def _countersign(
+    store: Store, catalog: Catalog, signatory: Signatory, request: AttestationRequest
+) -> bytes:
+    message = request.message
+    set_index = catalog.guardian_set.index
     with store.unit_of_work() as uow:
         uow.ledger.lock()
+        check_brakes(uow, catalog, request)
         known = uow.outbox.signatures(message.message_id, set_index).get(signatory.address)
         if known is not None:
             return known
         if uow.outbox.get(message.message_id) is None:
             _check(uow, catalog, signatory, request)
             _book(uow, catalog, request)
+            check_room(uow, catalog, request, is_executed=bool(_effects(uow, request)))
             uow.outbox.move(
                 message.message_id,
                 MessageEvent.DISPATCH,
@@ -208,17 +221,11 @@ def _known_chain(catalog: Catalog, name: str) -> ChainId:
 
 def _check_level(uow: UnitOfWork, catalog: Catalog, request: AttestationRequest) -> None:
     """
-    Wait until this guardian has booked as much of every chain as the hub had, and is not halted.
+    Wait until this guardian has booked as much of every chain as the hub had.
 
     Raises:
-        NotYetError: it is behind, or a chain is halted or broken in its own view.
+        NotYetError: it is behind.
     """
-    for halt in uow.chains.halts():
-        raise NotYetError(reason="chain_halted", detail=f"{halt.chain_id}: {halt.reason}")
-    for found in uow.breaks.open_breaks():
-        raise NotYetError(
-            reason="custody_break", detail=f"{found.difference.chain_id}: ledger and chain differ"
-        )
     for chain_id in catalog.chain_ids:
         finalized = uow.chains.cursor(chain_id).finalized
         needed = request.heights.get(chain_id, 0)

@@ -9,10 +9,19 @@ from chains.command import RequestCredit, RequestUnlock
 from relayer.clock import UnixSeconds
 from relayer.errors import InvariantError, RefusedError
 from relayer.risk.limits import credit_check, unlock_check
-from relayer.risk.margin import DebtKey
+from relayer.risk.margin import DebtKey, Position
+from relayer.steps.brakes import (
+    check_debts_seen,
+    check_with_counted,
+    leaving_of,
+    stop_of,
+    stopped_paths,
+)
 from relayer.steps.catalog import Catalog
 from relayer.steps.compose import compose_credit_grant, compose_release
+from relayer.steps.expose import check_exposure
 from relayer.steps.fence import Fence
+from relayer.steps.govern import queue_times
 from relayer.steps.heights import final_heights, numbers_of_heights
 from relayer.steps.position import position_of, prices_of
 from relayer.steps.tell import tell
@@ -67,6 +76,7 @@ def _grant(
     match signed.command:
         case RequestUnlock():
             check_unlock(uow, catalog, signed.command, now)
+            _check_queue(uow, catalog, signed.command)
             message = compose_release(uow, catalog, signed, request.correlation_id)
             numbers = {"amount": str(signed.command.amount)}
         case RequestCredit():
@@ -87,6 +97,17 @@ def _grant(
     return RequestState.GRANTED
 
 
+def _check_queue(uow: UnitOfWork, catalog: Catalog, command: RequestUnlock) -> None:
+    """Refuse now what guardians would refuse after the governor held it back past its deadline."""
+    leaves_from, _ = queue_times(uow, catalog, command)
+    if command.deadline < leaves_from:
+        raise RefusedError(
+            code="deadline_too_early",
+            detail=f"deadline: {command.deadline}; outflow limits hold this amount back until "
+            f"{leaves_from}; sign with a later deadline, or ask for less",
+        )
+
+
 def check_unlock(
     uow: UnitOfWork, catalog: Catalog, command: RequestUnlock, now: UnixSeconds
 ) -> None:
@@ -95,27 +116,23 @@ def check_unlock(
 
     Raises:
         RefusedError: the reason, with its numbers.
-        StalePriceError: a price that decides is missing.
+        NotYetError: a price that decides is missing, or it rests on a chain that is halted.
     """
     if catalog.vault_of(command.chain_id) != command.vault:
         raise RefusedError(
             code="unknown_vault", detail=f"vault: 0x{command.vault.hex()} is not configured"
         )
-    for halt in uow.chains.halts():
-        raise RefusedError(code="chain_halted", detail=f"{halt.chain_id}: {halt.reason}")
-    for found in uow.breaks.open_breaks():
-        raise RefusedError(
-            code="custody_break",
-            detail=f"{found.difference.chain_id}: ledger and chain differ; unlocks are stopped",
-        )
     asset, chain_id = catalog.asset_and_chain(command.chain_id, command.token)
-    unlock_check(
-        position_of(uow, catalog, command.account, now),
-        catalog.path_of(asset.asset_id, chain_id),
-        command.amount,
-        parameters=catalog.parameters,
-        prices=prices_of(uow, catalog, now),
-    )
+    _check_brakes(uow, catalog, command)
+    path = catalog.path_of(asset.asset_id, chain_id)
+    prices = prices_of(uow, catalog, now)
+    position = position_of(uow, catalog, command.account, now)
+
+    def check(counted: Position) -> None:
+        unlock_check(counted, path, command.amount, parameters=catalog.parameters, prices=prices)
+
+    check_debts_seen(uow, position)
+    check_with_counted(check, position, stopped_paths(uow, position), kept=path)
 
 
 def check_credit(
@@ -126,7 +143,7 @@ def check_credit(
 
     Raises:
         RefusedError: the reason, with its numbers.
-        StalePriceError: a price that decides is missing.
+        NotYetError: a price that decides is missing, or it rests on a chain that is halted.
     """
     line = catalog.credit_line_at(command.chain_id, command.credit_line)
     if line.token != command.token:
@@ -139,15 +156,26 @@ def check_credit(
             code="expiry_out_of_range",
             detail=f"expiry: {command.expiry} is not after {now} and at most {latest}",
         )
-    for halt in uow.chains.halts():
-        raise RefusedError(code="chain_halted", detail=f"{halt.chain_id}: {halt.reason}")
-    credit_check(
-        position_of(uow, catalog, command.account, now),
-        DebtKey(line.asset_id, line.chain_id, line.protocol),
-        command.limit,
-        parameters=catalog.parameters,
-        prices=prices_of(uow, catalog, now),
-    )
+    _check_brakes(uow, catalog, command)
+    key = DebtKey(line.asset_id, line.chain_id, line.protocol)
+    prices = prices_of(uow, catalog, now)
+    position = position_of(uow, catalog, command.account, now)
+
+    def check(counted: Position) -> None:
+        credit_check(counted, key, command.limit, parameters=catalog.parameters, prices=prices)
+
+    if command.limit:
+        check_debts_seen(uow, position)
+    check_with_counted(check, position, stopped_paths(uow, position))
+    check_exposure(uow, catalog, position, prices, check)
+
+
+def _check_brakes(
+    uow: UnitOfWork, catalog: Catalog, command: RequestUnlock | RequestCredit
+) -> None:
+    stop = stop_of(uow, leaving_of(catalog, command))
+    if stop is not None:
+        raise stop.refusal()
 
 
 def _refuse(uow: UnitOfWork, request: Request, code: str, detail: str) -> RequestState:

@@ -11,9 +11,16 @@ PREFIX: Final = "final_height."
 
 
 def final_heights(uow: UnitOfWork, catalog: Catalog) -> dict[ChainId, int]:
-    """Return the newest stored final height of every chain, 0 where there is none."""
+    """
+    Return the newest stored final height of every chain, 0 where there is none.
+
+    A halted chain is left out: nothing is decided on what it says, and others go on.
+    """
     heights = {}
+    halted = {halt.chain_id for halt in uow.chains.halts()}
     for chain_id in catalog.chain_ids:
+        if chain_id in halted:
+            continue
         finalized = uow.chains.cursor(chain_id).finalized
         heights[chain_id] = 0 if finalized is None else finalized.height
     return heights

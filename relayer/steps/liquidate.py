@@ -10,11 +10,13 @@ from chains.types import ChainId
 from relayer.assets import Path
 from relayer.clock import UnixSeconds
 from relayer.errors import NotYetError
+from relayer.governor.exposure import counted_position
 from relayer.liquidation.insolvency import Insolvent
 from relayer.liquidation.sizing import LiquidationPlan, size_liquidation
 from relayer.oracle.price import PriceBook
 from relayer.risk.margin import DebtKey, DebtLine, Position, assess_health
 from relayer.risk.parameters import Level
+from relayer.steps.brakes import leaving_of, stop_of, stopped_paths
 from relayer.steps.catalog import Catalog, Liquidator
 from relayer.steps.compose import compose_seize
 from relayer.steps.fence import Fence
@@ -50,7 +52,8 @@ def liquidate_account(
     healthier account.
 
     Raises:
-        NotYetError: a price is missing, or no liquidator can take the debt over now.
+        NotYetError: a price is missing, no liquidator can take the debt over now, or what would
+            be seized, or the debt, lies on a chain that is stopped.
     """
     with store.unit_of_work() as uow:
         fence(uow)
@@ -67,6 +70,9 @@ def liquidate_account(
         move = _move_of(account, found)
         liquidator = _liquidator(uow, catalog, move, prices)
         command = _command(catalog, move, liquidator, now)
+        stop = stop_of(uow, leaving_of(catalog, command))
+        if stop is not None:
+            raise stop.not_yet()
         command_id = command.digest(catalog.hub)
         signed = SignedCommand(command, ())
         uow.commands.store(command_id, signed)
@@ -138,13 +144,14 @@ def can_take_over(
     """
     Return whether a liquidator is another party and healthy at the initial level afterwards.
 
-    What is seized does not count for it: that collateral leaves.
+    What is seized does not count for it: that collateral leaves. Nor does what is stopped.
     """
     borrower = move.account
     if liquidator.account == borrower or _share_an_owner(uow, liquidator.account, borrower):
         return False
     position = position_of(uow, catalog, liquidator.account, uow.clock.now())
-    after = _with_debt(position, move)
+    counted = counted_position(position, stopped=stopped_paths(uow, position))
+    after = _with_debt(counted, move)
     health = assess_health(after, parameters=catalog.parameters, prices=prices, level=Level.INITIAL)
     return not health.is_below_one
 

@@ -17,8 +17,10 @@ from relayer.steps.carrier import (
     stored_transaction,
     take_lease,
 )
+from relayer.steps.catalog import Catalog
 from relayer.steps.confirm import CARRIED_STATES, best_receipt, lose_nonce
 from relayer.steps.fence import Fence
+from relayer.steps.gate import message_stop
 from relayer.steps.sign import free, is_stale, record
 from relayer.store.leases import Lease
 from relayer.store.nonces import MINED_STATES
@@ -46,15 +48,17 @@ class _Row:
     row: SendRow
     attempts: tuple[SendAttempt, ...]
     is_stale: bool
+    is_held: bool
 
 
-async def mend(store: Store, carrier: Carrier, *, fence: Fence) -> MendOutcome:
+async def mend(store: Store, catalog: Catalog, carrier: Carrier, *, fence: Fence) -> MendOutcome:
     """
     Heal what differs from the chain, and fill the gaps that later transactions wait behind.
 
     A nonce that a final block used without us is lost: its message gets another one. A nonce that
     nobody signs for, below one that was broadcast, is used up by an empty transfer to ourselves;
-    so is the lowest one whose message is not needed any more and that no block takes.
+    so is the lowest one whose message is not needed any more and that no block takes. What a brake
+    stops is not sent again.
 
     Raises:
         TransientChainError: the node failed; ask again.
@@ -65,7 +69,7 @@ async def mend(store: Store, carrier: Carrier, *, fence: Fence) -> MendOutcome:
             return MendOutcome(True, WaitReason.SENDER_BUSY)
         final_nonce = await carrier.sender.final_account_nonce()
         pending_nonce = await carrier.sender.pending_account_nonce()
-        rows = await asyncio.to_thread(_read, store, carrier)
+        rows = await asyncio.to_thread(_read, store, catalog, carrier)
         for row in rows:
             await _follow(store, carrier, row, final_nonce, fence)
         await asyncio.to_thread(_lose_freed, store, carrier, final_nonce)
@@ -77,16 +81,27 @@ async def mend(store: Store, carrier: Carrier, *, fence: Fence) -> MendOutcome:
     return MendOutcome(bool(rows), WaitReason.INCLUSION_AWAITED)
 
 
-def _read(store: Store, carrier: Carrier) -> list[_Row]:
+def _read(store: Store, catalog: Catalog, carrier: Carrier) -> list[_Row]:
     with store.read() as uow:
         rows = uow.send_queue.unfinal(carrier.key)
         if not rows:
             return []
         attempts = uow.send_queue.attempts_from(carrier.key, rows[0].account_nonce)
         return [
-            _Row(row, attempts.get(row.account_nonce, ()), is_stale(uow, carrier, row))
+            _Row(
+                row,
+                attempts.get(row.account_nonce, ()),
+                is_stale(uow, carrier, row),
+                _is_held(uow, catalog, row),
+            )
             for row in rows
         ]
+
+
+def _is_held(uow: UnitOfWork, catalog: Catalog, row: SendRow) -> bool:
+    """Return whether a brake stops the message that a nonce is for."""
+    stored = uow.outbox.get(row.message_id)
+    return stored is not None and message_stop(uow, catalog, stored.message) is not None
 
 
 async def _follow(
@@ -157,7 +172,7 @@ async def _fill(
     if not broadcast:
         return
     for each in broadcast[:REBROADCASTS_PER_RUN_MAX]:
-        if each.row.account_nonce >= pending_nonce:
+        if each.row.account_nonce >= pending_nonce and not each.is_held:
             await _broadcast(carrier, each.row, each.attempts[-1])
     highest = broadcast[-1].row.account_nonce
     for _ in range(FILLERS_PER_RUN_MAX):

@@ -1,8 +1,10 @@
 """What one account owns and owes right now, out of the ledger, for the risk core."""
 
-from chains.events import Repaid
+from chains.events import CollateralLocked, Repaid
 from chains.types import ChainId
+from relayer.assets import whole_units
 from relayer.clock import UnixSeconds
+from relayer.governor.confirmations import AT_ONCE, FINAL_ONLY, blocks_needed, is_deep
 from relayer.ledger.balances import Counters
 from relayer.ledger.chart import (
     AccountCode,
@@ -12,12 +14,14 @@ from relayer.ledger.chart import (
     interest_code,
     parse_code,
 )
+from relayer.money import AssetId, Rounding, mul_div
 from relayer.oracle.price import PriceBook, Quote, price_book
 from relayer.reconcile.debt import AssumedPart, DebtState, with_interest
 from relayer.reconcile.rules import seen_entry_id
 from relayer.risk.margin import CollateralLine, DebtLine, Position
 from relayer.steps.catalog import Catalog, CreditLine
 from relayer.store.debts import DebtPosition, DebtView
+from relayer.store.ledger import LineCounters
 from relayer.store.observed_rows import Booked, EventFilter, EventState
 from relayer.store.unit_of_work import UnitOfWork
 
@@ -41,14 +45,15 @@ def position_of(uow: UnitOfWork, catalog: Catalog, account: bytes, now: UnixSeco
     """
     Return what counts for an account's margin.
 
-    Debts count as soon as they are seen, interest up to now included; repayments only when they
-    are final. Debts taken over from others are the account's own. Grants count by their limit.
+    Collateral that is seen counts as soft once it lies deep enough for its value. Debts count as
+    soon as they are seen, interest up to now included; repayments only when they are final. Debts
+    taken over from others are the account's own. Grants count by their limit.
     """
     collateral = tuple(
         CollateralLine(
             catalog.path_of(found.line.asset_id, found.line.chain_id),
             final_units=max(0, found.counters.available(Side.CREDIT)),
-            soft_units=found.counters.soft(Side.CREDIT),
+            soft_units=_soft_units(uow, catalog, account, found),
         )
         for found in uow.ledger.margin_lines(account)
     )
@@ -58,6 +63,53 @@ def position_of(uow: UnitOfWork, catalog: Catalog, account: bytes, now: UnixSeco
         if (line := _debt_line(uow, credit_line, account, now)) is not None
     ]
     return Position(account, collateral, tuple(debts))
+
+
+def _soft_units(uow: UnitOfWork, catalog: Catalog, account: bytes, found: LineCounters) -> int:
+    """
+    Return the seen units that count: those of locks under as many blocks as their value needs.
+
+    All provisional locks of the account in the asset decide the tier together. A lock whose block
+    is gone does not count, though the ledger may not have taken it back yet.
+    """
+    soft_units = found.counters.soft(Side.CREDIT)
+    chain_id, asset_id = ChainId(found.line.chain_id), AssetId(found.line.asset_id)
+    tiers = catalog.governor.tiers_of(chain_id)
+    if not soft_units or tiers == AT_ONCE:
+        return soft_units
+    if tiers == FINAL_ONLY:
+        return 0
+    kinds = (CollateralLocked.__name__,)
+    event_filter = EventFilter(chain_id=chain_id, account=account, kinds=kinds, states=UNSETTLED)
+    events = uow.chains.events(event_filter)
+    locks = [
+        (stored, stored.event.units)
+        for stored in events
+        if isinstance(stored.event, CollateralLocked)
+        and stored.booked is Booked.SOFT
+        and catalog.asset_of(chain_id, stored.event.token).asset_id == asset_id
+    ]
+    if len(events) >= event_filter.limit:
+        return 0  # there are more than were read, so none is known to be deep enough
+    provisional_units = sum(units for _, units in locks)
+    blocks = blocks_needed(tiers, _value_wad(uow, catalog, asset_id, provisional_units))
+    head = uow.chains.cursor(chain_id).head
+    head_height = None if head is None else head.height
+    deep_units = sum(
+        units
+        for stored, units in locks
+        if stored.state is EventState.SEEN
+        and is_deep(stored.event.position.block.height, head_height=head_height, blocks=blocks)
+    )
+    return max(0, soft_units - (provisional_units - deep_units))
+
+
+def _value_wad(uow: UnitOfWork, catalog: Catalog, asset_id: AssetId, units: int) -> int | None:
+    price = prices_of(uow, catalog, uow.clock.now()).find(asset_id)
+    if price is None:
+        return None
+    whole = whole_units(catalog.parameters.scales[asset_id])
+    return mul_div(units, price.high_wad, whole, Rounding.UP)
 
 
 def _debt_line(

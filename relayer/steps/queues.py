@@ -14,6 +14,7 @@ CONFIRM: Final = "confirm"
 MEND: Final = "mend"
 CUSTODY: Final = "custody"
 PUBLISH: Final = "publish"
+SWITCH: Final = "switch"
 
 SHARED_QUEUES: Final = (ASSESS, DECIDE, ATTEST, PUBLISH)
 

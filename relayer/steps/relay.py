@@ -16,16 +16,18 @@ from chains.errors import (
 from relayer.clock import UnixSeconds
 from relayer.errors import StateMovedError
 from relayer.outbox.life import MessageEvent, MessageState, WaitReason
+from relayer.steps.brakes import Stop
 from relayer.steps.carrier import Carrier, take_lease
 from relayer.steps.catalog import Catalog
 from relayer.steps.fence import Fence
+from relayer.steps.gate import message_stop
 from relayer.steps.queues import ATTEST, CONFIRM, relay_queue
 from relayer.steps.sign import Intent, Signed, Unsigned, free, sign
 from relayer.steps.tell import tell
 from relayer.store.leases import Lease
 from relayer.store.outbox import StoredMessage
 from relayer.store.send_rows import SendState
-from relayer.store.unit_of_work import Store
+from relayer.store.unit_of_work import Store, UnitOfWork
 
 DELIVER_ROLE: Final = "deliver"
 CARRIED_STATES: Final = (MessageState.ATTESTED, MessageState.SUBMITTED)
@@ -36,6 +38,16 @@ QUEUE_REASONS: Final = (WaitReason.SENDS_IN_FLIGHT, WaitReason.SENDER_QUEUE_FULL
 # Reasons that a broadcast which the node takes does away with.
 PASSING_REASONS: Final = (WaitReason.FEE_ABOVE_CAP, WaitReason.GAS_FUNDS_LOW)
 log = structlog.get_logger(__name__)
+
+
+@dataclass(frozen=True, slots=True)
+class _Way:
+    """What every part of the step needs."""
+
+    store: Store
+    catalog: Catalog
+    carrier: Carrier
+    fence: Fence
 
 
 @dataclass(frozen=True, slots=True)
@@ -63,31 +75,35 @@ async def relay(
     if stored.state not in CARRIED_STATES:
         return await asyncio.to_thread(_unneeded, store, carrier, stored, stored.reason)
     if await carrier.bridge.status(stored.message.message, None):
-        reason = WaitReason.FINALITY_AWAITED
-        return await asyncio.to_thread(_unneeded, store, carrier, stored, reason)
+        done = WaitReason.FINALITY_AWAITED
+        return await asyncio.to_thread(_unneeded, store, carrier, stored, done)
     if len(signatures) < catalog.guardian_set.threshold:
         await asyncio.to_thread(_attest_again, store, stored, fence)
         return RelayOutcome(stored.state, True, WaitReason.SIGNATURES_MISSING)
     attestation = assemble_attestation(message_id, catalog.guardian_set, signatures)
+    way = _Way(store, catalog, carrier, fence)
+    reason = await asyncio.to_thread(_stopped, way, stored)
+    if reason is not None:
+        return RelayOutcome(stored.state, True, reason)
     call = carrier.bridge.deliver(stored.message.message, attestation)[0]
     try:
-        return await _carry(store, carrier, Intent(stored, call), fence=fence)
+        return await _carry(way, Intent(stored, call))
     except CallRevertedError as exc:
         await asyncio.to_thread(_wait, store, stored, WaitReason.TARGET_REVERTS, exc.reason, fence)
         return RelayOutcome(stored.state, True, WaitReason.TARGET_REVERTS)
 
 
-async def _carry(store: Store, carrier: Carrier, intent: Intent, *, fence: Fence) -> RelayOutcome:
+async def _carry(way: _Way, intent: Intent) -> RelayOutcome:
     """Sign and broadcast; what the node finds too cheap is replaced and broadcast once more."""
     try:
-        return await _send(store, carrier, intent, is_refused=False, fence=fence)
+        return await _send(way, intent, is_refused=False)
     except FeeTooLowError:
-        stored = await asyncio.to_thread(_again, store, intent.stored)
+        stored = await asyncio.to_thread(_again, way.store, intent.stored)
         intent = Intent(stored, intent.call)
     try:
-        return await _send(store, carrier, intent, is_refused=True, fence=fence)
+        return await _send(way, intent, is_refused=True)
     except FeeTooLowError as exc:
-        return await _refused(store, intent.stored, exc, fence=fence)
+        return await _refused(way, intent.stored, exc)
 
 
 def _again(store: Store, stored: StoredMessage) -> StoredMessage:
@@ -95,35 +111,37 @@ def _again(store: Store, stored: StoredMessage) -> StoredMessage:
         return uow.outbox.get(stored.message_id) or stored
 
 
-async def _send(
-    store: Store,
-    carrier: Carrier,
-    intent: Intent,
-    *,
-    is_refused: bool,
-    fence: Fence,
-) -> RelayOutcome:
-    stored = intent.stored
+async def _send(way: _Way, intent: Intent, *, is_refused: bool) -> RelayOutcome:
+    stored, carrier = intent.stored, way.carrier
     async with carrier.gate:
-        lease = await asyncio.to_thread(take_lease, store, carrier)
+        lease = await asyncio.to_thread(take_lease, way.store, carrier)
         if lease is None:
             return RelayOutcome(stored.state, True, WaitReason.SENDER_BUSY)
-        signed = await sign(store, carrier, intent, lease, is_refused=is_refused)
+        signed = await sign(way.store, carrier, intent, lease, is_refused=is_refused)
     if isinstance(signed, Unsigned):
-        await asyncio.to_thread(_queued, store, stored, signed.reason, fence)
+        await asyncio.to_thread(_queued, way.store, stored, signed.reason, way.fence)
         is_open = signed.reason is not WaitReason.FINALITY_AWAITED
         return RelayOutcome(stored.state, is_open, signed.reason)
-    state = await asyncio.to_thread(_submitted, store, stored, signed, lease, fence=fence)
+    state = await asyncio.to_thread(_submitted, way, stored, signed, lease)
+    if isinstance(state, WaitReason):
+        # Signed and stored, not sent: the same bytes go once the brake is off.
+        return RelayOutcome(stored.state, True, state)
+    return await _broadcast(way, stored, signed, state)
+
+
+async def _broadcast(
+    way: _Way, stored: StoredMessage, signed: Signed, state: MessageState
+) -> RelayOutcome:
     if signed.is_capped:
-        await asyncio.to_thread(_capped, store, stored, state, fence)
+        await asyncio.to_thread(_capped, way.store, stored, state, way.fence)
     try:
-        await carrier.sender.broadcast(signed.transaction)
+        await way.carrier.sender.broadcast(signed.transaction)
     except FeeTooLowError:
         if signed.is_capped:
             return RelayOutcome(state, True, WaitReason.FEE_ABOVE_CAP)
         raise
     except PermanentChainError as exc:
-        return await _refused(store, stored, exc, fence=fence)
+        return await _refused(way, stored, exc)
     if signed.is_capped:
         return RelayOutcome(state, True, WaitReason.FEE_ABOVE_CAP)
     log.info(
@@ -133,23 +151,38 @@ async def _send(
     )
     if state is stored.state and stored.reason in PASSING_REASONS:
         reason = WaitReason.INCLUSION_AWAITED
-        await asyncio.to_thread(_wait, store, stored, reason, "sent again", fence)
+        await asyncio.to_thread(_wait, way.store, stored, reason, "sent again", way.fence)
     return RelayOutcome(state, False, WaitReason.INCLUSION_AWAITED)
 
 
-async def _refused(
-    store: Store,
-    stored: StoredMessage,
-    error: PermanentChainError,
-    *,
-    fence: Fence,
-) -> RelayOutcome:
+def _stopped(way: _Way, stored: StoredMessage) -> WaitReason | None:
+    """Return why nothing may be signed for a message now; None where nothing stops it."""
+    with way.store.read() as uow:
+        stop = message_stop(uow, way.catalog, stored.message)
+    if stop is None:
+        return None
+    with way.store.unit_of_work() as uow:
+        way.fence(uow)
+        return _held_back(uow, stored, stop)
+
+
+def _held_back(uow: UnitOfWork, stored: StoredMessage, stop: Stop) -> WaitReason:
+    uow.outbox.wait(
+        stored.message_id,
+        stop.reason,
+        next_attempt_at=UnixSeconds(uow.clock.now() + 1),
+        detail=stop.detail,
+    )
+    return stop.reason
+
+
+async def _refused(way: _Way, stored: StoredMessage, error: PermanentChainError) -> RelayOutcome:
     message_id = "0x" + stored.message_id.hex()
     # A fee that the market overtook while it was signed is raised again by itself.
     say = log.warning if isinstance(error, FeeTooLowError) else log.error
     say("message.refused", message_id=message_id, reason=str(error))
     reason = REFUSAL_REASONS.get(type(error), WaitReason.INCLUSION_AWAITED)
-    await asyncio.to_thread(_wait, store, stored, reason, str(error), fence)
+    await asyncio.to_thread(_wait, way.store, stored, reason, str(error), way.fence)
     return RelayOutcome(MessageState.SUBMITTED, True, reason)
 
 
@@ -219,12 +252,19 @@ def _attest_again(store: Store, stored: StoredMessage, fence: Fence) -> None:
 
 
 def _submitted(
-    store: Store, stored: StoredMessage, signed: Signed, lease: Lease, *, fence: Fence
-) -> MessageState:
-    """Keep the hash with the message; nobody broadcasts who lost the key since it signed."""
+    way: _Way, stored: StoredMessage, signed: Signed, lease: Lease
+) -> MessageState | WaitReason:
+    """
+    Keep the hash with the message, unless a brake stops it.
+
+    Nobody broadcasts who lost the key since it signed.
+    """
     transaction = signed.transaction
-    with store.unit_of_work() as uow:
-        fence(uow)
+    with way.store.unit_of_work() as uow:
+        way.fence(uow)
+        stop = message_stop(uow, way.catalog, stored.message)
+        if stop is not None:
+            return _held_back(uow, stored, stop)
         uow.leases.check(lease.name, lease.token)
         now = uow.clock.now()
         uow.outbox.add_transaction(

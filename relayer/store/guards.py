@@ -25,6 +25,10 @@ _FLEET: Final = frozenset(
         "feed_event_no_delete",
         "hole_no_delete",
         "hole_no_update",
+        "governor_log_no_delete",
+        "governor_log_no_update",
+        "governor_release_fixed",
+        "governor_release_no_delete",
         "job_no_delete",
         "lease_no_delete",
         "malformed_log_no_delete",
@@ -48,6 +52,12 @@ _FLEET: Final = frozenset(
         "send_no_delete",
         "signed_command_no_delete",
         "signed_command_no_update",
+        "switch_ack_no_delete",
+        "switch_ack_no_update",
+        "switch_fixed",
+        "switch_log_no_delete",
+        "switch_log_no_update",
+        "switch_no_delete",
     }
 )
 _LEDGER: Final = frozenset(

@@ -20,6 +20,7 @@ from relayer.store.dead_letters import DeadLetterTable
 from relayer.store.debts import DebtTable
 from relayer.store.engine import read_transaction, write_transaction
 from relayer.store.feed import FeedTable
+from relayer.store.governor import GovernorTable
 from relayer.store.grants import GrantTable
 from relayer.store.holes import HoleTable
 from relayer.store.jobs import JobTable
@@ -31,6 +32,7 @@ from relayer.store.prices import PriceTable
 from relayer.store.requests import RequestTable
 from relayer.store.roots import RootTable
 from relayer.store.send_queue import SendQueueTable
+from relayer.store.switches import SwitchTable
 
 MIGRATIONS: Final = Path(__file__).with_name("migrations")
 NO_MIGRATION: Final = "none"
@@ -146,6 +148,16 @@ class UnitOfWork:
     def breaks(self) -> BreakTable:
         """Differences between ledger and chain."""
         return BreakTable(self.connection, self.clock)
+
+    @cached_property
+    def switches(self) -> SwitchTable:
+        """What people switched off."""
+        return SwitchTable(self.connection, self.clock)
+
+    @cached_property
+    def governor(self) -> GovernorTable:
+        """What the governor holds back and released."""
+        return GovernorTable(self.connection, self.clock)
 
 
 class Store:

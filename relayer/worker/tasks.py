@@ -6,6 +6,7 @@ from typing import Final
 from celery import Celery
 
 from chains.types import ChainId, chain_id_of
+from relayer import wiring
 from relayer.errors import InvariantError
 from relayer.outbox.life import WaitReason
 from relayer.steps.assess import assess
@@ -27,10 +28,13 @@ from relayer.steps.queues import (
     PUBLISH,
     RECONCILE,
     RELAY,
+    SWITCH,
 )
 from relayer.steps.reconcile import reconcile
 from relayer.steps.relay import relay
+from relayer.steps.switch import push_orders
 from relayer.store.jobs import Job
+from relayer.telemetry import LogEvent, event_log
 from relayer.worker.context import WorkContext
 from relayer.worker.doorbell import TASK_PREFIX
 from relayer.worker.processing import Done, Later, Outcome, Work, process_due
@@ -38,7 +42,9 @@ from relayer.worker.publishing import publish_due
 
 CONFIRM_SECONDS: Final = 1
 QUEUE_FULL_SECONDS: Final = 10
+SWITCH_SECONDS: Final = 2
 RECONCILE_BATCHES_MAX: Final = 50
+log = event_log()
 
 
 def _reconcile(context: WorkContext, job: Job, fence: Fence) -> Outcome:
@@ -80,7 +86,8 @@ def _attest(context: WorkContext, job: Job, fence: Fence) -> Outcome:
     )
     if not outcome.is_open:
         return Done()
-    return Later(context.catalog.times.attest_retry_seconds, outcome.reason.value)
+    usual_seconds = context.catalog.times.attest_retry_seconds
+    return Later(outcome.delay_seconds or usual_seconds, outcome.reason.value)
 
 
 def _relay(context: WorkContext, job: Job, fence: Fence) -> Outcome:
@@ -110,7 +117,7 @@ def _confirm(context: WorkContext, job: Job, fence: Fence) -> Outcome:
 
 def _mend(context: WorkContext, job: Job, fence: Fence) -> Outcome:
     carrier = context.carrier(chain_id_of(job.key))
-    outcome = context.loop.run(mend(context.store, carrier, fence=fence))
+    outcome = context.loop.run(mend(context.store, context.catalog, carrier, fence=fence))
     return Later(MEND_SECONDS, outcome.reason.value) if outcome.is_open else Done()
 
 
@@ -123,6 +130,19 @@ def _custody(context: WorkContext, job: Job, fence: Fence) -> Outcome:
 def _publish(context: WorkContext, job: Job, fence: Fence) -> Outcome:
     del job
     return Later(0, "more_events") if publish_due(context, fence) else Done()
+
+
+def _switch(context: WorkContext, job: Job, fence: Fence) -> Outcome:
+    del job, fence  # telling a guardian twice is telling it once
+    doors = wiring.switch_doors(context.settings)
+    told = context.loop.run(push_orders(context.store, doors))
+    for each in told:
+        note = log.info if each.is_acknowledged else log.warning
+        event: LogEvent = "switch.acknowledged" if each.is_acknowledged else "switch.unacknowledged"
+        note(event, guardian=each.label, sequence=each.sequence, code=each.code)
+    if all(each.is_acknowledged for each in told):
+        return Done()
+    return Later(SWITCH_SECONDS, "guardians_unacknowledged")
 
 
 def _target_of(context: WorkContext, job: Job) -> ChainId:
@@ -144,6 +164,7 @@ WORKS: Final = (
     Work(MEND, _mend, jobs_per_claim=1),
     Work(CUSTODY, _custody, jobs_per_claim=1),
     Work(PUBLISH, _publish),
+    Work(SWITCH, _switch, jobs_per_claim=1),
 )
 
 

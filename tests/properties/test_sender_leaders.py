@@ -94,7 +94,7 @@ class Leader:
                 with suppress(LeaseLostError, StateMovedError):
                     await relay(self._store, CATALOG, self._carrier, word, fence=FENCE)
             with suppress(LeaseLostError, StateMovedError):
-                await mend(self._store, self._carrier, fence=FENCE)
+                await mend(self._store, CATALOG, self._carrier, fence=FENCE)
 
     def turn(self) -> None:
         """Go on until the next await."""

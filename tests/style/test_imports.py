@@ -11,7 +11,8 @@ from tests.style.source import ROOT
 MODULES = (
     "relayer.errors", "relayer.money", "relayer.clock", "relayer.ledger.journal",
     "relayer.oracle.price", "relayer.risk.margin", "relayer.reconcile.rules",
-    "relayer.liquidation.sizing", "relayer.outbox.life", "relayer.guardian.checks",
+    "relayer.liquidation.sizing", "relayer.governor.windows", "relayer.outbox.life",
+    "relayer.guardian.checks",
     "relayer.store.engine", "relayer.steps.observe", "relayer.wiring", "relayer.worker.app",
     "relayer.api.app", "relayer.cli.main", "chains.types", "chains.errors", "chains.events",
     "chains.message", "chains.finality", "chains.attestation", "chains.command", "chains.port",

@@ -57,7 +57,9 @@ def test_every_verb_of_an_operator_exists() -> None:
     """No command of the guide is missing."""
     assert set(all_commands()) == {
         "demo", "up", "watch", "worker", "api", "guardian", "sweep", "doctor", "status", "why",
-        "custody", "audit", "replay", "reindex", "account list", "account show", "message list",
+        "custody", "audit", "replay", "reindex", "pause", "resume", "switches",
+        "governor status", "governor release", "governor drop", "governor extend",
+        "account list", "account show", "message list",
         "message show", "ledger verify", "ledger entries", "ledger root", "ledger roots",
         "ledger records", "ledger prove", "ledger prove-growth", "ledger check-proof", "db upgrade",
         "db check", "dlq list", "dlq show", "dlq replay", "dlq close", "jobs list",

@@ -251,7 +251,7 @@ class SendingWorld:
 
     async def _step(self, job: Job, fence: Fence) -> int | None:
         if job.kind == MEND:
-            mended = await mend(self.store, self.carrier, fence=fence)
+            mended = await mend(self.store, self.catalog, self.carrier, fence=fence)
             return MEND_SECONDS if mended.is_open else None
         message_id = bytes.fromhex(job.key)
         if job.kind == RELAY:

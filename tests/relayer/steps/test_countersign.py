@@ -26,7 +26,6 @@ from tests.relayer.api.kit import (
     BOB,
     CHAIN_A,
     CHAIN_B,
-    CHAIN_C,
     GUARDIANS,
     LINK,
     OPEN,
@@ -198,7 +197,7 @@ def test_trouble_in_its_own_view_waits(quick_store: Store, catalog: Catalog) -> 
         countersign(quick_store, catalog, SIGNATORY, request_of(SIGNED_UNLOCK))
     with quick_store.unit_of_work() as uow:
         uow.breaks.clear(found.break_id, "checked", "op")
-        uow.chains.halt(CHAIN_C, "final block replaced")
+        uow.chains.halt(CHAIN_A, "final block replaced")
 
     with pytest.raises(NotYetError, match="chain_halted"):
         countersign(quick_store, catalog, SIGNATORY, request_of(SIGNED_UNLOCK))

@@ -59,7 +59,7 @@ class Sending:
 
     def mend(self) -> MendOutcome:
         """Mend once."""
-        return asyncio.run(mend(self.store, self.carrier, fence=FENCE))
+        return asyncio.run(mend(self.store, self.catalog, self.carrier, fence=FENCE))
 
     def mine(self, blocks: int = 1) -> None:
         """Let blocks pass."""

@@ -10,18 +10,28 @@ from sqlalchemy import URL, delete, inspect, select, text, update
 from sqlalchemy.exc import DBAPIError
 
 from chains.nodes import NodeStatus, Standing
-from relayer.clock import FixedClock
+from relayer.clock import FixedClock, UnixSeconds
+from relayer.governor.switches import Subject, Switch
 from relayer.ledger.text import entry_of_text
+from relayer.store.brake_tables import (
+    GOVERNOR_LOG,
+    GOVERNOR_RELEASE,
+    SWITCH,
+    SWITCH_ACK,
+    SWITCH_LOG,
+)
 from relayer.store.conditions import Condition
 from relayer.store.engine import POSTGRESQL, engine_of
 from relayer.store.fleet_tables import SEND
 from relayer.store.holes import HoleKind
 from relayer.store.leases import watch_lease_name
 from relayer.store.ledger_tables import ACCOUNT, CHECKPOINT, ENTRY, HEAD, LINE, OWNER, POSTING
+from relayer.store.switches import Source, SwitchChange
 from relayer.store.unit_of_work import MIGRATIONS, Store, newest_migration
 from tests.databases import NOW, TestDatabases
 from tests.relayer.store.samples import CHAIN, header, lock
 
+BRAKE_TABLES = (SWITCH, SWITCH_LOG, SWITCH_ACK, GOVERNOR_RELEASE, GOVERNOR_LOG)
 LEDGER_TABLES = (HEAD, ENTRY, LINE, POSTING, CHECKPOINT, ACCOUNT, OWNER)
 LOCK = entry_of_text("2026-01-02 vault:base +5 USDC@eip155:1 | margin:ann -5 USDC@eip155:1")
 WAIT_SECONDS_MAX = 90
@@ -222,3 +232,18 @@ def test_the_condition_of_chains_begins_empty_and_keeps_its_rules(empty_store: S
     ):
         with pytest.raises(DBAPIError), empty_store.unit_of_work() as uow:
             uow.connection.execute(text(statement))
+
+
+def test_switches_and_the_governor_begin_empty_beside_what_is_there(empty_store: Store) -> None:
+    """Rows of 0004 stay, and the new tables take rows at once."""
+    empty_store.upgrade("0004")
+    with empty_store.unit_of_work() as uow:
+        uow.ledger.post(LOCK)
+
+    empty_store.upgrade()
+
+    change = SwitchChange(Source.OWN, Switch(Subject(), True, "x"), "ann", 1, UnixSeconds(NOW))
+    with empty_store.unit_of_work() as uow:
+        assert uow.ledger.entry(LOCK.entry_id) is not None
+        assert (uow.switches.all(), uow.governor.waiting()) == ((), ())
+        assert uow.switches.store(change)

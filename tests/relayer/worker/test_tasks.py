@@ -20,8 +20,16 @@ KINDS = {
     queues.MEND,
     queues.CUSTODY,
     queues.PUBLISH,
+    queues.SWITCH,
 }
-ASKING = {queues.ATTEST, queues.RELAY, queues.CONFIRM, queues.MEND, queues.CUSTODY}
+ASKING = {
+    queues.ATTEST,
+    queues.RELAY,
+    queues.CONFIRM,
+    queues.MEND,
+    queues.CUSTODY,
+    queues.SWITCH,
+}
 
 
 def test_every_kind_of_job_has_one_task(memory_settings: Settings, store: Store) -> None:

@@ -1,0 +1,110 @@
+"""Tests of what the governor keeps."""
+
+from dataclasses import replace
+
+import pytest
+from sqlalchemy import text
+from sqlalchemy.exc import DBAPIError
+
+from chains.types import ChainId
+from relayer.assets import Path
+from relayer.clock import UnixSeconds
+from relayer.errors import StateMovedError
+from relayer.governor.windows import Flow
+from relayer.money import AssetId
+from relayer.store.governor import GOVERNOR, GovernorRelease, Outflow, ReleaseState
+from relayer.store.unit_of_work import Store
+from tests.databases import NOW
+
+CHAIN = ChainId("eip155:1")
+PATH = Path(AssetId("WETH"), CHAIN, "guardian")
+QUEUED = GovernorRelease(
+    message_id=b"m" * 32,
+    path=PATH,
+    units=2**255,
+    value_wad=2**200,
+    state=ReleaseState.QUEUED,
+    is_counted=True,
+    queued_at=UnixSeconds(NOW),
+    due_at=UnixSeconds(NOW + 86_400),
+    decided_at=None,
+    reason="full",
+    who=GOVERNOR,
+)
+RELEASED = replace(QUEUED, state=ReleaseState.RELEASED, decided_at=UnixSeconds(NOW + 5))
+
+
+def actions(store: Store) -> list[str]:
+    """Return what the log says, oldest first."""
+    with store.read() as uow:
+        return [entry.action for entry in uow.governor.entries(QUEUED.message_id)][::-1]
+
+
+def test_a_message_is_stored_once_and_whole(store: Store) -> None:
+    """Judged again it stays as it was queued."""
+    with store.unit_of_work() as uow:
+        assert uow.governor.add(QUEUED)
+        assert not uow.governor.add(replace(QUEUED, reason="other"))
+
+    with store.read() as uow:
+        assert uow.governor.get(QUEUED.message_id) == QUEUED
+        assert uow.governor.waiting() == (QUEUED,)
+        assert uow.governor.get(b"x" * 32) is None
+    assert actions(store) == ["queue"]
+
+
+def test_a_release_counts_from_the_second_it_was_decided(store: Store) -> None:
+    """What does not count is not among the outflows, nor what left before."""
+    uncounted = replace(RELEASED, message_id=b"u" * 32, is_counted=False)
+    with store.unit_of_work() as uow:
+        uow.governor.add(QUEUED)
+        uow.governor.change(QUEUED, RELEASED, "release")
+        uow.governor.add(uncounted)
+        uow.governor.add(replace(QUEUED, message_id=b"w" * 32))
+
+        counted = (Outflow(PATH, Flow(UnixSeconds(NOW + 5), 2**200)),)
+        assert uow.governor.outflows(CHAIN, NOW + 4) == counted
+        assert uow.governor.outflows(CHAIN, NOW + 5) == ()
+        assert uow.governor.outflows(ChainId("eip155:2"), 0) == ()
+    assert actions(store) == ["queue", "release"]
+
+
+def test_a_decision_is_taken_once(store: Store) -> None:
+    """Whoever comes second, or read an older row, is told."""
+    with store.unit_of_work() as uow:
+        uow.governor.add(QUEUED)
+        uow.governor.change(QUEUED, replace(QUEUED, due_at=UnixSeconds(NOW)), "extend")
+
+    for before in (QUEUED, RELEASED):
+        with pytest.raises(StateMovedError), store.unit_of_work() as uow:
+            uow.governor.change(before, RELEASED, "release")
+
+
+def test_a_new_value_alone_is_no_line_of_the_log(store: Store) -> None:
+    """It is judged each minute."""
+    with store.unit_of_work() as uow:
+        uow.governor.add(QUEUED)
+        uow.governor.change(QUEUED, replace(QUEUED, value_wad=7), "queue")
+
+        found = uow.governor.get(QUEUED.message_id)
+    assert found == replace(QUEUED, value_wad=7)
+    assert actions(store) == ["queue"]
+
+
+@pytest.mark.parametrize(
+    "statement",
+    [
+        "UPDATE governor_log SET reason = 'other'",
+        "DELETE FROM governor_log",
+        "DELETE FROM governor_release",
+        "UPDATE governor_release SET queued_at = 0",
+        "UPDATE governor_release SET asset_id = 'USDC'",
+    ],
+)
+def test_what_was_judged_cannot_be_changed_or_forgotten(store: Store, statement: str) -> None:
+    """The database refuses it."""
+    with store.unit_of_work() as uow:
+        uow.governor.add(QUEUED)
+
+    with pytest.raises(DBAPIError), store.unit_of_work() as uow:
+        uow.connection.execute(text(statement))
