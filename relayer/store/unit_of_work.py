@@ -16,6 +16,7 @@ from relayer.store.chains import ChainTable
 from relayer.store.commands import CommandTable
 from relayer.store.credit_lines import CreditLineTable
 from relayer.store.debts import DebtTable
+from relayer.store.deficits import DeficitTable
 from relayer.store.engine import read_transaction, write_transaction
 from relayer.store.feed import FeedTable
 from relayer.store.grants import GrantTable
@@ -25,6 +26,7 @@ from relayer.store.ledger import LedgerTable
 from relayer.store.nonces import NonceTable
 from relayer.store.outbox import OutboxTable
 from relayer.store.prices import PriceTable
+from relayer.store.recoveries import RecoveryTable
 from relayer.store.requests import RequestTable
 
 MIGRATIONS: Final = Path(__file__).with_name("migrations")
@@ -111,6 +113,16 @@ class UnitOfWork:
     def grants(self) -> GrantTable:
         """Credit grants and their states."""
         return GrantTable(self.connection, self.clock)
+
+    @cached_property
+    def recoveries(self) -> RecoveryTable:
+        """Chains taken back below their final block."""
+        return RecoveryTable(self.connection, self.clock)
+
+    @cached_property
+    def deficits(self) -> DeficitTable:
+        """What accounts owe the hub after a recovery."""
+        return DeficitTable(self.connection, self.clock)
 
     @cached_property
     def breaks(self) -> BreakTable:
