@@ -11,8 +11,8 @@ from relayer.reconcile.rules import resolve, seen_entry_id
 from relayer.steps.catalog import Catalog
 from relayer.steps.deficits import book_deficit
 from relayer.steps.queues import CONFIRM, relay_queue
-from relayer.store.grants import CreditGrant, GrantState
-from relayer.store.observed_rows import StoredEvent
+from relayer.store.grants import GrantState
+from relayer.store.observed_rows import Booked, EventFilter, EventState, StoredEvent
 from relayer.store.outbox import StoredMessage
 from relayer.store.unit_of_work import UnitOfWork
 
@@ -36,10 +36,12 @@ def take_back(uow: UnitOfWork, catalog: Catalog, stored: StoredEvent, *, post: P
             now = uow.clock.now()
             void = resolve(pending.entry, phase=Phase.VOID, revivals=stored.revivals, booked_at=now)
             post(uow, void)
-        return
     for booked in finals:
         _reverse(uow, booked.entry, post)
-    if isinstance(stored.event, CollateralReleased | CollateralSeized | CreditGranted):
+    was_final = bool(finals) or stored.booked is Booked.FINAL  # a grant has no entry
+    if was_final and isinstance(
+        stored.event, CollateralReleased | CollateralSeized | CreditGranted
+    ):
         _recall(uow, catalog, stored.event)
 
 
@@ -92,23 +94,29 @@ def _ring_confirm(uow: UnitOfWork, stored: StoredMessage) -> None:
 
 
 def _recall_grant(uow: UnitOfWork, event: CreditGranted) -> None:
-    """Count a grant as signed again, and the one that it had replaced as in force."""
+    """
+    Count a grant as signed again, and those that it had replaced as they were without it.
+
+    The newest one that is still final on the chain is in force; those after it may arrive yet.
+    """
     grant = uow.grants.get(event.message_id)
     if grant is None or grant.state is not GrantState.GRANTED:
         return
     uow.grants.set_state(grant.message_id, GrantState.GRANTED, GrantState.SIGNED)
-    older = _replaced_by(uow, grant)
-    if older is not None:
-        uow.grants.set_state(older.message_id, GrantState.REPLACED, GrantState.GRANTED)
-
-
-def _replaced_by(uow: UnitOfWork, grant: CreditGrant) -> CreditGrant | None:
-    """Return the newest grant of the same account and credit line that gave way to a grant."""
-    candidates = [
+    replaced = [
         other
         for other in uow.grants.of_account(grant.account)
         if (other.chain_id, other.credit_line) == (grant.chain_id, grant.credit_line)
         and other.state is GrantState.REPLACED
         and other.nonce < grant.nonce
     ]
-    return max(candidates, key=lambda other: other.nonce, default=None)
+    for other in sorted(replaced, key=lambda found: found.nonce, reverse=True):
+        is_final = bool(uow.chains.events(_final_effects(other.message_id)))
+        state = GrantState.GRANTED if is_final else GrantState.SIGNED
+        uow.grants.set_state(other.message_id, GrantState.REPLACED, state)
+        if is_final:
+            return
+
+
+def _final_effects(message_id: bytes) -> EventFilter:
+    return EventFilter(message_id=message_id, states=(EventState.FINAL,), limit=1)
