@@ -16,6 +16,7 @@ from relayer.sections import (
     BrokerUrl,
     ChainIdText,
     ChainSettings,
+    CorrectionSettings,
     GuardianSetSettings,
     GuardianSettings,
     LiquidatorSettings,
@@ -57,6 +58,7 @@ class Settings(BaseSettings):
     liquidators: tuple[LiquidatorSettings, ...] = ()
     api: ApiSettings = ApiSettings()
     messages: MessageSettings = MessageSettings()
+    corrections: CorrectionSettings = CorrectionSettings()
 
     @classmethod
     def settings_customise_sources(
@@ -74,6 +76,7 @@ class Settings(BaseSettings):
     @model_validator(mode="after")
     def _check_references(self) -> "Settings":
         mistakes = [*_duplicates(self), *_dangling(self), *_nodes(self), *_unsafe(self)]
+        mistakes += _corrections(self)
         if mistakes:
             raise ValueError("; ".join(mistakes))
         return self
@@ -117,6 +120,7 @@ def _duplicates(settings: Settings) -> list[str]:
         "credit_lines.protocol": [line.protocol for _, line in lines],
         "credit_lines.address": [f"{chain_id} {line.address}" for chain_id, line in lines],
         "risk.paths": [f"{p.asset_id} {p.chain_id} {p.bridge}" for p in settings.risk.paths],
+        "corrections.signers": list(settings.corrections.signers),
         "liquidators.account": [liquidator.account for liquidator in settings.liquidators],
         "liquidators.recipients": [
             f"{each.account} {to.chain_id}"
@@ -195,6 +199,21 @@ def _unsafe(settings: Settings) -> list[str]:
             mistakes.append(
                 f"guardians.members: {count}; production needs {GUARDIANS_PRODUCTION_MIN} or more"
             )
+    return mistakes
+
+
+def _corrections(settings: Settings) -> list[str]:
+    signers, threshold = settings.corrections.signers, settings.corrections.threshold
+    if not signers:
+        return []
+    mistakes = []
+    if not len(signers) // 2 < threshold <= len(signers):
+        mistakes.append(
+            f"corrections.threshold: {threshold} of {len(signers)}; more than half must agree, so "
+            f"at least {len(signers) // 2 + 1} and at most {len(signers)}"
+        )
+    if settings.profile == "production" and threshold < THRESHOLD_PRODUCTION_MIN:
+        mistakes.append("corrections.threshold: 1 is refused in production; use at least 2")
     return mistakes
 
 

@@ -228,3 +228,18 @@ def opened_store_unchecked(config: Path | None) -> Iterator[tuple["Settings", "S
         yield settings, store
     finally:
         store.close()
+
+
+def log_to_stderr(settings: "Settings") -> None:
+    """Keep what is logged out of what is printed."""
+    import os
+    import socket
+
+    from relayer.telemetry import configure_logging
+
+    configure_logging(
+        service="cli",
+        node=f"{socket.gethostname()}:{os.getpid()}",
+        log_format=settings.log_format,
+        log_level=settings.log_level,
+    )

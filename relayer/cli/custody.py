@@ -10,6 +10,7 @@ from relayer.cli.answer import (
     ConfigOption,
     JsonOption,
     answer,
+    log_to_stderr,
     opened_store,
     scales_of,
 )
@@ -40,25 +41,11 @@ def custody(*, config: ConfigOption = None, as_json: JsonOption = False) -> None
         import asyncio
 
         with opened_store(config) as (settings, store):
-            _log_to_stderr(settings)
+            log_to_stderr(settings)
             found, debts = asyncio.run(_compared(settings, store))
             return custody_answer(found, debts, scales_of(settings))
 
     answer(make, as_json=as_json)
-
-
-def _log_to_stderr(settings: "Settings") -> None:
-    import os
-    import socket
-
-    from relayer.telemetry import configure_logging
-
-    configure_logging(
-        service="cli",
-        node=f"{socket.gethostname()}:{os.getpid()}",
-        log_format=settings.log_format,
-        log_level=settings.log_level,
-    )
 
 
 async def _compared(

@@ -4,9 +4,9 @@ import typer
 
 from relayer.cli import (
     accounts,
+    breaks,
     chain,
     configuration,
-    custody,
     database,
     diagnosis,
     jobs,
@@ -33,10 +33,10 @@ app.command()(processes.guardian)
 app.command()(processes.sweep)
 app.command()(diagnosis.doctor)
 app.command()(progress.status)
-app.command()(custody.custody)
 app.command()(messages.why)
 app.add_typer(accounts.app, name="account")
 app.add_typer(messages.app, name="message")
+app.add_typer(breaks.app, name="custody")
 app.add_typer(ledger.app, name="ledger")
 app.add_typer(database.app, name="db")
 app.add_typer(jobs.app, name="jobs")

@@ -10,6 +10,7 @@ from relayer.cli.answer import (
     JsonOption,
     YesOption,
     answer,
+    log_to_stderr,
     opened_store,
     scales_of,
 )
@@ -56,6 +57,7 @@ def recover(
 
     def make() -> Answer:
         with opened_store(config) as (settings, store):
+            log_to_stderr(settings)
             kept = kept_reason(reason)
             chain = settings.chain(chain_id).id
             plan = _planned(settings, store, chain, to_height)

@@ -14,6 +14,7 @@ from relayer.store.accounts import AccountTable
 from relayer.store.breaks import BreakTable
 from relayer.store.chains import ChainTable
 from relayer.store.commands import CommandTable
+from relayer.store.corrections import CorrectionTable
 from relayer.store.credit_lines import CreditLineTable
 from relayer.store.debts import DebtTable
 from relayer.store.deficits import DeficitTable
@@ -118,6 +119,11 @@ class UnitOfWork:
     def recoveries(self) -> RecoveryTable:
         """Chains taken back below their final block."""
         return RecoveryTable(self.connection, self.clock)
+
+    @cached_property
+    def corrections(self) -> CorrectionTable:
+        """Signed corrections of the ledger."""
+        return CorrectionTable(self.connection, self.clock)
 
     @cached_property
     def deficits(self) -> DeficitTable:
