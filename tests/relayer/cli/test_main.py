@@ -57,9 +57,10 @@ def test_every_verb_of_an_operator_exists() -> None:
     """No command of the guide is missing."""
     assert set(all_commands()) == {
         "demo", "up", "watch", "worker", "api", "guardian", "sweep", "doctor", "status", "why",
-        "custody", "account list", "account show", "message list", "message show", "ledger verify",
-        "ledger entries", "db upgrade", "db check", "jobs list", "jobs replay", "chain halt",
-        "chain resume", "config check",
+        "custody breaks", "custody clear", "account list", "account show", "message list",
+        "message show", "ledger verify", "ledger correct", "ledger entries", "db upgrade",
+        "db check", "jobs list", "jobs replay", "chain halt", "chain recover", "chain resume",
+        "config check",
     }  # fmt: skip
 
 
