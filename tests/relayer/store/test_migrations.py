@@ -8,12 +8,16 @@ from alembic.config import Config
 from alembic.script import ScriptDirectory
 from sqlalchemy import URL, inspect
 
+from chains.correction import Correction, CorrectionPosting, SignedCorrection
 from relayer.clock import FixedClock
 from relayer.ledger.text import entry_of_text
+from relayer.money import AssetId
+from relayer.store.breaks import CustodyDifference
 from relayer.store.engine import POSTGRESQL, engine_of
 from relayer.store.ledger_tables import ACCOUNT, CHECKPOINT, ENTRY, HEAD, LINE, OWNER, POSTING
 from relayer.store.unit_of_work import MIGRATIONS, Store, newest_migration
 from tests.databases import NOW, TestDatabases
+from tests.relayer.store.samples import CHAIN, VAULT, block
 
 LEDGER_TABLES = (HEAD, ENTRY, LINE, POSTING, CHECKPOINT, ACCOUNT, OWNER)
 LOCK = entry_of_text("2026-01-02 vault:base +5 USDC@eip155:1 | margin:ann -5 USDC@eip155:1")
@@ -53,6 +57,25 @@ def test_every_later_migration_keeps_what_the_first_one_booked(empty_store: Stor
         assert found.entry == LOCK
         assert uow.ledger.verify().is_sound
         assert len(uow.accounts.accounts()) == 1
+
+
+def test_recoveries_and_corrections_come_beside_what_is_stored(empty_store: Store) -> None:
+    """A break that was open before 0007 may be answered by a correction after it."""
+    empty_store.upgrade("0004")
+    with empty_store.unit_of_work() as uow:
+        uow.chains.halt(CHAIN, "final block replaced")
+        found = uow.breaks.record(CustodyDifference(CHAIN, AssetId("A"), VAULT, 1, 2, block(5)))
+
+    empty_store.upgrade()
+
+    made = Correction(CHAIN, "A", found.break_id, (CorrectionPosting("dust", 1),), "why")
+    with empty_store.unit_of_work() as uow:
+        uow.corrections.record(b"\x01" * 32, b"\x02" * 32, SignedCorrection(made, ()))
+    with empty_store.read() as uow:
+        assert uow.breaks.open_breaks() == (found,)
+        assert uow.chains.is_halted(CHAIN)
+        assert [one.correction for one in uow.corrections.of_break(found.break_id)] == [made]
+        assert uow.recoveries.recoveries(CHAIN) == ()
 
 
 def test_a_migration_that_fails_leaves_nothing(
