@@ -1,5 +1,6 @@
 """The custody commands: compare now, list breaks, and clear one when nothing differs any more."""
 
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, Annotated
 
 import typer
@@ -15,7 +16,7 @@ from relayer.cli.answer import (
     opened_store,
 )
 from relayer.cli.custody import custody
-from relayer.cli.recovery import ByOption, ReasonOption, kept_name, kept_reason
+from relayer.cli.recovery import ByOption, ReasonOption, kept_name, kept_reason, taking
 
 if TYPE_CHECKING:
     from relayer.settings import Settings
@@ -59,31 +60,37 @@ def breaks(
     answer(make, as_json=as_json)
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ClearOptions:
+    """What clear takes."""
+
+    break_id: Annotated[int, typer.Argument(metavar="BREAK", help="Its number.")]
+    reason: ReasonOption
+    by: ByOption = None
+    config: ConfigOption = None
+    as_json: JsonOption = False
+    yes: YesOption = False
+
+
 @app.command()
-def clear(
-    break_id: Annotated[int, typer.Argument(metavar="BREAK", help="Its number.")],
-    *,
-    reason: ReasonOption,
-    by: ByOption = None,
-    config: ConfigOption = None,
-    as_json: JsonOption = False,
-    yes: YesOption = False,
-) -> None:
+@taking(ClearOptions)
+def clear(options: ClearOptions) -> None:
     """Clear a break with a reason; refused while ledger and chain still differ."""
 
     def make() -> Answer:
         from relayer.cli.render import plain
         from relayer.steps.correct import Clearance
 
-        clearance = Clearance(break_id, kept_reason(reason), kept_name(by))
-        with opened_store(config) as (settings, store):
+        break_id = options.break_id
+        clearance = Clearance(break_id, kept_reason(options.reason), kept_name(options.by))
+        with opened_store(options.config) as (settings, store):
             log_to_stderr(settings)
-            confirm(yes, f"clears break {break_id}")
+            confirm(options.yes, f"clears break {break_id}")
             clear_checked(settings, store, clearance)
         value = {"break_id": break_id, "cleared_by": clearance.by, "reason": clearance.reason}
         return Answer(value, (plain(f"break {break_id} is cleared: {clearance.reason}"),))
 
-    answer(make, as_json=as_json)
+    answer(make, as_json=options.as_json)
 
 
 def clear_checked(settings: "Settings", store: "Store", clearance: "Clearance") -> None:

@@ -1,6 +1,8 @@
 """The command that takes a chain back below its final block, on a person's word."""
 
-from typing import TYPE_CHECKING, Annotated, Final
+import inspect
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Annotated, Any, Final, TypeVar
 
 import typer
 
@@ -16,7 +18,7 @@ from relayer.cli.answer import (
 )
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Callable, Mapping
 
     from rich.console import RenderableType
 
@@ -27,6 +29,8 @@ if TYPE_CHECKING:
     from relayer.store.observed_rows import StoredEvent
     from relayer.store.recoveries import Recovery
     from relayer.store.unit_of_work import Store
+
+    Command = Callable[..., None]
 
 REASON_LENGTH_MAX: Final = 500
 NAME_LENGTH_MAX: Final = 100
@@ -39,32 +43,53 @@ ReasonOption = Annotated[str, typer.Option("--reason", help="Why; it is kept wit
 ByOption = Annotated[
     str | None, typer.Option("--by", help="Who; by default the name of this login.")
 ]
+Options = TypeVar("Options")
 
 
-def recover(
-    chain_id: ChainArgument,
-    *,
-    reason: ReasonOption,
+def taking(options_class: type[Options]) -> "Callable[[Callable[[Options], None]], Command]":
+    """Return what makes a command of a function whose options are the fields of a dataclass."""
+
+    def _made(run: "Callable[[Options], None]") -> "Command":
+        def _command(**options: Any) -> None:
+            run(options_class(**options))
+
+        _command.__name__, _command.__doc__ = run.__name__, run.__doc__
+        _command.__annotations__ = dict(options_class.__annotations__)
+        setattr(_command, "__signature__", inspect.signature(options_class))  # noqa: B010
+        return _command
+
+    return _made
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class RecoverOptions:
+    """What recover takes."""
+
+    chain_id: ChainArgument
+    reason: ReasonOption
     to_height: Annotated[
         int | None, typer.Option("--to-height", min=0, help="Go at least down to this block.")
-    ] = None,
-    by: ByOption = None,
-    config: ConfigOption = None,
-    as_json: JsonOption = False,
-    yes: YesOption = False,
-) -> None:
+    ] = None
+    by: ByOption = None
+    config: ConfigOption = None
+    as_json: JsonOption = False
+    yes: YesOption = False
+
+
+@taking(RecoverOptions)
+def recover(options: RecoverOptions) -> None:
     """Take a halted chain back below its final block; without --yes only show what would go."""
 
     def make() -> Answer:
-        with opened_store(config) as (settings, store):
+        with opened_store(options.config) as (settings, store):
             log_to_stderr(settings)
-            kept = kept_reason(reason)
-            chain = settings.chain(chain_id).id
-            plan = _planned(settings, store, chain, to_height)
-            done = _carry_out(store, plan, kept, kept_name(by)) if yes else None
+            kept = kept_reason(options.reason)
+            chain = settings.chain(options.chain_id).id
+            plan = _planned(settings, store, chain, options.to_height)
+            done = _carry_out(store, plan, kept, kept_name(options.by)) if options.yes else None
             return recovery_answer(plan, done, scales_of(settings))
 
-    answer(make, as_json=as_json)
+    answer(make, as_json=options.as_json)
 
 
 def kept_reason(reason: str) -> str:

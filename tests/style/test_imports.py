@@ -14,7 +14,8 @@ MODULES = (
     "relayer.liquidation.sizing", "relayer.outbox.life", "relayer.guardian.checks",
     "relayer.store.engine", "relayer.steps.observe", "relayer.wiring", "relayer.worker.app",
     "relayer.api.app", "relayer.cli.main", "chains.types", "chains.errors", "chains.events",
-    "chains.message", "chains.finality", "chains.attestation", "chains.command", "chains.port",
+    "chains.message", "chains.finality", "chains.attestation", "chains.command",
+    "chains.correction", "chains.port",
     "chains.evm.reader", "chains.bridges.guardian", "chains.oracles.chainlink",
     "chains.devnet.deploy",
 )  # fmt: skip

@@ -32,15 +32,15 @@ from tests.relayer.steps.bookings import Bench
 from tests.simulated_chain import Tx
 
 SIGNERS = tuple(sorted((signer(f"accountant {n}") for n in range(3)), key=lambda s: s.address))
-ADDRESSES = ", ".join(f'"0x{key.address[12:].hex()}"' for key in SIGNERS)
-SECTION = f"[corrections]\nsigners = [{ADDRESSES}]\nthreshold = 2\n\n"
+EXAMPLE_SIGNERS = tuple(f"0x{'0' * 36}0c0{number}" for number in (1, 2, 3))
 
 
 @pytest.fixture
 def deployment(tmp_path: Path) -> Iterator[Deployment]:
     """The sample deployment with three accountants, two of whom must sign."""
     url = f"sqlite:///{tmp_path / 'hub.db'}"
-    config = write_config(tmp_path, url, ("[api]\n", SECTION + "[api]\n"))
+    addresses = ("0x" + key.address[12:].hex() for key in SIGNERS)
+    config = write_config(tmp_path, url, *zip(EXAMPLE_SIGNERS, addresses, strict=True))
     store = open_at(url, FixedClock(SystemClock().now()))
     store.upgrade()
     yield Deployment(config=config, settings=load_settings(config), store=store)
