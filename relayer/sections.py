@@ -215,6 +215,13 @@ class LiquidatorSettings(Section):
     recipients: tuple[LiquidatorRecipientSettings, ...]
 
 
+class CorrectionSettings(Section):
+    """Who may correct the ledger by hand; threshold of signers must agree. None: nobody."""
+
+    signers: Annotated[tuple[AddressText, ...], Field(max_length=19)] = ()
+    threshold: Annotated[int, Field(ge=1, le=19)] = 1
+
+
 class ApiSettings(Section):
     """The message API."""
 

@@ -16,6 +16,7 @@ from relayer.sections import (
     BrokerUrl,
     ChainIdText,
     ChainSettings,
+    CorrectionSettings,
     GovernorSettings,
     GuardianSetSettings,
     GuardianSettings,
@@ -68,6 +69,7 @@ class Settings(BaseSettings):
     messages: MessageSettings = MessageSettings()
     governor: GovernorSettings = GovernorSettings()
     switches: SwitchSettings = SwitchSettings()
+    corrections: CorrectionSettings = CorrectionSettings()
 
     @classmethod
     def settings_customise_sources(
@@ -85,6 +87,7 @@ class Settings(BaseSettings):
     @model_validator(mode="after")
     def _check_references(self) -> "Settings":
         mistakes = [*_duplicates(self), *_dangling(self), *_nodes(self), *_unsafe(self)]
+        mistakes += _corrections(self)
         if mistakes:
             raise ValueError("; ".join(mistakes))
         return self
@@ -133,6 +136,7 @@ def _duplicates(settings: Settings) -> list[str]:
             for chain in settings.chains
             for tier in chain.confirmations or ()
         ],
+        "corrections.signers": list(settings.corrections.signers),
         "liquidators.account": [liquidator.account for liquidator in settings.liquidators],
         "liquidators.recipients": [
             f"{each.account} {to.chain_id}"
@@ -256,6 +260,21 @@ def _unsafe(settings: Settings) -> list[str]:
             mistakes.append(
                 f"guardians.members: {count}; production needs {GUARDIANS_PRODUCTION_MIN} or more"
             )
+    return mistakes
+
+
+def _corrections(settings: Settings) -> list[str]:
+    signers, threshold = settings.corrections.signers, settings.corrections.threshold
+    if not signers:
+        return []
+    mistakes = []
+    if not len(signers) // 2 < threshold <= len(signers):
+        mistakes.append(
+            f"corrections.threshold: {threshold} of {len(signers)}; more than half must agree, so "
+            f"at least {len(signers) // 2 + 1} and at most {len(signers)}"
+        )
+    if settings.profile == "production" and threshold < THRESHOLD_PRODUCTION_MIN:
+        mistakes.append("corrections.threshold: 1 is refused in production; use at least 2")
     return mistakes
 
 

@@ -1,10 +1,10 @@
 """Commands that stop a chain and let it go on."""
 
 from pathlib import Path
-from typing import Annotated
 
 import typer
 
+from relayer.cli import recovery
 from relayer.cli.answer import (
     Answer,
     ConfigOption,
@@ -14,14 +14,12 @@ from relayer.cli.answer import (
     confirm,
     opened_store,
 )
-
-REASON_LENGTH_MAX = 500
+from relayer.cli.recovery import ChainArgument, ReasonOption, kept_reason
 
 app = typer.Typer(
     help="Stop a chain, or let it go on.", no_args_is_help=True, rich_markup_mode=None
 )
-ChainArgument = Annotated[str, typer.Argument(metavar="CHAIN", help="For example eip155:1.")]
-ReasonOption = Annotated[str, typer.Option("--reason", help="Why; it is kept with the change.")]
+app.command()(recovery.recover)
 
 
 @app.command()
@@ -54,9 +52,7 @@ def _switch(chain_id: str, is_halt: bool, reason: str, config: Path | None, yes:
     from relayer.cli.render import plain
     from relayer.errors import RefusedError
 
-    kept = reason.strip()
-    if not kept or len(kept) > REASON_LENGTH_MAX:
-        raise RefusedError(code="reason", detail=f"--reason: 1 to {REASON_LENGTH_MAX} characters")
+    kept = kept_reason(reason)
     with opened_store(config) as (settings, store):
         chain = settings.chain(chain_id).id
         with store.read() as uow:
@@ -64,6 +60,8 @@ def _switch(chain_id: str, is_halt: bool, reason: str, config: Path | None, yes:
         if was_halted == is_halt:
             state = "halted already" if is_halt else "not halted"
             raise RefusedError(code="no_change", detail=f"{chain} is {state}")
+        if not is_halt:
+            recovery.check_resume(settings, store, chain)
         confirm(yes, f"{'halts' if is_halt else 'resumes'} {chain}")
         with store.unit_of_work() as uow:
             if is_halt:

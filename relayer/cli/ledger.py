@@ -16,6 +16,7 @@ from relayer.cli.answer import (
     scales_of,
     word_of,
 )
+from relayer.cli.correction import correct
 
 if TYPE_CHECKING:
     from relayer.ledger.balances import Counters
@@ -23,6 +24,7 @@ if TYPE_CHECKING:
     from relayer.store.ledger import BookedEntry
 
 app = typer.Typer(help="The journal and its proof.", no_args_is_help=True, rich_markup_mode=None)
+app.command()(correct)
 
 
 @app.command()

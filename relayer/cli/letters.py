@@ -15,7 +15,7 @@ from relayer.cli.answer import (
     log_to_stderr,
     opened_store,
 )
-from relayer.cli.chain import ReasonOption
+from relayer.cli.recovery import ReasonOption
 
 if TYPE_CHECKING:
     from relayer.steps.dead_letters import DeadLetter

@@ -5,9 +5,9 @@ import typer
 from relayer.cli import (
     accounts,
     audit,
+    breaks,
     chain,
     configuration,
-    custody,
     database,
     diagnosis,
     governor,
@@ -39,7 +39,6 @@ app.command()(processes.guardian)
 app.command()(processes.sweep)
 app.command()(diagnosis.doctor)
 app.command()(progress.status)
-app.command()(custody.custody)
 app.command()(audit.audit)
 app.command()(replays.replay)
 app.command()(replays.reindex)
@@ -55,6 +54,7 @@ app.command()(switches.resume)
 app.command()(switches.switches)
 app.add_typer(accounts.app, name="account")
 app.add_typer(messages.app, name="message")
+app.add_typer(breaks.app, name="custody")
 app.add_typer(ledger.app, name="ledger")
 app.add_typer(database.app, name="db")
 app.add_typer(jobs.app, name="jobs")

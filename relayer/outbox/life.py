@@ -17,8 +17,8 @@ class MessageState(Enum):
     PENDING: composed, with its hold. DISPATCHED: shown to the guardians. ATTESTED: a quorum
     signed. SUBMITTED: a transaction was broadcast. DELIVERED: the effect is in a block. CONFIRMED:
     that block is final. FAILED: refused before a quorum could exist. DISPUTED: the expiry passed
-    without effect; what it holds stays held. RETURNED: a final block proves that it can no longer
-    execute.
+    without effect, or the block of the effect was final and is gone; what it holds stays held.
+    RETURNED: a final block proves that it can no longer execute.
     """
 
     PENDING = "PENDING"
@@ -44,6 +44,7 @@ class MessageEvent(Enum):
     REJECT = "REJECT"
     EXPIRE = "EXPIRE"
     PROVE_UNEXECUTED = "PROVE_UNEXECUTED"
+    RECOVER = "RECOVER"
 
 
 class WaitReason(Enum):
@@ -109,11 +110,12 @@ TRANSITIONS: Final[dict[MessageState, dict[MessageEvent, MessageState]]] = {
     _S.SUBMITTED: {_E.DELIVER: _S.DELIVERED, _E.EXPIRE: _S.DISPUTED},
     _S.DELIVERED: {_E.CONFIRM: _S.CONFIRMED, _E.REORG: _S.SUBMITTED},
     _S.DISPUTED: {_E.DELIVER: _S.DELIVERED, _E.PROVE_UNEXECUTED: _S.RETURNED},
-    _S.CONFIRMED: {},
+    _S.CONFIRMED: {_E.RECOVER: _S.DISPUTED},
     _S.FAILED: {},
     _S.RETURNED: {},
 }
-FINAL_STATES: Final = frozenset(state for state, arrows in TRANSITIONS.items() if not arrows)
+# Only a person who takes a chain back below its final block leads out of one of them.
+FINAL_STATES: Final = frozenset({_S.CONFIRMED, _S.FAILED, _S.RETURNED})
 HOLDING_STATES: Final = frozenset(MessageState) - FINAL_STATES
 
 

@@ -5,6 +5,7 @@ from relayer.errors import InvariantError
 from relayer.ledger.journal import JournalEntry, Phase, entry_id_of
 from relayer.outbox.holds import dropped_entry, returned_entry, reversal_entry, sent_entry
 from relayer.outbox.message import OutboxMessage
+from relayer.steps.deficits import cure_deficits
 from relayer.store.grants import GrantState
 from relayer.store.unit_of_work import UnitOfWork
 
@@ -24,6 +25,7 @@ def drop_hold(uow: UnitOfWork, message: OutboxMessage) -> None:
     if hold is not None:
         must_post(uow, dropped_entry(hold, booked_at=uow.clock.now()))
     _undo(uow, message, stage="dropped")
+    cure_deficits(uow, message.target_chain)
 
 
 def return_hold(uow: UnitOfWork, message: OutboxMessage) -> None:
@@ -37,6 +39,7 @@ def return_hold(uow: UnitOfWork, message: OutboxMessage) -> None:
         elif settled.entry.phase is Phase.SETTLE:
             must_post(uow, returned_entry(hold, booked_at=now))
     _undo(uow, message, stage="returned")
+    cure_deficits(uow, message.target_chain)
 
 
 def open_hold(uow: UnitOfWork, message: OutboxMessage) -> JournalEntry | None:

@@ -42,11 +42,13 @@ from relayer.reconcile.rules import (
 )
 from relayer.steps import projections
 from relayer.steps.catalog import Catalog
+from relayer.steps.deficits import cure_deficits
 from relayer.steps.ending import settle_hold
 from relayer.steps.fence import Fence
 from relayer.steps.lock_batch import book_locks, is_living_lock
 from relayer.steps.observe import ring_assess
 from relayer.steps.position import debt_state
+from relayer.steps.take_back import take_back
 from relayer.steps.tell import tell
 from relayer.store.observed_rows import Booked, EventFilter, EventState, StoredEvent
 from relayer.store.outbox import StoredMessage
@@ -107,6 +109,7 @@ def reconcile(
                 else:
                     _park(uow, stored, reason)
                     parked += 1
+        cure_deficits(uow, chain_id)
         if booked:
             ring_assess(uow)
     if booked:
@@ -149,7 +152,7 @@ def book_event(uow: UnitOfWork, catalog: Catalog, stored: StoredEvent) -> None:
                 _announce(uow, catalog, stored, FINAL)
             booked = Booked.FINAL
         case EventState.ORPHANED:
-            _resolve(uow, stored, Phase.VOID)
+            take_back(uow, catalog, stored, post=_post)
             booked = Booked.VOID
         case _:
             assert_never(stored.state)

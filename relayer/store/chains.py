@@ -1,4 +1,4 @@
-"""Chains: identity, halts, the cursor, checkpoints; and the only writers of observed events."""
+"""Chains: the cursor, checkpoints; and the only writers of observed events."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -7,12 +7,12 @@ from typing import Any, Final
 
 from sqlalchemy import Row, Select, select, update
 
-from chains.errors import FinalityViolationError, WrongChainError
+from chains.errors import FinalityViolationError
 from chains.events import ObservedEvent
 from chains.types import BlockHeader, BlockRef, ChainId
-from relayer.clock import UnixSeconds
 from relayer.errors import CursorMovedError, InvariantError, LeaseLostError, RelayerError
-from relayer.store.chain_tables import CHAIN, CHAIN_LOG, CHECKPOINT, OBSERVED_EVENT
+from relayer.store.chain_tables import CHAIN, CHECKPOINT, OBSERVED_EVENT
+from relayer.store.halts import HaltTable
 from relayer.store.leases import Lease, LeaseTable, watch_lease_name
 from relayer.store.observed import ObservedEventTable, unparked_values
 from relayer.store.observed_rows import Booked, EventState
@@ -65,16 +65,7 @@ class Checkpoint:
     state: CheckpointState
 
 
-@dataclass(frozen=True, slots=True)
-class Halt:
-    """Why and since when (Unix second) a chain is halted."""
-
-    chain_id: ChainId
-    reason: str
-    halted_at: UnixSeconds
-
-
-class ChainTable(ObservedEventTable):
+class ChainTable(HaltTable, ObservedEventTable):
     """
     Chains, inside one transaction.
 
@@ -82,62 +73,6 @@ class ChainTable(ObservedEventTable):
     read. A lost lease raises LeaseLostError, a moved cursor CursorMovedError; the transaction is
     then dropped as a whole.
     """
-
-    def remember_identity(self, chain_id: ChainId, reference: str, genesis_hash: bytes) -> None:
-        """
-        Store what tells this chain from others, or compare it.
-
-        Raises:
-            WrongChainError: another reference or genesis is stored.
-        """
-        self._ensure(chain_id)
-        row = self._row(chain_id)
-        if row.genesis_hash is None:
-            self._connection.execute(
-                update(CHAIN)
-                .where(CHAIN.c.chain_id == chain_id)
-                .values(reference=reference, genesis_hash=genesis_hash)
-            )
-            return
-        for field, expected, found in (
-            ("reference", row.reference, reference),
-            ("genesis hash", "0x" + row.genesis_hash.hex(), "0x" + genesis_hash.hex()),
-        ):
-            if expected != found:
-                values = {"field": field, "expected": expected, "found": found}
-                raise WrongChainError(chain_id=chain_id, **values)
-
-    def halt(self, chain_id: ChainId, reason: str) -> None:
-        """Halt a chain until an operator resumes it; the first reason stays."""
-        self._ensure(chain_id)
-        statement = update(CHAIN).where(CHAIN.c.chain_id == chain_id, CHAIN.c.halted_at.is_(None))
-        now = self._clock.now()
-        values = {"halted_at": now, "halted_reason": reason}
-        if rows_changed(self._connection, statement.values(**values)):
-            self._log(chain_id, "halt", reason)
-
-    def resume(self, chain_id: ChainId, reason: str) -> None:
-        """Let a chain go on; the reason is kept."""
-        statement = update(CHAIN).where(
-            CHAIN.c.chain_id == chain_id, CHAIN.c.halted_at.is_not(None)
-        )
-        values = {"halted_at": None, "halted_reason": None}
-        if rows_changed(self._connection, statement.values(**values)):
-            self._log(chain_id, "resume", reason)
-
-    def is_halted(self, chain_id: ChainId) -> bool:
-        """Return whether a chain is halted."""
-        return any(halt.chain_id == chain_id for halt in self.halts())
-
-    def halts(self) -> tuple[Halt, ...]:
-        """Return the halted chains."""
-        rows = self._connection.execute(
-            select(CHAIN).where(CHAIN.c.halted_at.is_not(None)).order_by(CHAIN.c.chain_id)
-        )
-        return tuple(
-            Halt(ChainId(row.chain_id), row.halted_reason, UnixSeconds(row.halted_at))
-            for row in rows
-        )
 
     def cursor(self, chain_id: ChainId) -> Cursor:
         """Return how far a chain is stored; of an unknown chain an empty cursor, version 0."""
@@ -305,17 +240,6 @@ class ChainTable(ObservedEventTable):
         below = _living_checkpoints(chain_id).where(CHECKPOINT.c.height <= height)
         row = self._connection.execute(below.limit(1)).one_or_none()
         return None if row is None else _checkpoint(row)
-
-    def _ensure(self, chain_id: ChainId) -> None:
-        statement = insert_into(self._connection, CHAIN).values(chain_id=chain_id, version=0)
-        self._connection.execute(statement.on_conflict_do_nothing())
-
-    def _row(self, chain_id: ChainId) -> Row[Any]:
-        return self._connection.execute(select(CHAIN).where(CHAIN.c.chain_id == chain_id)).one()
-
-    def _log(self, chain_id: ChainId, action: str, reason: str) -> None:
-        row = {"chain_id": chain_id, "action": action, "reason": reason, "at": self._clock.now()}
-        self._connection.execute(CHAIN_LOG.insert().values(row))
 
     def _guard(self, cursor: Cursor, lease: Lease) -> None:
         """Fence the watcher, then take the cursor's row; both hold until the transaction ends."""

@@ -15,9 +15,11 @@ from relayer.store.breaks import BreakTable
 from relayer.store.chains import ChainTable
 from relayer.store.commands import CommandTable
 from relayer.store.conditions import ConditionTable
+from relayer.store.corrections import CorrectionTable
 from relayer.store.credit_lines import CreditLineTable
 from relayer.store.dead_letters import DeadLetterTable
 from relayer.store.debts import DebtTable
+from relayer.store.deficits import DeficitTable
 from relayer.store.engine import read_transaction, write_transaction
 from relayer.store.feed import FeedTable
 from relayer.store.governor import GovernorTable
@@ -29,6 +31,7 @@ from relayer.store.ledger import LedgerTable
 from relayer.store.nonces import NonceTable
 from relayer.store.outbox import OutboxTable
 from relayer.store.prices import PriceTable
+from relayer.store.recoveries import RecoveryTable
 from relayer.store.requests import RequestTable
 from relayer.store.roots import RootTable
 from relayer.store.send_queue import SendQueueTable
@@ -143,6 +146,21 @@ class UnitOfWork:
     def holes(self) -> HoleTable:
         """Second readings of final blocks, and what they found."""
         return HoleTable(self.connection, self.clock)
+
+    @cached_property
+    def recoveries(self) -> RecoveryTable:
+        """Chains taken back below their final block."""
+        return RecoveryTable(self.connection, self.clock)
+
+    @cached_property
+    def corrections(self) -> CorrectionTable:
+        """Signed corrections of the ledger."""
+        return CorrectionTable(self.connection, self.clock)
+
+    @cached_property
+    def deficits(self) -> DeficitTable:
+        """What accounts owe the hub after a recovery."""
+        return DeficitTable(self.connection, self.clock)
 
     @cached_property
     def breaks(self) -> BreakTable:

@@ -15,8 +15,9 @@ MODULES = (
     "relayer.guardian.checks",
     "relayer.store.engine", "relayer.steps.observe", "relayer.wiring", "relayer.worker.app",
     "relayer.api.app", "relayer.cli.main", "chains.types", "chains.errors", "chains.events",
-    "chains.message", "chains.finality", "chains.attestation", "chains.command", "chains.port",
-    "chains.nodes",    "chains.evm.reader", "chains.bridges.guardian", "chains.oracles.chainlink",
+    "chains.message", "chains.finality", "chains.attestation", "chains.command",
+    "chains.correction", "chains.port", "chains.nodes",
+    "chains.evm.reader", "chains.bridges.guardian", "chains.oracles.chainlink",
     "chains.devnet.deploy",
 )  # fmt: skip
 

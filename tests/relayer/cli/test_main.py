@@ -57,13 +57,14 @@ def test_every_verb_of_an_operator_exists() -> None:
     """No command of the guide is missing."""
     assert set(all_commands()) == {
         "demo", "up", "watch", "worker", "api", "guardian", "sweep", "doctor", "status", "why",
-        "custody", "audit", "replay", "reindex", "pause", "resume", "switches",
-        "governor status", "governor release", "governor drop", "governor extend",
+        "custody breaks", "custody clear", "audit", "replay", "reindex", "pause", "resume",
+        "switches", "governor status", "governor release", "governor drop", "governor extend",
         "account list", "account show", "message list",
-        "message show", "ledger verify", "ledger entries", "ledger root", "ledger roots",
-        "ledger records", "ledger prove", "ledger prove-growth", "ledger check-proof", "db upgrade",
-        "db check", "dlq list", "dlq show", "dlq replay", "dlq close", "jobs list",
-        "jobs replay", "chain halt", "chain resume", "config check",
+        "message show", "ledger verify", "ledger correct", "ledger entries", "ledger root",
+        "ledger roots", "ledger records", "ledger prove", "ledger prove-growth",
+        "ledger check-proof", "db upgrade", "db check", "dlq list", "dlq show", "dlq replay",
+        "dlq close", "jobs list", "jobs replay", "chain halt", "chain recover", "chain resume",
+        "config check",
     }  # fmt: skip
 
 

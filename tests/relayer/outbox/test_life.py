@@ -59,7 +59,7 @@ def test_a_message_with_a_quorum_cannot_be_rejected(state: MessageState) -> None
 
 @given(st.lists(st.sampled_from(E)))
 def test_what_is_held_is_freed_by_three_ends_only(events: list[MessageEvent]) -> None:
-    """No sequence of events leaves one of the ends."""
+    """No sequence of events leaves one of the ends, but a person who recovers a chain."""
     state = S.PENDING
     for event in events:
         before = state
@@ -67,8 +67,17 @@ def test_what_is_held_is_freed_by_three_ends_only(events: list[MessageEvent]) ->
             state = next_state(state, event)
         except TransitionError:
             continue
-        assert before in HOLDING_STATES
+        assert before in HOLDING_STATES or event is E.RECOVER
     assert {S.CONFIRMED, S.FAILED, S.RETURNED} == FINAL_STATES
+
+
+def test_a_final_effect_that_a_recovery_takes_back_is_waited_for_again() -> None:
+    """Nothing is given back: the effect may come again, or a proof that it cannot."""
+    confirmed = (E.DISPATCH, E.ATTEST, E.SUBMIT, E.DELIVER, E.CONFIRM)
+
+    assert run(*confirmed, E.RECOVER) is S.DISPUTED
+    assert run(*confirmed, E.RECOVER, E.DELIVER, E.CONFIRM) is S.CONFIRMED
+    assert run(*confirmed, E.RECOVER, E.PROVE_UNEXECUTED) is S.RETURNED
 
 
 def test_every_state_can_be_reached_and_left_unless_it_is_an_end() -> None:

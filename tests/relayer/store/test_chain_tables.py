@@ -6,7 +6,7 @@ from sqlalchemy.exc import DBAPIError
 
 from relayer.clock import FixedClock, UnixSeconds
 from relayer.money import AssetId
-from relayer.store import chain_tables, fleet_tables
+from relayer.store import chain_tables, fleet_tables, recovery_tables
 from relayer.store.breaks import CustodyDifference
 from relayer.store.engine import engine_of
 from relayer.store.observed_rows import MalformedLog
@@ -26,7 +26,7 @@ from tests.relayer.store.samples import (
 
 TABLES = [
     value
-    for module in (chain_tables, fleet_tables)
+    for module in (chain_tables, fleet_tables, recovery_tables)
     for value in vars(module).values()
     if isinstance(value, Table)
 ]

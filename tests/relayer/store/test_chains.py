@@ -1,10 +1,10 @@
-"""Tests of identity, halts, the cursor and rewinds."""
+"""Tests of the cursor and rewinds."""
 
 from dataclasses import replace
 
 import pytest
 
-from chains.errors import FinalityViolationError, WrongChainError
+from chains.errors import FinalityViolationError
 from relayer.clock import FixedClock
 from relayer.errors import CursorMovedError, InvariantError, LeaseLostError
 from relayer.store.chains import BranchError, CheckpointState, Cursor
@@ -14,7 +14,6 @@ from relayer.store.unit_of_work import Store
 from tests.databases import NOW
 from tests.relayer.store.samples import (
     CHAIN,
-    OTHER_CHAIN,
     block,
     header,
     lock,
@@ -37,33 +36,6 @@ def states(store: Store) -> list[EventState]:
     """Return the state of every stored event, by height."""
     with store.read() as uow:
         return [event.state for event in uow.chains.events(EventFilter(chain_id=CHAIN))]
-
-
-def test_a_chain_keeps_its_identity(store: Store) -> None:
-    """A node of another chain is refused, by number and by first block."""
-    with store.unit_of_work() as uow:
-        uow.chains.remember_identity(CHAIN, "31337", b"\x01" * 32)
-        uow.chains.remember_identity(CHAIN, "31337", b"\x01" * 32)
-
-    with store.unit_of_work() as uow:
-        with pytest.raises(WrongChainError, match="genesis hash"):
-            uow.chains.remember_identity(CHAIN, "31337", b"\x02" * 32)
-        with pytest.raises(WrongChainError, match="reference"):
-            uow.chains.remember_identity(CHAIN, "31338", b"\x01" * 32)
-
-
-def test_a_halt_lasts_until_it_is_resumed_and_stops_no_other_chain(store: Store) -> None:
-    """The first reason stays; resuming needs a new one."""
-    with store.unit_of_work() as uow:
-        uow.chains.halt(CHAIN, "finality_violation")
-        uow.chains.halt(CHAIN, "something else")
-
-    with store.unit_of_work() as uow:
-        assert uow.chains.is_halted(CHAIN)
-        assert not uow.chains.is_halted(OTHER_CHAIN)
-        assert [halt.reason for halt in uow.chains.halts()] == ["finality_violation"]
-        uow.chains.resume(CHAIN, "checked with a second node")
-        assert not uow.chains.is_halted(CHAIN)
 
 
 def test_a_final_range_moves_head_and_final_block_together(store: Store) -> None:

@@ -9,10 +9,12 @@ from alembic.script import ScriptDirectory
 from sqlalchemy import URL, delete, inspect, select, text, update
 from sqlalchemy.exc import DBAPIError
 
+from chains.correction import Correction, CorrectionPosting, SignedCorrection
 from chains.nodes import NodeStatus, Standing
 from relayer.clock import FixedClock, UnixSeconds
 from relayer.governor.switches import Subject, Switch
 from relayer.ledger.text import entry_of_text
+from relayer.money import AssetId
 from relayer.store.brake_tables import (
     GOVERNOR_LOG,
     GOVERNOR_RELEASE,
@@ -20,6 +22,7 @@ from relayer.store.brake_tables import (
     SWITCH_ACK,
     SWITCH_LOG,
 )
+from relayer.store.breaks import CustodyDifference
 from relayer.store.conditions import Condition
 from relayer.store.engine import POSTGRESQL, engine_of
 from relayer.store.fleet_tables import SEND
@@ -29,7 +32,7 @@ from relayer.store.ledger_tables import ACCOUNT, CHECKPOINT, ENTRY, HEAD, LINE, 
 from relayer.store.switches import Source, SwitchChange
 from relayer.store.unit_of_work import MIGRATIONS, Store, newest_migration
 from tests.databases import NOW, TestDatabases
-from tests.relayer.store.samples import CHAIN, header, lock
+from tests.relayer.store.samples import CHAIN, VAULT, block, header, lock
 
 BRAKE_TABLES = (SWITCH, SWITCH_LOG, SWITCH_ACK, GOVERNOR_RELEASE, GOVERNOR_LOG)
 LEDGER_TABLES = (HEAD, ENTRY, LINE, POSTING, CHECKPOINT, ACCOUNT, OWNER)
@@ -247,3 +250,22 @@ def test_switches_and_the_governor_begin_empty_beside_what_is_there(empty_store:
         assert uow.ledger.entry(LOCK.entry_id) is not None
         assert (uow.switches.all(), uow.governor.waiting()) == ((), ())
         assert uow.switches.store(change)
+
+
+def test_recoveries_and_corrections_come_beside_what_is_stored(empty_store: Store) -> None:
+    """A break that was open before 0011 may be answered by a correction after it."""
+    empty_store.upgrade("0004")
+    with empty_store.unit_of_work() as uow:
+        uow.chains.halt(CHAIN, "final block replaced")
+        found = uow.breaks.record(CustodyDifference(CHAIN, AssetId("A"), VAULT, 1, 2, block(5)))
+
+    empty_store.upgrade()
+
+    made = Correction(CHAIN, "A", found.break_id, (CorrectionPosting("dust", 1),), "why")
+    with empty_store.unit_of_work() as uow:
+        uow.corrections.record(b"\x01" * 32, b"\x02" * 32, SignedCorrection(made, ()))
+    with empty_store.read() as uow:
+        assert uow.breaks.open_breaks() == (found,)
+        assert uow.chains.is_halted(CHAIN)
+        assert [one.correction for one in uow.corrections.of_break(found.break_id)] == [made]
+        assert uow.recoveries.recoveries(CHAIN) == ()
