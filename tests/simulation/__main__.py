@@ -1,0 +1,66 @@
+"""python -m tests.simulation: run seeds, say which failed and how to see it again."""
+
+import argparse
+import multiprocessing
+import sys
+import time
+from collections import Counter
+from typing import Final
+
+from tests.simulation.run import STEPS, Result, run
+
+PROGRESS_SEEDS: Final = 50
+TRACE_LINES_SHOWN: Final = 60
+
+
+def _one(work: tuple[int, int]) -> Result:
+    return run(*work)
+
+
+def main() -> int:
+    """Run the seeds that the command line names; 1 when one of them failed."""
+    parser = argparse.ArgumentParser(prog="python -m tests.simulation", description=__doc__)
+    parser.add_argument("--seeds", type=int, default=100, help="how many seeds")
+    parser.add_argument("--seed", type=int, help="the first seed; alone it runs only this one")
+    parser.add_argument("--steps", type=int, default=STEPS, help="steps of each run")
+    parser.add_argument("--jobs", type=int, default=1, help="processes")
+    parser.add_argument("--trace", action="store_true", help="print every step")
+    parser.add_argument("--keep-going", action="store_true", help="go on after a failure")
+    options = parser.parse_args()
+    is_single = options.seed is not None and "--seeds" not in sys.argv
+    first = options.seed or 0
+    count = 1 if is_single else options.seeds
+    work = [(seed, options.steps) for seed in range(first, first + count)]
+    began = time.monotonic()
+    failed: list[Result] = []
+    figures: Counter[str] = Counter()
+    with multiprocessing.get_context("spawn").Pool(options.jobs) as pool:
+        results = map(_one, work) if options.jobs == 1 else pool.imap(_one, work, 4)
+        for number, result in enumerate(results, 1):
+            figures.update(result.figures)
+            if options.trace:
+                print("\n".join(result.lines))
+            if result.violation is not None:
+                failed.append(result)
+                _show(result, options.steps, is_traced=options.trace)
+                if not options.keep_going:
+                    break
+            if number % PROGRESS_SEEDS == 0:
+                print(f"{number} seeds, {time.monotonic() - began:.0f} s", flush=True)
+    seconds = time.monotonic() - began
+    print(f"{number} seeds in {seconds:.1f} s, {seconds / number:.3f} s a seed; {len(failed)} failed")
+    print(", ".join(f"{name} {figures[name]}" for name in sorted(figures)))
+    return 1 if failed else 0
+
+
+def _show(result: Result, steps: int, *, is_traced: bool) -> None:
+    if not is_traced:
+        print("\n".join(result.lines[-TRACE_LINES_SHOWN:]))
+    print(f"seed {result.seed} FAILED: {result.violation}")
+    print(
+        f"replay: python -m tests.simulation --seed {result.seed} --steps {steps} --trace", flush=True
+    )
+
+
+if __name__ == "__main__":
+    sys.exit(main())
