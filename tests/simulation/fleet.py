@@ -19,9 +19,8 @@ from tests.simulation.inline import InlineLoop
 from tests.simulation.nodes import Market, SimulatedFeeds, SimulatedNode
 from tests.simulation.process import CrashError, Process, ViolationError
 
-WATCH_ROUNDS_MAX: Final = 2
 WORKS: Final = {work.kind: work for work in tasks.WORKS}
-News = Callable[[Process, ChainId], None]
+News = Callable[[Process, Observation], None]
 
 
 @dataclass(slots=True)
@@ -36,6 +35,7 @@ class Fleet:
     sweeper: Slot
     api: Slot
     guardians: tuple[Guardian, ...]
+    _booked: dict[tuple[str, ChainId], object] = field(default_factory=dict)
     _contexts: dict[str, SimulatedContext] = field(default_factory=dict)
 
     def doors_of(self, process: Process) -> tuple[SimulatedDoor, ...]:
@@ -46,17 +46,21 @@ class Fleet:
     def watch_hub(self, slot: Slot, chain_id: ChainId) -> None:
         """Let a watcher of the hub do a round or two."""
 
-        def _ring(process: Process, chain_id: ChainId) -> None:
-            del chain_id
+        def _ring(process: Process, observation: Observation) -> None:
+            del observation
             self.setup.broker.ring_due(process)
 
         self._watch(slot, self.setup.catalog.is_replica, chain_id, _ring)
 
     def watch_guardian(self, guardian: Guardian, chain_id: ChainId) -> None:
-        """Let a guardian look at a chain and book what it sees."""
+        """Let a guardian look at a chain; it books when there is another block, as it does."""
 
-        def _book(process: Process, chain_id: ChainId) -> None:
-            book(process.store, guardian.catalog, chain_id)
+        def _book(process: Process, observation: Observation) -> None:
+            place = (observation.cursor.head, observation.cursor.finalized)
+            name = (process.name, chain_id)
+            if self._booked.get(name) != place:
+                book(process.store, guardian.catalog, chain_id)
+                self._booked[name] = place
 
         self._watch(guardian.slot, guardian.catalog.is_replica, chain_id, _book)
 
@@ -66,7 +70,7 @@ class Fleet:
             return
         process.busy.add(chain_id)
         catalog = self.guardians[0].catalog if is_replica else self.setup.catalog
-        stop, rounds = asyncio.Event(), [process.around.chance.number(1, WATCH_ROUNDS_MAX)]
+        stop, rounds = asyncio.Event(), [1 + process.around.chance.hits(200)]
         reader = SimulatedNode(process, self.setup.chains[chain_id])
 
         async def _wait(seconds: float) -> None:
@@ -77,8 +81,7 @@ class Fleet:
             process.wait_perhaps("the end of a round")
 
         async def _told(observation: Observation) -> None:
-            del observation
-            on_news(process, chain_id)
+            on_news(process, observation)
 
         watcher = Watch(
             store=process.store,

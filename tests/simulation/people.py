@@ -41,12 +41,10 @@ PRICE_USD: Final = 3_000
 PRICE_USD_MIN: Final = 900
 PRICE_USD_MAX: Final = 6_000
 PLACES: Final = ((CHAIN_A, VAULT_A, WETH_A, ETHER), (CHAIN_B, VAULT_B, USDC_B, 1_000 * DOLLAR))
-QUORUM: Final = (
-    "SELECT m.payload, m.target_chain FROM outbox_message m JOIN message_signature s "
-    "ON s.message_id = m.message_id GROUP BY m.message_id HAVING count(*) >= ? "
-    "ORDER BY m.message_id"
+SIGNATURES: Final = (
+    "SELECT m.payload, m.target_chain, s.signer, s.signature FROM outbox_message m "
+    "JOIN message_signature s ON s.message_id = m.message_id"
 )
-SIGNATURES: Final = "SELECT signature FROM message_signature WHERE message_id = ? ORDER BY signer"
 
 
 @dataclass(frozen=True, slots=True)
@@ -216,16 +214,19 @@ class Society:
 
     def _carry(self) -> None:
         """Carry an attested message to its target: anybody may."""
-        raw = self.fleet.api.database.raw
         threshold = self.fleet.setup.catalog.guardian_set.threshold
-        found = raw.execute(QUORUM, (threshold,)).fetchall()
-        if not found:
-            return
-        payload, chain_id = self.around.chance.pick(found)
-        signatures = raw.execute(SIGNATURES, (keccak(payload),)).fetchall()
-        chosen = tuple(row[0] for row in signatures)[:threshold]
-        index = self.fleet.setup.catalog.guardian_set.index
-        self.submit(ChainId(chain_id), Deliver(payload, index, chosen))
+        given: dict[tuple[bytes, str], dict[bytes, bytes]] = {}
+        for guardian in self.fleet.guardians:
+            for row in guardian.slot.database.raw.execute(SIGNATURES).fetchall():
+                payload, chain_id, signer, signature = row
+                given.setdefault((payload, chain_id), {})[signer] = signature
+        attested = sorted(place for place, found in given.items() if len(found) >= threshold)
+        if attested:
+            payload, chain_id = self.around.chance.pick(attested)
+            found = given[payload, chain_id]
+            signatures = tuple(found[signer] for signer in sorted(found))[:threshold]
+            index = self.fleet.setup.catalog.guardian_set.index
+            self.submit(ChainId(chain_id), Deliver(payload, index, signatures))
 
 
 def liquidator_lock() -> Lock:

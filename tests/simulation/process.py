@@ -31,27 +31,29 @@ class ViolationError(BaseException):
 
 @dataclass(slots=True)
 class Database:
-    """One database in memory: what its processes share, and what survives them."""
+    """
+    One database in memory: what its processes share, and what survives them.
+
+    raw is the connection below the engine; there is only one.
+    """
 
     name: str
     engine: Engine
+    raw: Any
     is_open: bool = False
 
     def copy_from(self, other: "Database") -> None:
         """Take the content of another database."""
         other.raw.backup(self.raw)
 
-    @property
-    def raw(self) -> Any:
-        """The connection below the engine."""
-        with self.engine.connect() as connection:
-            return connection.connection.driver_connection
-
 
 def database_in_memory(name: str) -> Database:
     """Return an empty database; transactions begin as those of the real engine do."""
     engine = create_engine(
-        "sqlite://", poolclass=StaticPool, connect_args={"check_same_thread": False}
+        "sqlite://",
+        poolclass=StaticPool,
+        pool_reset_on_return=None,
+        connect_args={"check_same_thread": False},
     )
 
     @event.listens_for(engine, "connect")
@@ -61,11 +63,15 @@ def database_in_memory(name: str) -> Database:
 
     @event.listens_for(engine, "begin")
     def _began(connection: Any) -> None:
+        # Past the engine, which would make two more statements of it: this runs very often.
         is_read_only = connection.get_execution_options().get(READ_ONLY, False)
-        connection.exec_driver_sql(f"PRAGMA query_only = {'ON' if is_read_only else 'OFF'}")
-        connection.exec_driver_sql("BEGIN" if is_read_only else "BEGIN IMMEDIATE")
+        raw = connection.connection.driver_connection
+        raw.execute(f"PRAGMA query_only = {'ON' if is_read_only else 'OFF'}")
+        raw.execute("BEGIN" if is_read_only else "BEGIN IMMEDIATE")
 
-    return Database(name, engine)
+    with engine.connect() as connection:
+        raw = connection.connection.driver_connection
+    return Database(name, engine, raw)
 
 
 @dataclass(slots=True)

@@ -20,13 +20,18 @@ from tests.simulation.world import EXPIRY_SECONDS, World
 
 ROUNDS_MAX: Final = 40
 QUICK_ROUNDS: Final = 4
+FULL_ROUND: Final = 5
+TRANSACTIONS_MAX: Final = 20
 BELLS_PER_ROUND_MAX: Final = 400
 STUCK: Final = (
     "SELECT kind, key, state, reason FROM job WHERE state <> 'IDLE' "
     "AND NOT (kind = 'liquidate' AND reason IN ('insolvent', 'no_liquidator'))"
 )
 QUARANTINED: Final = "SELECT kind, key FROM job WHERE state = 'QUARANTINED'"
-OPEN: Final = "SELECT hex(message_id), state, reason FROM outbox_message WHERE state NOT IN ({})"
+ENDED: Final = ", ".join(sorted(f"'{state.value}'" for state in FINAL_STATES))
+OPEN: Final = (
+    f"SELECT hex(message_id), state, reason FROM outbox_message WHERE state NOT IN ({ENDED})"
+)
 PARKED: Final = "SELECT kind, parked_reason FROM observed_event WHERE booked = 'PARKED'"
 FINAL_HASH: Final = "SELECT finalized_hash FROM chain WHERE chain_id = ?"
 UNBOOKED: Final = (
@@ -49,7 +54,7 @@ def come_to_rest(world: World) -> int:
     reasons: list[str] = []
     for number in range(1, ROUNDS_MAX + 1):
         world.around.note(f"rest {number}")
-        _round(world, seconds=3 if number <= QUICK_ROUNDS else EXPIRY_SECONDS // 8)
+        _round(world, number)
         world.watchdog.look()
         reasons = _unrest(world)
         if not reasons:
@@ -57,26 +62,43 @@ def come_to_rest(world: World) -> int:
     raise ViolationError("everything_ends", "; ".join(reasons[:6]))
 
 
-def _round(world: World, *, seconds: int) -> None:
-    world.clock.move(seconds)
+def _round(world: World, number: int) -> None:
+    """Let everybody do what there is to do; what is idle is left alone most of the time."""
+    is_full = number % FULL_ROUND == 1
+    world.clock.move(3 if number <= QUICK_ROUNDS else EXPIRY_SECONDS // 8)
     world.society.send_waiting()
     for chain in world.chains:
-        chain.mine(20)
-        chain.mine(0)
-        chain.finalize(chain.height - 1)
-    for chain in world.chains:
+        if is_full or chain.pool or _is_awaited(world, chain):
+            chain.mine(TRANSACTIONS_MAX)
+            chain.finalize(chain.height)
         for slot in world.fleet.watchers:
-            world.fleet.watch_hub(slot, chain.chain_id)
+            if _is_behind(world.fleet.api.database, chain):
+                world.fleet.watch_hub(slot, chain.chain_id)
         for guardian in world.fleet.guardians:
-            world.fleet.watch_guardian(guardian, chain.chain_id)
+            if _is_behind(guardian.slot.database, chain):
+                world.fleet.watch_guardian(guardian, chain.chain_id)
     _replay_quarantined(world)
-    world.fleet.sweep(is_custody=True, is_assess=True)
+    world.fleet.sweep(is_custody=is_full, is_assess=is_full)
     bells = world.fleet.setup.broker.bells
     for _ in range(BELLS_PER_ROUND_MAX):
         if not bells:
             return
         world.fleet.work(world.fleet.workers[0], bells.pop(0))
     raise ViolationError("everything_ends", f"bells ring on and on: {bells}")
+
+
+def _is_behind(database: Database, chain: SimulatedChain) -> bool:
+    stored = database.raw.execute(FINAL_HASH, (chain.chain_id,)).fetchone()
+    return stored is None or stored[0] != chain.final.ref.block_hash
+
+
+def _is_awaited(world: World, chain: SimulatedChain) -> bool:
+    """Return whether anybody waits for another block of a chain."""
+    return any(
+        database.raw.execute(statement, (chain.chain_id,)).fetchone() is not None
+        for database in world.watchdog.databases
+        for statement in (f"{OPEN} AND target_chain = ?", f"{UNBOOKED} AND chain_id = ?")
+    )
 
 
 def _replay_quarantined(world: World) -> None:
@@ -90,21 +112,21 @@ def _replay_quarantined(world: World) -> None:
 def _unrest(world: World) -> list[str]:
     """Return what is not at rest."""
     found: list[str] = []
-    ended = ", ".join(f"'{state.value}'" for state in sorted(FINAL_STATES, key=lambda s: s.value))
     raw = world.fleet.api.database.raw
-    found += [f"hub message {row}" for row in raw.execute(OPEN.format(ended))]
+    found += [f"hub message {row}" for row in raw.execute(OPEN)]
     found += [f"hub job {row}" for row in raw.execute(STUCK)]
     for database in world.watchdog.databases:
         found += [f"{database.name} parked {row}" for row in database.raw.execute(PARKED)]
         found += [f"{database.name} unbooked {row}" for row in database.raw.execute(UNBOOKED)]
     for guardian in world.fleet.guardians:
         raw = guardian.slot.database.raw
-        found += [f"{guardian.name} message {row}" for row in raw.execute(OPEN.format(ended))]
-    for database in world.watchdog.databases:
-        for chain in world.chains:
-            stored = database.raw.execute(FINAL_HASH, (chain.chain_id,)).fetchone()
-            if stored is None or stored[0] != chain.final.ref.block_hash:
-                found.append(f"{database.name} is behind on {chain.chain_id}")
+        found += [f"{guardian.name} message {row}" for row in raw.execute(OPEN)]
+    found += [
+        f"{database.name} is behind on {chain.chain_id}"
+        for database in world.watchdog.databases
+        for chain in world.chains
+        if _is_behind(database, chain)
+    ]
     if world.society.waiting:
         found.append("requests were never answered")
     return found
