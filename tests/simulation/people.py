@@ -90,14 +90,14 @@ class Society:
             return
         doing = chance.weighted(
             (
-                (12, self._lock),
-                (20, self._ask_unlock),
-                (18, self._ask_credit),
-                (22, self._borrow),
+                (10, self._lock),
+                (24, self._ask_unlock),
+                (14, self._ask_credit),
+                (12, self._borrow),
                 (10, self._repay),
-                (12, self._move_price),
-                (8, self._carry),
-                (1, self._exit),
+                (18, self._move_price),
+                (10, self._carry),
+                (2, self._exit),
             )
         )
         doing()
@@ -155,17 +155,20 @@ class Society:
         self._ask(signed(command, person.key))
 
     def _ask_credit(self) -> None:
+        self.ask_credit(self._person(), self.around.chance.number(0, 15_000) * DOLLAR)
+
+    def ask_credit(self, person: Person, limit: int) -> None:
+        """Let a person and the protocol ask for a grant. [debt token base units]"""
         chance = self.around.chance
-        person = self._person()
         now = self.around.clock.now()
         command = RequestCredit(
             account=person.account,
             chain_id=CHAIN_C,
             credit_line=LINE_C,
             token=USDC_C,
-            limit=chance.number(0, 24_000) * DOLLAR,
+            limit=limit,
             borrower=person.key.address,
-            expiry=now + chance.number(30, self.fleet.setup.catalog.times.expiry_seconds),
+            expiry=now + chance.number(60, self.fleet.setup.catalog.times.expiry_seconds),
             deadline=now + chance.number(5, 300),
             nonce=self._nonce(),
         )
@@ -190,11 +193,18 @@ class Society:
             self.waiting.remove(command)
 
     def _borrow(self) -> None:
-        person = self._person()
-        grant = self.chain(CHAIN_C).newest.state.grants.get(person.account)
-        if grant is None:
+        block = self.chain(CHAIN_C).newest
+        people = [
+            person
+            for person in PEOPLE
+            if (known := block.state.grants.get(person.account)) is not None
+            and known.expiry_seconds > block.header.timestamp_seconds
+        ]
+        if not people:
+            self._ask_credit()
             return
-        units = self.around.chance.number(1, max(1, grant.limit_units))
+        person = self.around.chance.pick(people)
+        units = self.around.chance.number(1, block.state.grants[person.account].limit_units + 1)
         self.submit(CHAIN_C, Borrow(person.account, person.key.address, units))
 
     def _repay(self) -> None:
@@ -202,7 +212,7 @@ class Society:
         person = self._person()
         if not self.chain(CHAIN_C).newest.state.scaled.get(person.account):
             return
-        payer = chance.pick((person.key, LIQ)).address
+        payer = chance.pick((person.key, LIQ, LIQ)).address
         self.submit(CHAIN_C, Repay(person.account, payer, chance.number(1, 20_000) * DOLLAR))
 
     def _move_price(self) -> None:

@@ -2,7 +2,7 @@
 
 import hashlib
 from collections.abc import Callable
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any, Final
 
 from chains.types import ChainId
@@ -25,11 +25,11 @@ from tests.relayer.api.kit import (
     WETH_A,
     deployment_settings,
 )
-from tests.relayer.steps.world import ETHER, LIQ, LIQ_ACCOUNT, LIQ_OPEN, LIQ_RECIPIENT, signed
+from tests.relayer.steps.world import DOLLAR, ETHER, LIQ, LIQ_ACCOUNT, LIQ_OPEN, LIQ_RECIPIENT, signed
 from tests.simulation.chain import SimulatedChain
 from tests.simulation.chance import Chance
 from tests.simulation.context import Broker, Setup
-from tests.simulation.contracts import Lock, Site
+from tests.simulation.contracts import Borrow, Lock, Site
 from tests.simulation.fleet import Fleet
 from tests.simulation.guardians import Guardian, Slot
 from tests.simulation.invariants import Watchdog
@@ -40,6 +40,7 @@ from tests.simulation.process import Database, Surroundings, database_in_memory
 EXPIRY_SECONDS: Final = 240
 LEASE_SECONDS: Final = 15
 EXIT_DELAY_SECONDS: Final = 400
+DEBT_USD: Final = 11_000
 NAMES: Final = ("hub", "g0", "g1", "g2")
 LIMITS: Final = ObserveLimits(start_height=0, blocks_per_run_max=6, finalized_span_max=8)
 
@@ -98,7 +99,7 @@ class World:
         happening = self.chance.weighted(
             (
                 (12, self._mine),
-                (8, self._finalize),
+                (5, self._finalize),
                 (3, self._reorg),
                 (6, self._tick),
                 (18, self._watch_hub),
@@ -128,7 +129,7 @@ class World:
 
     def _finalize(self) -> None:
         chain = self._chain()
-        chain.finalize(chain.height - self.chance.number(0, 3))
+        chain.finalize(chain.height - self.chance.number(1, 5))
         self.around.note(f"final {chain.chain_id} {chain.final_height}")
 
     def _reorg(self) -> None:
@@ -203,22 +204,12 @@ class Stage:
         for person in PEOPLE:
             lock = Lock(person.account, WETH_A, person.key.address, 6 * ETHER)
             society.submit(CHAIN_A, lock)
-        for chain in world.chains:
-            chain.mine()
-            chain.mine()
-            chain.finalize(1)
-        clock.move(1)
-        for chain in world.chains:
-            for _ in range(2):
-                world.fleet.watch_hub(world.fleet.watchers[0], chain.chain_id)
-                for guardian in world.fleet.guardians:
-                    world.fleet.watch_guardian(guardian, chain.chain_id)
-        clock.move(20)
-        for _ in range(4):
-            world.fleet.sweep()
-            while world.fleet.setup.broker.bells:
-                pair = world.fleet.setup.broker.bells.pop()
-                world.fleet.work(world.fleet.workers[0], pair)
+        _turn(world, rounds=2)
+        ann = PEOPLE[0]
+        society.ask_credit(ann, DEBT_USD * DOLLAR)
+        _turn(world, rounds=5)
+        society.submit(CHAIN_C, Borrow(ann.account, ann.key.address, DEBT_USD * DOLLAR))
+        _turn(world, rounds=3)
         self._chains, self._now = dict(world.fleet.setup.chains), clock.now()
         for name, database in self._databases.items():
             self._starts[name].copy_from(database)
@@ -247,8 +238,6 @@ class Stage:
     def _fleet(
         self, setup: Setup, market: Market, around: Surroundings, watchdog: Watchdog
     ) -> Fleet:
-        from dataclasses import replace
-
         def _slot(name: str, database: Database | None = None) -> Slot:
             return Slot(name, database or self._databases["hub"], around)
 
@@ -294,3 +283,19 @@ class Stage:
             )
             for chain_id, word, token, is_vault in places
         )
+
+
+def _turn(world: World, *, rounds: int) -> None:
+    """Let everybody do everything so often, without a fault."""
+    for _ in range(rounds):
+        world.clock.move(2)
+        for chain in world.chains:
+            chain.mine()
+            chain.mine()
+            chain.finalize(chain.height - 1)
+            world.fleet.watch_hub(world.fleet.watchers[0], chain.chain_id)
+            for guardian in world.fleet.guardians:
+                world.fleet.watch_guardian(guardian, chain.chain_id)
+        world.fleet.sweep()
+        while world.fleet.setup.broker.bells:
+            world.fleet.work(world.fleet.workers[0], world.fleet.setup.broker.bells.pop())
