@@ -48,7 +48,9 @@ def main() -> int:
             if number % PROGRESS_SEEDS == 0:
                 print(f"{number} seeds, {time.monotonic() - began:.0f} s", flush=True)
     seconds = time.monotonic() - began
-    print(f"{number} seeds in {seconds:.1f} s, {seconds / number:.3f} s a seed; {len(failed)} failed")
+    print(
+        f"{number} seeds in {seconds:.1f} s, {seconds / number:.3f} s a seed; {len(failed)} failed"
+    )
     print(", ".join(f"{name} {figures[name]}" for name in sorted(figures)))
     return 1 if failed else 0
 
@@ -58,7 +60,8 @@ def _show(result: Result, steps: int, *, is_traced: bool) -> None:
         print("\n".join(result.lines[-TRACE_LINES_SHOWN:]))
     print(f"seed {result.seed} FAILED: {result.violation}")
     print(
-        f"replay: python -m tests.simulation --seed {result.seed} --steps {steps} --trace", flush=True
+        f"replay: python -m tests.simulation --seed {result.seed} --steps {steps} --trace",
+        flush=True,
     )
 
 

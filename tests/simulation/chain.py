@@ -14,6 +14,7 @@ from tests.simulation.contracts import Call, Deliver, RevertError, Site, State, 
 
 REORG_DEPTH_MAX: Final = 8
 TRANSACTIONS_PER_BLOCK_MAX: Final = 6
+FREE: Final = Fees(0, 0)
 
 
 @dataclass(frozen=True, slots=True)
@@ -25,7 +26,7 @@ class Transaction:
     call: Call
     sender: bytes | None = None
     account_nonce: int = 0
-    fees: Fees = Fees(0, 0)
+    fees: Fees = FREE
 
 
 @dataclass(frozen=True, slots=True)
@@ -135,7 +136,7 @@ class SimulatedChain:
         parent_hash = bytes(32) if parent is None else parent.ref.block_hash
         block_hash = keccak(self.chain_id.encode() + parent_hash + self._made.to_bytes(8, "big"))
         ref = BlockRef(len(self.blocks), block_hash)
-        at = self.clock.now()
+        at = int(self.clock.now())
         if parent is not None:
             at = max(at, parent.header.timestamp_seconds + 1)
         state = State(accrued_at=at) if parent is None else parent.state.copy()

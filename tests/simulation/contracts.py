@@ -129,9 +129,7 @@ def debt_units(state: State, site: Site, account: bytes, at: int) -> int:
     return -(-state.scaled.get(account, 0) * index_at(state, site, at) // RAY)
 
 
-def apply(
-    call: Call, state: State, site: Site, at: int, position: EventPosition
-) -> ObservedEvent:
+def apply(call: Call, state: State, site: Site, at: int, position: EventPosition) -> ObservedEvent:
     """
     Run a call and return what it emits; the storage is changed only if it succeeds.
 
@@ -166,9 +164,7 @@ def _lock(call: Lock, state: State, site: Site, position: EventPosition) -> Obse
     )
 
 
-def _exit(
-    call: Exit, state: State, site: Site, at: int, position: EventPosition
-) -> ObservedEvent:
+def _exit(call: Exit, state: State, site: Site, at: int, position: EventPosition) -> ObservedEvent:
     units = state.collateral.get((call.account, call.token), 0)
     if units == 0 or at <= state.attested_at + site.exit_delay_seconds:
         raise RevertError("no exit now")
@@ -255,10 +251,11 @@ def _granted(
     return CreditGranted(position, message.message_id, message.account, *terms)
 
 
-def _paid(
-    message: Message, state: State, site: Site, position: EventPosition
-) -> ObservedEvent:
-    kinds = {MessageKind.RELEASE: CollateralReleased, MessageKind.SEIZE: CollateralSeized}
+def _paid(message: Message, state: State, site: Site, position: EventPosition) -> ObservedEvent:
+    kinds: dict[MessageKind, type[CollateralReleased | CollateralSeized]] = {
+        MessageKind.RELEASE: CollateralReleased,
+        MessageKind.SEIZE: CollateralSeized,
+    }
     kind = kinds.get(message.kind)
     if not site.is_vault or kind is None or message.amount_units == 0:
         raise RevertError("wrong kind")

@@ -15,7 +15,7 @@ from relayer.store.engine import DATABASE_ERRORS
 from relayer.worker import processing, sweeper, tasks
 from tests.simulation.context import Setup, SimulatedContext, context_of
 from tests.simulation.guardians import Guardian, SimulatedDoor, Slot
-from tests.simulation.inline import InlineLoop
+from tests.simulation.inline import run_inline
 from tests.simulation.nodes import Market, SimulatedFeeds, SimulatedNode
 from tests.simulation.process import CrashError, Process, ViolationError
 
@@ -35,6 +35,7 @@ class Fleet:
     sweeper: Slot
     api: Slot
     guardians: tuple[Guardian, ...]
+    current: tuple[str, str] | None = None
     _booked: dict[tuple[str, ChainId], object] = field(default_factory=dict)
     _contexts: dict[str, SimulatedContext] = field(default_factory=dict)
 
@@ -95,7 +96,7 @@ class Fleet:
             on_news=_told,
         )
         try:
-            InlineLoop().run(watch(watcher, stop))
+            run_inline(watch(watcher, stop))
         except (WrongChainError, InvariantError) as exc:
             raise ViolationError("no_invariant_error", f"{process.name}: {exc}") from exc
         except DATABASE_ERRORS:
@@ -109,6 +110,7 @@ class Fleet:
         """Let a worker answer a bell."""
         process = slot.process
         queue, kind = pair
+        self.current = pair
         context = self._contexts.get(process.name)
         if context is None:
             context = context_of(process, self.setup, self.doors_of)

@@ -53,9 +53,7 @@ class Slot:
         """The living process of this place."""
         if self._process is None or self._process.is_dead:
             self._generation += 1
-            self._process = Process(
-                f"{self.name}#{self._generation}", self.database, self.around
-            )
+            self._process = Process(f"{self.name}#{self._generation}", self.database, self.around)
         return self._process
 
 
@@ -89,9 +87,7 @@ class Guardian:
         request = request_of_fields(orjson.loads(orjson.dumps(dict(fields))))
         signatory = Signatory(self.key.address, self.sign, PRICE_TOLERANCE_BPS)
         try:
-            signature = countersigning.countersign(
-                process.store, self.catalog, signatory, request
-            )
+            signature = countersigning.countersign(process.store, self.catalog, signatory, request)
         except (RefusedError, AttestationError, MessageFormatError, SettingsError) as exc:
             code = exc.code if isinstance(exc, RefusedError) else "refused"
             self.slot.around.note(f"  {self.name} refuses: {exc}")

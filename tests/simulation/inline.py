@@ -11,7 +11,7 @@ from relayer.worker.loop import STEP_SECONDS_MAX, LoopThread
 Result = TypeVar("Result")
 
 
-class InlineLoop(asyncio.AbstractEventLoop):
+class InlineLoop(asyncio.AbstractEventLoop):  # of its many methods, those that the steps use
     """
     An event loop without time, sockets and threads; what a thread would do is done at once.
 
@@ -36,7 +36,7 @@ class InlineLoop(asyncio.AbstractEventLoop):
         finally:
             asyncio._set_running_loop(outer)
 
-    def call_soon(
+    def call_soon(  # type: ignore[override]
         self, callback: Callable[..., object], *args: Any, context: Context | None = None
     ) -> asyncio.Handle:
         """Run a callback after those that wait already."""
@@ -54,22 +54,29 @@ class InlineLoop(asyncio.AbstractEventLoop):
         """Return a future of this loop."""
         return asyncio.Future(loop=self)
 
-    def run_in_executor(self, executor: Any, func: Any, *args: Any) -> asyncio.Future[Any]:
+    def run_in_executor(  # type: ignore[override]
+        self, executor: Any, func: Any, *args: Any
+    ) -> asyncio.Future[Any]:
         """Do at once what a thread would do."""
         done = self.create_future()
         done.set_result(func(*args))
         return done
 
     def get_debug(self) -> bool:
-        """Nothing is watched."""
+        """Return that nothing is watched."""
         return False
 
     def is_running(self) -> bool:
-        """It runs while anybody can ask."""
+        """Return that it runs: it does while anybody can ask."""
         return True
 
     def call_exception_handler(self, context: dict[str, Any]) -> None:
         """Drop what nobody waited for: its process died."""
+
+
+def run_inline(coroutine: Coroutine[Any, Any, Result]) -> Result:
+    """Return what a coroutine returns, or raise what it raises."""
+    return InlineLoop().run(coroutine)  # type: ignore[abstract]
 
 
 class InlineThread(LoopThread):
@@ -82,7 +89,7 @@ class InlineThread(LoopThread):
         self, coroutine: Coroutine[Any, Any, Result], seconds_max: float = STEP_SECONDS_MAX
     ) -> Result:
         """Return what a coroutine returns, or raise what it raises."""
-        return InlineLoop().run(coroutine)
+        return run_inline(coroutine)
 
     def close(self) -> None:
         """Stop nothing."""

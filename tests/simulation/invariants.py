@@ -108,7 +108,7 @@ class Watchdog:
         self._check_cover()
 
     def _check_cover(self) -> None:
-        """What a quorum signed and may still run must be in the vault at its final block."""
+        """Check that what a quorum signed and may still run is in the vault at its final block."""
         for chain in self.chains.values():
             if not chain.site.is_vault:
                 continue

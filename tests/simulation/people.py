@@ -1,4 +1,4 @@
-"""People: owners who lock, borrow, repay and ask; a liquidator who repays; a stranger who carries."""
+"""People: owners who lock, borrow, repay and ask; a liquidator; a stranger who carries."""
 
 from dataclasses import dataclass, field
 from typing import Final

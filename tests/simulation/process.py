@@ -10,11 +10,15 @@ from sqlalchemy.exc import OperationalError
 from sqlalchemy.pool import StaticPool
 
 from relayer.clock import Clock
+from relayer.steps.fence import Fence, job_fence
 from relayer.store.engine import READ_ONLY
+from relayer.store.jobs import Job
 from relayer.store.unit_of_work import Store, UnitOfWork
 from tests.simulation.chance import Chance
 
 MEANWHILE_DEPTH_MAX: Final = 2
+FENCED: Final = "fenced_job"
+TOKEN: Final = "SELECT token FROM job WHERE kind = ? AND key = ?"
 
 
 class CrashError(BaseException):
@@ -146,6 +150,32 @@ class Process:
             raise OperationalError("simulated", None, ConnectionError(where))
 
 
+def check_fenced(uow: UnitOfWork) -> None:
+    """
+    Check that a transaction on behalf of a job commits while the job is still its process's.
+
+    Raises:
+        ViolationError: another process has the job.
+    """
+    job: Job | None = getattr(uow, FENCED, None)
+    if job is None:
+        return
+    found = uow.connection.exec_driver_sql(TOKEN, (job.kind, job.key)).scalar_one()
+    if found != job.token:
+        raise ViolationError("fenced_commit", f"{job.kind} {job.key} is another process's now")
+
+
+def noting_fence(job: Job, lease_seconds: int) -> Fence:
+    """Return the real fence of a job; the transaction remembers that it passed it."""
+    fence = job_fence(job, lease_seconds)
+
+    def _fence(uow: UnitOfWork) -> None:
+        fence(uow)
+        setattr(uow, FENCED, job)
+
+    return _fence
+
+
 class FaultyStore(Store):
     """A process's view of its database: each transaction may fail before or after its commit."""
 
@@ -163,6 +193,7 @@ class FaultyStore(Store):
         with self._exclusively(), super().unit_of_work() as uow:
             yield uow
             process.die_perhaps("commit")
+            check_fenced(uow)
         process.die_perhaps("committed")
         process.lose_database_perhaps("after the commit")
         process.wait_perhaps("committed")

@@ -10,8 +10,9 @@ from typing import Any, Final
 
 import structlog
 
+from relayer.steps.fence import job_fence
 from relayer.worker import processing
-from tests.simulation.process import ViolationError
+from tests.simulation.process import ViolationError, noting_fence
 from tests.simulation.rest import check_rest, come_to_rest
 from tests.simulation.world import Stage, World
 
@@ -39,8 +40,12 @@ class Result:
 @cache
 def stage() -> Stage:
     """Return where the runs of this process take place."""
-    with _quiet([]):
-        return Stage()
+    errors: list[tuple[str, dict[str, Any]]] = []
+    with _quiet(errors):
+        made = Stage()
+    if errors:
+        raise AssertionError(f"the start of all runs is broken: {errors[0]}")
+    return made
 
 
 def run(seed: int, steps: int = STEPS) -> Result:
@@ -56,7 +61,7 @@ def run(seed: int, steps: int = STEPS) -> Result:
             check_rest(world)
         except ViolationError as exc:
             invariant, violation = exc.invariant, str(exc)
-        except Exception as exc:  # a fault of a step or of the simulation: shown with its place
+        except Exception as exc:  # noqa: BLE001 - a fault of a step: shown with its place
             invariant = type(exc).__name__
             violation = "".join(traceback.format_exception(exc)[-12:])
     world.around.note(f"rest after {rounds} rounds: {violation or 'all holds'}"[:2_000])
@@ -112,8 +117,10 @@ def _quiet(errors: list[tuple[str, dict[str, Any]]]) -> Iterator[None]:
         cache_logger_on_first_use=False,
     )
     processing.RUN_SECONDS_MAX = NEVER_SECONDS  # type: ignore[misc]
+    processing.job_fence = noting_fence  # type: ignore[attr-defined]
     try:
         yield
     finally:
         processing.RUN_SECONDS_MAX = seconds  # type: ignore[misc]
+        processing.job_fence = job_fence  # type: ignore[attr-defined]
         structlog.configure(**before)

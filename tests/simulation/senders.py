@@ -135,7 +135,7 @@ class SimulatedSender:
         )
 
     def _check_stored(self, transaction: SignedTransaction) -> None:
-        """What is broadcast must be in the sender's database already, by the same nonce."""
+        """Check that what is broadcast is in the sender's database already, by the same nonce."""
         found = self.process.database.raw.execute(
             "SELECT account_nonce FROM send_attempt WHERE chain_id = ? AND tx_hash = ?",
             (self.chain_id, transaction.tx_hash),

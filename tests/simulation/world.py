@@ -25,7 +25,15 @@ from tests.relayer.api.kit import (
     WETH_A,
     deployment_settings,
 )
-from tests.relayer.steps.world import DOLLAR, ETHER, LIQ, LIQ_ACCOUNT, LIQ_OPEN, LIQ_RECIPIENT, signed
+from tests.relayer.steps.world import (
+    DOLLAR,
+    ETHER,
+    LIQ,
+    LIQ_ACCOUNT,
+    LIQ_OPEN,
+    LIQ_RECIPIENT,
+    signed,
+)
 from tests.simulation.chain import SimulatedChain
 from tests.simulation.chance import Chance
 from tests.simulation.context import Broker, Setup
@@ -89,6 +97,11 @@ class World:
         """Let some things happen while a process waits."""
         if self.chance.hits(400):
             self._advance(self.chance.number(LEASE_SECONDS, 3 * LEASE_SECONDS))
+            if self.fleet.current is not None:
+                # Whoever waits has lost its lease by now; another takes the job.
+                slot = self.chance.pick(self.fleet.workers)
+                self.around.note(f"work {slot.name} {self.fleet.current} as well")
+                self.fleet.work(slot, self.fleet.current)
         for _ in range(self.chance.number(1, 3)):
             self._something()
 
