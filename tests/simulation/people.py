@@ -41,6 +41,9 @@ PRICE_USD: Final = 3_000
 PRICE_USD_MIN: Final = 900
 PRICE_USD_MAX: Final = 6_000
 PLACES: Final = ((CHAIN_A, VAULT_A, WETH_A, ETHER), (CHAIN_B, VAULT_B, USDC_B, 1_000 * DOLLAR))
+SEIZED: Final = (
+    "SELECT 1 FROM outbox_message WHERE kind = 'SEIZE' AND state = 'CONFIRMED' AND account = ?"
+)
 SIGNATURES: Final = (
     "SELECT m.payload, m.target_chain, s.signer, s.signature FROM outbox_message m "
     "JOIN message_signature s ON s.message_id = m.message_id"
@@ -212,7 +215,10 @@ class Society:
         person = self._person()
         if not self.chain(CHAIN_C).newest.state.scaled.get(person.account):
             return
-        payer = chance.pick((person.key, LIQ, LIQ)).address
+        # A liquidator repays what it took over; before that, there is nothing for it to repay.
+        raw = self.fleet.api.database.raw
+        has_taken_over = raw.execute(SEIZED, (person.account,)).fetchone() is not None
+        payer = (LIQ if has_taken_over and chance.hits(700) else person.key).address
         self.submit(CHAIN_C, Repay(person.account, payer, chance.number(1, 20_000) * DOLLAR))
 
     def _move_price(self) -> None:
