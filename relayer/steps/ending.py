@@ -6,6 +6,7 @@ from relayer.ledger.journal import JournalEntry, Phase, entry_id_of
 from relayer.outbox.holds import dropped_entry, returned_entry, reversal_entry, sent_entry
 from relayer.outbox.message import OutboxMessage
 from relayer.steps.exits import covering_entries
+from relayer.steps.overpaid import overpaid_entry
 from relayer.store.grants import GrantState
 from relayer.store.unit_of_work import UnitOfWork
 
@@ -85,3 +86,6 @@ def _undo(uow: UnitOfWork, message: OutboxMessage, *, stage: str) -> None:
     moved = uow.ledger.entry(entry_id_of("liquidation.moved", message.message.evidence))
     if moved is not None:
         must_post(uow, reversal_entry(moved.entry, stage=stage, booked_at=uow.clock.now()))
+        overpaid = overpaid_entry(uow, moved.entry)
+        if overpaid is not None:
+            must_post(uow, overpaid)
