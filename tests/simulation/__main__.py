@@ -5,16 +5,23 @@ import multiprocessing
 import sys
 import time
 from collections import Counter
+from collections.abc import Iterator
 from typing import Final
 
-from tests.simulation.run import STEPS, Result, run
+from tests.simulation.run import STEPS, Result, run_pair
 
 PROGRESS_SEEDS: Final = 50
+SEEDS_PER_CHUNK: Final = 4
 TRACE_LINES_SHOWN: Final = 60
 
 
-def _one(work: tuple[int, int]) -> Result:
-    return run(*work)
+def _results(work: list[tuple[int, int]], jobs: int) -> Iterator[Result]:
+    """Yield the results in the order of the seeds, made by one process or by several."""
+    if jobs == 1:
+        yield from map(run_pair, work)
+        return
+    with multiprocessing.get_context("spawn").Pool(jobs) as pool:
+        yield from pool.imap(run_pair, work, SEEDS_PER_CHUNK)
 
 
 def main() -> int:
@@ -34,22 +41,21 @@ def main() -> int:
     began = time.monotonic()
     failed: list[Result] = []
     figures: Counter[str] = Counter()
-    with multiprocessing.get_context("spawn").Pool(options.jobs) as pool:
-        results = map(_one, work) if options.jobs == 1 else pool.imap(_one, work, 4)
-        for number, result in enumerate(results, 1):
-            figures.update(result.figures)
-            if options.trace:
-                print("\n".join(result.lines))
-            if result.violation is not None:
-                failed.append(result)
-                _show(result, options.steps, is_traced=options.trace)
-                if not options.keep_going:
-                    break
-            if number % PROGRESS_SEEDS == 0:
-                print(f"{number} seeds, {time.monotonic() - began:.0f} s", flush=True)
+    number = 0
+    for number, result in enumerate(_results(work, options.jobs), 1):
+        figures.update(result.figures)
+        if options.trace:
+            print("\n".join(result.lines))
+        if result.violation is not None:
+            failed.append(result)
+            _show(result, options.steps, is_traced=options.trace)
+            if not options.keep_going:
+                break
+        if number % PROGRESS_SEEDS == 0:
+            print(f"{number} seeds, {time.monotonic() - began:.0f} s", flush=True)
     seconds = time.monotonic() - began
     print(
-        f"{number} seeds in {seconds:.1f} s, {seconds / number:.3f} s a seed; {len(failed)} failed"
+        f"{number} seeds in {seconds:.1f} s, {seconds / max(1, number):.3f} s a seed; {len(failed)} failed"
     )
     print(", ".join(f"{name} {figures[name]}" for name in sorted(figures)))
     return 1 if failed else 0

@@ -16,7 +16,7 @@ from tests.simulation.process import ViolationError, noting_fence
 from tests.simulation.rest import check_rest, come_to_rest
 from tests.simulation.world import Stage, World
 
-STEPS: Final = 80
+STEPS: Final = 60
 NEVER_SECONDS: Final = float("inf")
 # Errors that a deployment without bugs never logs, whatever fails around it.
 ALARMS: Final = frozenset(
@@ -69,6 +69,11 @@ def run(seed: int, steps: int = STEPS) -> Result:
     return Result(
         seed, violation, invariant, world.trace_hash, tuple(world.lines), rounds, _figures(world)
     )
+
+
+def run_pair(work: tuple[int, int]) -> Result:
+    """Run a (seed, steps), for a pool of processes."""
+    return run(*work)
 
 
 def _figures(world: World) -> dict[str, int]:
