@@ -54,9 +54,8 @@ def main() -> int:
         if number % PROGRESS_SEEDS == 0:
             print(f"{number} seeds, {time.monotonic() - began:.0f} s", flush=True)
     seconds = time.monotonic() - began
-    print(
-        f"{number} seeds in {seconds:.1f} s, {seconds / max(1, number):.3f} s a seed; {len(failed)} failed"
-    )
+    each = seconds / max(1, number)
+    print(f"{number} seeds in {seconds:.1f} s, {each:.3f} s a seed; {len(failed)} failed")
     print(", ".join(f"{name} {figures[name]}" for name in sorted(figures)))
     return 1 if failed else 0
 

