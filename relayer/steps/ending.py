@@ -6,6 +6,8 @@ from relayer.ledger.journal import JournalEntry, Phase, entry_id_of
 from relayer.outbox.holds import dropped_entry, returned_entry, reversal_entry, sent_entry
 from relayer.outbox.message import OutboxMessage
 from relayer.steps.deficits import cure_deficits
+from relayer.steps.exits import covering_entries
+from relayer.steps.overpaid import overpaid_entry
 from relayer.store.grants import GrantState
 from relayer.store.unit_of_work import UnitOfWork
 
@@ -25,6 +27,7 @@ def drop_hold(uow: UnitOfWork, message: OutboxMessage) -> None:
     if hold is not None:
         must_post(uow, dropped_entry(hold, booked_at=uow.clock.now()))
     _undo(uow, message, stage="dropped")
+    _cover_exits(uow, message)
     cure_deficits(uow, message.target_chain)
 
 
@@ -39,6 +42,7 @@ def return_hold(uow: UnitOfWork, message: OutboxMessage) -> None:
         elif settled.entry.phase is Phase.SETTLE:
             must_post(uow, returned_entry(hold, booked_at=now))
     _undo(uow, message, stage="returned")
+    _cover_exits(uow, message)
     cure_deficits(uow, message.target_chain)
 
 
@@ -71,6 +75,11 @@ def _hold(uow: UnitOfWork, message: OutboxMessage) -> JournalEntry | None:
     return booked.entry
 
 
+def _cover_exits(uow: UnitOfWork, message: OutboxMessage) -> None:
+    for entry in covering_entries(uow, message):
+        must_post(uow, entry)
+
+
 def _undo(uow: UnitOfWork, message: OutboxMessage, *, stage: str) -> None:
     grant = uow.grants.get(message.message_id)
     if grant is not None and grant.state is GrantState.SIGNED:
@@ -80,3 +89,6 @@ def _undo(uow: UnitOfWork, message: OutboxMessage, *, stage: str) -> None:
     moved = uow.ledger.entry(entry_id_of("liquidation.moved", message.message.evidence))
     if moved is not None:
         must_post(uow, reversal_entry(moved.entry, stage=stage, booked_at=uow.clock.now()))
+        overpaid = overpaid_entry(uow, moved.entry)
+        if overpaid is not None:
+            must_post(uow, overpaid)

@@ -1,5 +1,7 @@
 """Expire: a guardian gives back what it held for messages that can never be executed any more."""
 
+from typing import Final
+
 import structlog
 
 from relayer.outbox.life import MessageEvent, MessageState, WaitReason
@@ -9,6 +11,8 @@ from relayer.store.observed_rows import EventFilter, EventState
 from relayer.store.outbox import StoredMessage
 from relayer.store.unit_of_work import UnitOfWork
 
+# SUBMITTED too: that is where an effect leaves a message whose block was replaced.
+WAITING_STATES: Final = (MessageState.DISPATCHED, MessageState.SUBMITTED, MessageState.DISPUTED)
 log = structlog.get_logger(__name__)
 
 
@@ -21,7 +25,7 @@ def return_expired(uow: UnitOfWork, catalog: Catalog) -> int:
     the target contract itself (relayer/steps/confirm.py).
     """
     now = uow.clock.now()
-    waiting = uow.outbox.in_state(MessageState.DISPATCHED, MessageState.DISPUTED)
+    waiting = uow.outbox.in_state(*WAITING_STATES)
     expired = [stored for stored in waiting if stored.message.message.expiry_seconds < now]
     if not expired:
         return 0
@@ -30,7 +34,7 @@ def return_expired(uow: UnitOfWork, catalog: Catalog) -> int:
     for stored in expired:
         if not _is_proven(uow, catalog, stored):
             continue
-        if stored.state is MessageState.DISPATCHED:
+        if stored.state is not MessageState.DISPUTED:
             _move(uow, stored, MessageEvent.EXPIRE, WaitReason.EXPIRY_PASSED)
         return_hold(uow, stored.message)
         _move(uow, stored, MessageEvent.PROVE_UNEXECUTED, WaitReason.PROVEN_UNEXECUTED)

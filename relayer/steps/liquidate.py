@@ -74,6 +74,11 @@ def liquidate_account(
         if stop is not None:
             raise stop.not_yet()
         command_id = command.digest(catalog.hub)
+        if uow.commands.command(command_id) is not None:
+            raise NotYetError(
+                reason="decided_already",
+                detail="the same liquidation was decided, and given up, in this very second",
+            )
         signed = SignedCommand(command, ())
         uow.commands.store(command_id, signed)
         uow.requests.open(

@@ -6,7 +6,7 @@ import pytest
 
 from relayer.clock import FixedClock
 from relayer.errors import RefusedError
-from relayer.outbox.life import MessageState
+from relayer.outbox.life import MessageEvent, MessageState, WaitReason
 from relayer.steps.catalog import Catalog
 from relayer.steps.countersign import countersign
 from relayer.steps.expire import return_expired
@@ -64,6 +64,26 @@ def test_a_final_block_past_the_expiry_returns_the_hold_once(
     assert kinds_booked(store) == ["unlock.held", "unlock.dropped"]
     assert margin(store) == (10 * ETHER, 0)
     assert stored_message(store, message_id).state is MessageState.RETURNED
+
+
+def test_an_effect_whose_block_was_replaced_does_not_keep_the_hold(
+    quick_store: Store, catalog: Catalog, clock: FixedClock
+) -> None:
+    """The message was delivered on a dead branch and expired: its hold comes back all the same."""
+    message_id = signed_unlock(quick_store, catalog)
+    now = clock.now()
+    with quick_store.unit_of_work() as uow:
+        reason = WaitReason.FINALITY_AWAITED
+        uow.outbox.move(message_id, MessageEvent.DELIVER, reason, "", now)
+        reason = WaitReason.BLOCK_REORGED
+        uow.outbox.move(message_id, MessageEvent.REORG, reason, "", now)
+    clock.move(4_000)
+    see_final(quick_store, CHAIN_A, HEIGHT + 1, at=EXPIRY + 1)
+
+    assert returned(quick_store, catalog) == 1
+
+    assert margin(quick_store) == (10 * ETHER, 0)
+    assert stored_message(quick_store, message_id).state is MessageState.RETURNED
 
 
 def test_neither_time_nor_an_early_block_is_a_proof(

@@ -8,11 +8,13 @@ from chains.command import LinkOwner, Liquidation
 from relayer.clock import FixedClock
 from relayer.errors import NotYetError
 from relayer.liquidation.sizing import LiquidationPlan, size_liquidation
+from relayer.outbox.life import MessageEvent, WaitReason
 from relayer.risk.margin import assess_health
 from relayer.risk.parameters import Level
 from relayer.steps.assess import assess, debtors
 from relayer.steps.catalog import Catalog
 from relayer.steps.countersign import countersign
+from relayer.steps.ending import drop_hold
 from relayer.steps.liquidate import liquidate_account
 from relayer.steps.position import position_of, prices_of
 from relayer.steps.queues import ATTEST, DECIDE, LIQUIDATE
@@ -87,6 +89,27 @@ def test_one_look_is_one_liquidation_of_the_right_size(store: Store, catalog: Ca
         assert uow.jobs.job(ATTEST, stored.message_id.hex()).state is JobState.DUE
         report = uow.ledger.verify()
     assert report.is_sound
+
+
+def test_what_was_given_up_is_decided_again_one_second_later(
+    quick_store: Store, catalog: Catalog, clock: FixedClock
+) -> None:
+    """In the same second it would be the very same command, whose entry is in the journal."""
+    settled_world(quick_store, owed_usd=24_000)
+    liquidate_account(quick_store, catalog, ACCOUNT, fence=FENCE)
+    refused = only_message(quick_store)
+    with quick_store.unit_of_work() as uow:
+        drop_hold(uow, refused.message)
+        reason = WaitReason.GUARDIANS_REFUSED
+        now = uow.clock.now()
+        uow.outbox.move(refused.message_id, MessageEvent.REJECT, reason, "", now)
+
+    with pytest.raises(NotYetError, match="decided_already"):
+        liquidate_account(quick_store, catalog, ACCOUNT, fence=FENCE)
+    clock.move(1)
+    again = liquidate_account(quick_store, catalog, ACCOUNT, fence=FENCE)
+
+    assert again not in (None, decision(refused).digest(HUB))
 
 
 def test_the_second_look_finds_a_healthy_account(store: Store, catalog: Catalog) -> None:
