@@ -30,7 +30,7 @@ from chains.evm.quorum import Quorum
 from chains.nodes import NodeEvent, NodeReport, Standing
 from tests.chains.strategies import CHAIN
 
-HANGS = object()
+HANGS = "hangs"
 TIMEOUT = RpcTimeoutError(chain_id=CHAIN, method="x")
 DOWN = RpcUnavailableError(chain_id=CHAIN, method="x", reason="no")
 BUSY = RpcRateLimitError(chain_id=CHAIN, method="x", reason="no")
