@@ -21,7 +21,7 @@ PYTHON ?= $(shell $(FIND_PYTHON))
 # node comes from the machine, or from the environment when the machine has none
 export PATH := $(PATH):$(CURDIR)/$(BIN)
 
-.PHONY: help setup demo demo-fleet test check bench faults format contracts contracts-check slither lock clean
+.PHONY: help setup demo demo-fleet test check bench faults sim long soak format contracts contracts-check slither lock clean
 
 help:
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-16s %s\n", $$1, $$2 }' Makefile
@@ -58,6 +58,12 @@ bench: setup ## measure; BENCH=risk runs one; results go to build/bench.json
 
 faults: setup ## break things on purpose: killed processes, servers away; SLICE=1 for the kills only
 	$(BIN)/python -m pytest -q $(if $(SLICE),tests/faults/test_kills.py,tests/faults)
+
+sim: setup ## the whole relayer under random faults, one seed a run; SEEDS=n, JOBS=n
+	$(BIN)/python -m tests.simulation --seeds $(or $(SEEDS),1000) --jobs $(or $(JOBS),2)
+
+long: setup ## the tests that take many minutes: 10,000 sends with faults
+	$(BIN)/python -m pytest -q -m long tests
 
 format: setup ## put Python and Solidity into shape
 	$(BIN)/ruff format .
