@@ -61,7 +61,8 @@ def test_limits_floors_exposures_and_operator_arrive() -> None:
 def test_r19_tiers_are_as_set_or_the_default_of_the_profile() -> None:
     """In production a chain that nobody knows counts only what is final."""
     values = deployment_settings().model_dump()
-    chains = [dict(chain) for chain in values["chains"]]
+    nodes = tuple(f"http://127.0.0.1:{port}" for port in (1, 2, 3))
+    chains = [{**chain, "rpc_urls": nodes} for chain in values["chains"]]
     chains[0]["confirmations"] = [{"value_usd_min": 2, "blocks": 3}]
     chains[1]["confirmations"] = []
     production = deployment_settings(profile="production", chains=chains)

@@ -36,6 +36,7 @@ def block(height: int, branch: str = "a") -> dict[str, Any]:
         "hash": "0x" + branch * 2 + f"{height:062x}",
         "parentHash": "0x" + branch * 2 + f"{max(height - 1, 0):062x}",
         "timestamp": hex(1_000 + height),
+        "logsBloom": "0x" + "00" * 256,
     }
 
 
@@ -54,6 +55,7 @@ def serve_chain(node: FakeNode, latest: int, branch: str = "a") -> None:
 
     node.answers["eth_chainId"] = lambda _: hex(31337)
     node.answers["eth_getBlockByNumber"] = at
+    node.answers["eth_getBlockByHash"] = lambda params: at([hex(int(params[0][4:], 16))])
     node.answers["eth_getLogs"] = lambda _: []
 
 
