@@ -49,6 +49,7 @@ class ChainSettings(Section):
     start_height: Annotated[int, Field(ge=0)] = 0
     blocks_per_run_max: Annotated[int, Field(ge=1, le=10_000)] = 200
     finalized_span_max: Annotated[int, Field(ge=1, le=10_000)] = 1_000
+    watch_lease_seconds: Annotated[int, Field(ge=2, le=3_600)] = 10
     vaults: Annotated[tuple[VaultSettings, ...], Field(max_length=1)] = ()
     credit_lines: tuple[CreditLineSettings, ...] = ()
 

@@ -42,6 +42,7 @@ class Watch:
         holder: unique for the process.
         wait: returns after so many seconds, earlier on a hint or when the process stops.
         on_news: called after each run; rings doorbells or books at once.
+        lease_seconds: how long a watcher that died keeps the next one away.
     """
 
     store: Store
@@ -53,6 +54,7 @@ class Watch:
     holder: str
     wait: Wait
     on_news: News
+    lease_seconds: int = LEASE_SECONDS
 
 
 async def watch(watcher: Watch, stop: asyncio.Event) -> None:
@@ -153,13 +155,13 @@ def _lease(watcher: Watch) -> Lease | None:
         name = watch_lease_name(chain_id)
         held = uow.leases.lease(name)
         if held is not None and held.holder == watcher.holder:
-            if held.expires_at - uow.clock.now() > LEASE_SECONDS // 2:
+            if held.expires_at - uow.clock.now() > watcher.lease_seconds // 2:
                 return held
             try:
-                return uow.leases.renew(held, LEASE_SECONDS)
+                return uow.leases.renew(held, watcher.lease_seconds)
             except LeaseLostError:
                 pass  # it ran out meanwhile; take it anew
-        return uow.leases.acquire(name, watcher.holder, LEASE_SECONDS)
+        return uow.leases.acquire(name, watcher.holder, watcher.lease_seconds)
 
 
 def _release(watcher: Watch) -> None:

@@ -80,6 +80,7 @@ async def watch_chain(
         holder=wiring.process_name(),
         wait=_wait,
         on_news=_on_news,
+        lease_seconds=chain.watch_lease_seconds,
     )
     try:
         await _watch_on(watcher, stop)
