@@ -259,6 +259,17 @@ class JobTable:
         """
         self._update_own(job, ready_at=self._clock.now() + lease_seconds)
 
+    def clear_attempt(self, job: Job) -> None:
+        """
+        Note that a job that failed before had an effect: if its process dies now, nothing is added.
+
+        Several deaths in a row say nothing against work that gets on between them.
+
+        Raises:
+            LeaseLostError: another process took the job.
+        """
+        self._update_own(job, attempts=max(0, job.attempts - 1))
+
     def replay(self, kind: str, key: str) -> None:
         """
         Make a quarantined job due now, with a fresh count of attempts.

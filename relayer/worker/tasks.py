@@ -25,7 +25,7 @@ from relayer.steps.queues import (
     RECONCILE,
     RELAY,
 )
-from relayer.steps.reconcile import reconcile
+from relayer.steps.reconcile import EVENTS_PER_BATCH, reconcile
 from relayer.steps.relay import Carrier, relay
 from relayer.store.jobs import Job
 from relayer.worker.context import WorkContext
@@ -35,14 +35,32 @@ from relayer.worker.publishing import publish_due
 
 CONFIRM_SECONDS: Final = 1
 RECONCILE_BATCHES_MAX: Final = 50
+SUSPECT_SHIFT: Final = 3
 
 
 def _reconcile(context: WorkContext, job: Job, fence: Fence) -> Outcome:
+    """
+    Book a chain's events; after a failed attempt an eighth of a batch at a time, then a 64th.
+
+    So what stands before an event that kills the process is booked, and a process that is killed
+    for reasons of its own gets on: once it has booked anything its death counts no more.
+    """
+    events_max = max(1, EVENTS_PER_BATCH >> SUSPECT_SHIFT * job.attempts)
+    is_suspect = job.attempts > 0
     for _ in range(RECONCILE_BATCHES_MAX):
-        if not reconcile(
-            context.store, context.catalog, chain_id_of(job.key), fence=fence
-        ).has_more:
+        found = reconcile(
+            context.store,
+            context.catalog,
+            chain_id_of(job.key),
+            fence=fence,
+            events_max=events_max,
+        )
+        if not found.has_more:
             return Done()
+        if is_suspect:
+            with context.store.unit_of_work() as uow:
+                uow.jobs.clear_attempt(job)
+            is_suspect = False
         context.ring_due()
     return Later(0, "more_events")
 
