@@ -53,11 +53,14 @@ class Work:
     How the jobs of a kind are done.
 
     jobs_per_claim is 1 where a step waits for a network: what one thread holds, no other takes.
+    Each commit of a step that is_steady does a part of its job for good, and the part is never done
+    again: so a death after it is no failed attempt. One that takes a nonce and then sends is not.
     """
 
     kind: str
     handler: Handler
     jobs_per_claim: int = BATCH
+    is_steady: bool = False
 
 
 def process_due(context: WorkContext, work: Work, queue: str) -> int:
@@ -107,17 +110,18 @@ def _process_all(context: WorkContext, work: Work, jobs: Sequence[Job]) -> None:
                 return
             try:
                 with bind_correlation(job.correlation_id):
-                    _process(context, job, work.handler)
+                    _process(context, job, work)
             except InvariantError:
                 _give_back(context, jobs[place + 1 :], "process_stopping")
                 raise
             context.keeper.release(job)
 
 
-def _process(context: WorkContext, job: Job, handler: Handler) -> None:
-    fence = job_fence(job, context.settings.messages.lease_seconds)
+def _process(context: WorkContext, job: Job, work: Work) -> None:
+    lease_seconds = context.settings.messages.lease_seconds
+    fence = job_fence(job, lease_seconds, is_effect=work.is_steady)
     try:
-        outcome = handler(context, job, fence)
+        outcome = work.handler(context, job, fence)
     except (LeaseLostError, StateMovedError, CursorMovedError) as exc:
         log.info("job.overtaken", kind=job.kind, key=job.key, reason=str(exc))
         outcome = Later(RETRY_SECONDS, "overtaken")

@@ -42,11 +42,9 @@ def _reconcile(context: WorkContext, job: Job, fence: Fence) -> Outcome:
     """
     Book a chain's events; after a failed attempt an eighth of a batch at a time, then a 64th.
 
-    So what stands before an event that kills the process is booked, and a process that is killed
-    for reasons of its own gets on: once it has booked anything its death counts no more.
+    So what stands before an event that kills the process is booked, and the event is cornered.
     """
     events_max = max(1, EVENTS_PER_BATCH >> SUSPECT_SHIFT * job.attempts)
-    is_suspect = job.attempts > 0
     for _ in range(RECONCILE_BATCHES_MAX):
         found = reconcile(
             context.store,
@@ -57,10 +55,6 @@ def _reconcile(context: WorkContext, job: Job, fence: Fence) -> Outcome:
         )
         if not found.has_more:
             return Done()
-        if is_suspect:
-            with context.store.unit_of_work() as uow:
-                uow.jobs.clear_attempt(job)
-            is_suspect = False
         context.ring_due()
     return Later(0, "more_events")
 
@@ -139,7 +133,7 @@ def _target_of(context: WorkContext, job: Job) -> ChainId:
 
 
 WORKS: Final = (
-    Work(RECONCILE, _reconcile),
+    Work(RECONCILE, _reconcile, is_steady=True),
     Work(ASSESS, _assess),
     Work(DECIDE, _decide),
     Work(LIQUIDATE, _liquidate),
@@ -147,7 +141,7 @@ WORKS: Final = (
     Work(RELAY, _relay, jobs_per_claim=1),
     Work(CONFIRM, _confirm, jobs_per_claim=1),
     Work(CUSTODY, _custody, jobs_per_claim=1),
-    Work(PUBLISH, _publish),
+    Work(PUBLISH, _publish, is_steady=True),
 )
 
 

@@ -42,6 +42,9 @@ def test_r4_random_kills_lose_nothing_and_double_nothing_fleet_10_8(
     seed = seed_of_run()
     kills = int(os.environ.get(KILLS_VARIABLE) or KILLS)
     begun = time.monotonic()
+    with capsys.disabled():
+        sys.stdout.write(f"\nFAULT_SEED={seed} {broker} {backend}: ")
+        sys.stdout.flush()
 
     with deployment(Combination(broker, backend), databases, tmp_path, seed) as load:
         load.start()
@@ -58,6 +61,6 @@ def test_r4_random_kills_lose_nothing_and_double_nothing_fleet_10_8(
     with capsys.disabled():
         counts = ", ".join(f"{name} {n}" for name, n in Counter(k.process for k in done).items())
         sys.stdout.write(
-            f"\nFAULT_SEED={seed} {broker} {backend}: {kills} kills ({counts}),"
+            f"{kills} kills ({counts}),"
             f" level {drained:.1f} s after the last, {time.monotonic() - begun:.0f} s in all\n"
         )
