@@ -74,11 +74,20 @@ def process_due(context: WorkContext, work: Work, queue: str) -> int:
     count = 0
     try:
         while not context.stopping.is_set():
-            jobs = _claim(context, work, queue)
-            chosen = _alone_if_suspect(context, jobs)
-            count += len(chosen)
-            _process_all(context, work, chosen)
-            if len(jobs) < work.jobs_per_claim and chosen == jobs:
+            with context.turns.shared():
+                jobs = _claim(context, work, queue)
+                has_suspect = any(job.attempts for job in jobs)
+                if has_suspect:
+                    _give_back(context, jobs, "another_runs_alone")
+                else:
+                    count += len(jobs)
+                    _process_all(context, work, jobs)
+            if has_suspect:
+                with context.turns.alone():
+                    jobs = _alone_if_suspect(context, _claim(context, work, queue))
+                    count += len(jobs)
+                    _process_all(context, work, jobs)
+            if len(jobs) < work.jobs_per_claim and not has_suspect:
                 break
             if count >= JOBS_PER_RUN_MAX or time.monotonic() > deadline:
                 break
@@ -179,7 +188,8 @@ def _alone_if_suspect(context: WorkContext, jobs: tuple[Job, ...]) -> tuple[Job,
     """
     Return what to run of a claim: a job that failed before is run alone.
 
-    It may kill the process, and what is claimed with it would be counted as failed too.
+    It may kill the process, and what is claimed with it would be counted as failed too. Other
+    threads hold nothing meanwhile, see Turns.
     """
     suspects = [job for job in jobs if job.attempts]
     if not suspects or len(jobs) == 1:
