@@ -9,6 +9,7 @@ import multiprocessing
 import os
 import signal
 import time
+from collections.abc import Callable
 from multiprocessing.context import ForkServerProcess
 from pathlib import Path
 from types import TracebackType
@@ -47,6 +48,11 @@ def run_command(arguments: list[str], log: str) -> None:
     app(arguments)
 
 
+def wound_of(log: Path) -> Path:
+    """Return the file in which a wounded process leaves the time of it, beside its log."""
+    return log.with_suffix(".wound")
+
+
 class LoadProcesses:
     """Processes by name; a context manager that leaves none behind."""
 
@@ -79,9 +85,12 @@ class LoadProcesses:
         """Start `relayer <arguments>`, or again what had the name before; return its id."""
         if arguments:
             self._commands[name] = list(arguments)
-        process = self._context.Process(
-            target=run_command, args=(self._commands[name], str(self._log(name))), name=name
-        )
+        return self.start_as(name, run_command)
+
+    def start_as(self, name: str, run: Callable[..., None], *wound: int) -> int:
+        """Start a name's command inside a program that wounds it; return its id."""
+        arguments = (self._commands[name], str(self.log(name)), *wound)
+        process = self._context.Process(target=run, args=arguments, name=name)
         process.start()
         self._running[name] = process
         self.started.append(self.pid(name))
@@ -115,11 +124,24 @@ class LoadProcesses:
             raise AssertionError(f"{name} did not end in {seconds_max} s:\n{self.tail(name)}")
         return process.exitcode, time.monotonic() - begun
 
-    def exit_status(self, name: str, seconds_max: float) -> int | None:
-        """Return the status of a process that ends by itself; None when it does not in time."""
-        process = self._running[name]
+    def wait_for_end(self, name: str, seconds_max: float) -> float:
+        """
+        Wait for a process that is wounded and ends by itself, with status 0.
+
+        Returns:
+            The seconds since it was wounded.
+        """
+        process = self._running.pop(name)
         process.join(seconds_max)
-        return process.exitcode
+        if process.exitcode != 0:
+            process.kill()
+            process.join()
+            raise AssertionError(f"{name}: status {process.exitcode}:\n{self.tail(name)}")
+        return time.monotonic() - float(wound_of(self.log(name)).read_text())
+
+    def is_frozen(self, name: str) -> bool:
+        """Return whether a process stands still."""
+        return Path(f"/proc/{self.pid(name)}/stat").read_text().rpartition(") ")[2][0] == "T"
 
     def check(self) -> None:
         """Fail when a process ended by itself."""
@@ -133,9 +155,10 @@ class LoadProcesses:
 
     def tail(self, name: str) -> str:
         """Return the last lines of a process's log."""
-        log = self._log(name)
+        log = self.log(name)
         lines = log.read_text(errors="replace").splitlines() if log.exists() else []
         return "\n".join(lines[-LOG_TAIL_LINES:])
 
-    def _log(self, name: str) -> Path:
+    def log(self, name: str) -> Path:
+        """Return the file that a process writes to."""
         return self.folder / f"{name}.log"
