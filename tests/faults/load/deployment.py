@@ -1,7 +1,7 @@
 """A deployment under load: growing chains, one database, and the processes of one combination."""
 
-from collections.abc import Iterator, Sequence
-from contextlib import ExitStack, contextmanager
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import AbstractContextManager, ExitStack, contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 from random import Random
@@ -62,8 +62,16 @@ class LoadDeployment:
 
     def start(self) -> None:
         """Start every process."""
-        for name, arguments in self.commands.items():
-            self.processes.start(name, *arguments, "--config", str(self.config), "--json")
+        self.start_only(*self.commands)
+
+    def start_only(self, *names: str) -> None:
+        """Start some of the processes."""
+        for name in names:
+            self.processes.start(name, *self.command(name))
+
+    def command(self, name: str) -> list[str]:
+        """Return what follows `relayer` on a process's command line."""
+        return [*self.commands[name], "--config", str(self.config), "--json"]
 
     def journal_seq(self) -> int:
         """Return how many entries the journal has."""
@@ -71,11 +79,23 @@ class LoadDeployment:
             return uow.ledger.head().seq
 
 
+Front = Callable[[GrowingChain], AbstractContextManager[str]]
+
+
 @contextmanager
 def deployment(
-    combination: Combination, databases: TestDatabases, folder: Path, seed: int
+    combination: Combination,
+    databases: TestDatabases,
+    folder: Path,
+    seed: int,
+    front: Front | None = None,
 ) -> Iterator[LoadDeployment]:
-    """Yield a deployment with chains that do not grow yet; leave nothing behind."""
+    """
+    Yield a deployment with chains that do not grow yet; leave nothing behind.
+
+    Args:
+        front: puts something between the processes and a node, and names its address.
+    """
     with ExitStack() as stack:
         chains = [
             stack.enter_context(GrowingChain(number, Random(f"{seed}:{number}")))
@@ -85,7 +105,11 @@ def deployment(
         stack.callback(databases.drop, database_url)
         config = folder / "relayer.toml"
         url = combination.database_url or database_url
-        config.write_text(toml_of(_values(combination, chains, url)))
+        values = _values(combination, chains, url)
+        if front is not None:
+            for section, chain in zip(values["chains"], chains, strict=True):
+                section["rpc_urls"] = [stack.enter_context(front(chain))]
+        config.write_text(toml_of(values))
         settings = load_settings(config)
         store = Store(engine_of(database_url), SystemClock())
         stack.callback(store.close)

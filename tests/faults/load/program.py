@@ -60,7 +60,7 @@ class LoadProcesses:
         self.folder = folder
         self._context = multiprocessing.get_context("forkserver")
         self._context.set_forkserver_preload(list(PRELOADED))
-        self._commands: dict[str, list[str]] = {}
+        self.commands: dict[str, list[str]] = {}
         self._running: dict[str, ForkServerProcess] = {}
         self.started: list[int] = []
 
@@ -84,12 +84,12 @@ class LoadProcesses:
     def start(self, name: str, *arguments: str) -> int:
         """Start `relayer <arguments>`, or again what had the name before; return its id."""
         if arguments:
-            self._commands[name] = list(arguments)
+            self.commands[name] = list(arguments)
         return self.start_as(name, run_command)
 
     def start_as(self, name: str, run: Callable[..., None], *wound: int) -> int:
         """Start a name's command inside a program that wounds it; return its id."""
-        arguments = (self._commands[name], str(self.log(name)), *wound)
+        arguments = (self.commands[name], str(self.log(name)), *wound)
         process = self._context.Process(target=run, args=arguments, name=name)
         process.start()
         self._running[name] = process
@@ -142,6 +142,10 @@ class LoadProcesses:
     def is_frozen(self, name: str) -> bool:
         """Return whether a process stands still."""
         return Path(f"/proc/{self.pid(name)}/stat").read_text().rpartition(") ")[2][0] == "T"
+
+    def is_alive(self, name: str) -> bool:
+        """Return whether a process has not ended."""
+        return self._running[name].is_alive()
 
     def check(self) -> None:
         """Fail when a process ended by itself."""

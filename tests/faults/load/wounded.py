@@ -8,12 +8,14 @@ import os
 import signal
 import time
 from pathlib import Path
-from typing import Any
+from typing import Any, Final
 
 from sqlalchemy import Engine, event
 
 from tests.faults.load.program import run_command, wound_of
 from tests.relayer.worker import program as acting
+
+FROZEN: Final = 1_000_000_000
 
 
 def run_until_commit(arguments: list[str], log: str, number: int) -> None:
@@ -31,16 +33,26 @@ def run_until_commit(arguments: list[str], log: str, number: int) -> None:
 
 
 def run_until_begin(arguments: list[str], log: str, number: int) -> None:
-    """Be `relayer <arguments>`; freeze this process before its transaction of that number."""
-    left = [number]
+    """
+    Be `relayer <arguments>`; freeze this process before its transaction of that number.
 
-    def _begins(_connection: object) -> None:
-        left[0] -= 1
-        if not left[0]:
+    It is frozen while none is open in another thread: what a frozen process has open blocks others
+    until the server ends its session, and on SQLite for good.
+    """
+    begun = [0]
+    is_open: set[object] = set()
+
+    def _begins(connection: object) -> None:
+        begun[0] += 1
+        if begun[0] >= number and not is_open and begun[0] < FROZEN:
+            begun[0] = FROZEN
             os.kill(os.getpid(), signal.SIGSTOP)
+        is_open.add(connection)
 
     # The engine's own listener opens the transaction on SQLite; this one comes before it.
     event.listen(Engine, "begin", _begins, insert=True)
+    for end in ("commit", "rollback"):
+        event.listen(Engine, end, is_open.discard)
     run_command(arguments, log)
 
 
