@@ -1,8 +1,8 @@
 """
 A process that is frozen past its lease and wakes up: what it wants to commit is refused.
 
-A worker is frozen on PostgreSQL only. With a file, a thread that is frozen inside its COMMIT keeps
-everybody else waiting until the process runs again or ends: workers that share a file share a fate.
+On PostgreSQL only: with a file, a thread that is frozen inside its COMMIT keeps everybody else
+waiting until the process runs again or ends. Processes that share a file share a fate.
 """
 
 import os
@@ -96,7 +96,7 @@ def test_r4_a_frozen_worker_that_wakes_up_late_commits_nothing_fleet_10_11(
 
 
 @pytest.mark.usefixtures("_fleet_servers")
-@pytest.mark.parametrize("backend", ["sqlite", "postgresql"])
+@pytest.mark.parametrize("backend", ["postgresql"])
 def test_r4_a_frozen_watcher_that_wakes_up_late_commits_nothing_fleet_10_11(
     backend: str, databases: TestDatabases, tmp_path: Path
 ) -> None:

@@ -37,7 +37,7 @@ def run_until_begin(arguments: list[str], log: str, number: int) -> None:
     Be `relayer <arguments>`; freeze this process before its transaction of that number.
 
     It is frozen while none is open in another thread: what a frozen process has open blocks others
-    until the server ends its session, and on SQLite for good.
+    until the server ends its session.
     """
     begun = [0]
     is_open: set[object] = set()
