@@ -11,7 +11,9 @@ FORGE_FOLDER := $(CURDIR)/$(EVM)/node_modules/@foundry-rs/forge-linux-amd64/bin
 WORKERS ?= 2
 SERVICES := services and not devnet and not slow and not story and not long
 BENCH ?= *
-BY_FAULTS := --ignore tests/faults/test_kills.py --ignore tests/faults/test_outages.py
+MINUTES ?= 30
+BY_FAULTS := --ignore tests/faults/test_kills.py --ignore tests/faults/test_outages.py \
+	--ignore tests/faults/load
 KERNELS := $(wildcard relayer/risk/*.pyx relayer/risk/*.pxd)
 OFFLINE := not devnet and not services and not slow and not story and not long
 FIND_PYTHON := for name in python3 python3.13 python3.12 python3.11; do \
@@ -56,8 +58,12 @@ bench: setup ## measure; BENCH=risk runs one; results go to build/bench.json
 		echo "$$file"; $(BIN)/python -m tests.bench.$$(basename $$file .py) || failed="$$failed $$file"; \
 	done; test -z "$$failed" || { echo "failed:$$failed"; exit 1; }
 
-faults: setup ## break things on purpose: killed processes, servers away; SLICE=1 for the kills only
-	$(BIN)/python -m pytest -q $(if $(SLICE),tests/faults/test_kills.py,tests/faults)
+faults: setup ## break things on purpose: killed processes, servers away; SLICE=1 for a short run
+	$(if $(SLICE),FAULT_KILLS=$${FAULT_KILLS:-8}) $(BIN)/python -m pytest -q \
+		$(if $(SLICE),tests/faults/load tests/faults/test_kills.py,tests/faults)
+
+soak: setup ## load a deployment and see whether it grows; MINUTES=30, FLEET=1 for separate processes
+	$(BIN)/python -m tests.soak --minutes $(MINUTES) $(if $(FLEET),--fleet)
 
 sim: setup ## the whole relayer under random faults, one seed a run; SEEDS=n, JOBS=n
 	$(BIN)/python -m tests.simulation --seeds $(or $(SEEDS),1000) --jobs $(or $(JOBS),2)

@@ -66,6 +66,7 @@ class ChainSettings(Section):
     is_bloom_trusted: bool = True
     fee_bump_seconds: PositiveSeconds = 30
     confirmations: tuple[ConfirmationSettings, ...] | None = None
+    watch_lease_seconds: Annotated[int, Field(ge=2, le=3_600)] = 10
     vaults: Annotated[tuple[VaultSettings, ...], Field(max_length=1)] = ()
     credit_lines: tuple[CreditLineSettings, ...] = ()
 

@@ -27,9 +27,9 @@ class TestDatabases:
 
     __test__ = False
 
-    def __init__(self) -> None:
+    def __init__(self, server_url: str | None = None) -> None:
         self._folder = Path(tempfile.mkdtemp(prefix="relayer-databases-"))
-        self._server_url: URL | None = None
+        self._server_url: URL | None = make_url(server_url) if server_url else None
         self._embedded: Any = None
         self._templates: dict[str, str] = {}
 

@@ -48,6 +48,7 @@ class Watch:
         on_news: called after each run; rings doorbells or books at once.
         backup: second readings and recounts beside the head; None for none.
         pool: the nodes behind the reader, to ask one of them whether there is news.
+        lease_seconds: how long a watcher that died keeps the next one away.
     """
 
     store: Store
@@ -61,6 +62,7 @@ class Watch:
     on_news: News
     backup: Backup | None = None
     pool: NodePool | None = None
+    lease_seconds: int = LEASE_SECONDS
 
 
 @dataclass(frozen=True, slots=True)
@@ -194,13 +196,13 @@ def _lease(watcher: Watch) -> Lease | None:
         name = watch_lease_name(chain_id)
         held = uow.leases.lease(name)
         if held is not None and held.holder == watcher.holder:
-            if held.expires_at - uow.clock.now() > LEASE_SECONDS // 2:
+            if held.expires_at - uow.clock.now() > watcher.lease_seconds // 2:
                 return held
             try:
-                return uow.leases.renew(held, LEASE_SECONDS)
+                return uow.leases.renew(held, watcher.lease_seconds)
             except LeaseLostError:
                 pass  # it ran out meanwhile; take it anew
-        return uow.leases.acquire(name, watcher.holder, LEASE_SECONDS)
+        return uow.leases.acquire(name, watcher.holder, watcher.lease_seconds)
 
 
 def _release(watcher: Watch) -> None:

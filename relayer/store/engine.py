@@ -7,7 +7,7 @@ from typing import Any, Final
 import psycopg
 from psycopg import sql
 from sqlalchemy import Connection, Engine, create_engine, event
-from sqlalchemy.engine import URL, make_url
+from sqlalchemy.engine import URL, ExceptionContext, make_url
 from sqlalchemy.exc import ArgumentError, OperationalError
 from sqlalchemy.exc import TimeoutError as PoolTimeoutError
 
@@ -87,7 +87,7 @@ def _postgresql_engine(url: URL) -> Engine:
     # A prepared plan made while a table was small would go on scanning it when it is large.
     settings = {**limits_ms, "plan_cache_mode": "force_custom_plan"}
     options = " ".join(f"-c {name}={value}" for name, value in settings.items())
-    return create_engine(
+    engine = create_engine(
         url.set(drivername="postgresql+psycopg"),
         pool_size=POOL_SIZE,
         max_overflow=POOL_OVERFLOW_MAX,
@@ -95,6 +95,18 @@ def _postgresql_engine(url: URL) -> Engine:
         isolation_level="READ COMMITTED",
         connect_args={"options": options, "application_name": "relayer"},
     )
+
+    @event.listens_for(engine, "handle_error")
+    def _failed(context: ExceptionContext) -> None:
+        # The driver calls it an internal error, but only the session is gone: this process stood
+        # still for so long that the server ended it.
+        if isinstance(context.original_exception, psycopg.errors.IdleInTransactionSessionTimeout):
+            context.is_disconnect = True
+            raise OperationalError(
+                context.statement, None, context.original_exception, hide_parameters=True
+            ) from context.original_exception
+
+    return engine
 
 
 def create_database(admin_url: str, name: str) -> str:

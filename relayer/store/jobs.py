@@ -251,14 +251,23 @@ class JobTable:
         self._end(job, state=after.value, ready_at=ready_at, attempts=attempts, reason=reason)
         return after
 
-    def extend(self, job: Job, lease_seconds: int) -> None:
+    def extend(self, job: Job, lease_seconds: int, *, is_effect: bool = False) -> None:
         """
         Give a running job more time.
+
+        Args:
+            is_effect: this transaction does a part of the job for good. If the process dies after
+                it, that is no failed attempt: deaths say nothing against work that gets on.
 
         Raises:
             LeaseLostError: another process took the job.
         """
-        self._update_own(job, ready_at=self._clock.now() + lease_seconds)
+        ends_at = self._clock.now() + lease_seconds
+        if is_effect:
+            # Its death adds one to what stands here, which makes what it was at the claim.
+            self._update_own(job, ready_at=ends_at, attempts=max(0, job.attempts - 1))
+        else:
+            self._update_own(job, ready_at=ends_at)
 
     def replay(self, kind: str, key: str) -> None:
         """

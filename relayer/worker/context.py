@@ -16,6 +16,7 @@ from relayer.store.unit_of_work import Store
 from relayer.worker.keeper import LeaseKeeper
 from relayer.worker.link import BrokerLink
 from relayer.worker.loop import LoopThread
+from relayer.worker.turns import Turns
 
 
 @dataclass
@@ -35,6 +36,7 @@ class WorkContext:
     stopping: threading.Event = field(default_factory=threading.Event)
     broken: InvariantError | None = None
     on_broken: Callable[[], None] = lambda: None
+    turns: Turns = field(default_factory=Turns)
     _readers: dict[ChainId, ChainReader] = field(default_factory=dict)
     _senders: dict[ChainId, TransactionSender] = field(default_factory=dict)
     _carriers: dict[ChainId, Carrier] = field(default_factory=dict)

@@ -53,11 +53,14 @@ class Work:
     How the jobs of a kind are done.
 
     jobs_per_claim is 1 where a step waits for a network: what one thread holds, no other takes.
+    Each commit of a step that is_steady does a part of its job for good, and the part is never done
+    again: so a death after it is no failed attempt. One that takes a nonce and then sends is not.
     """
 
     kind: str
     handler: Handler
     jobs_per_claim: int = BATCH
+    is_steady: bool = False
 
 
 def process_due(context: WorkContext, work: Work, queue: str) -> int:
@@ -71,11 +74,20 @@ def process_due(context: WorkContext, work: Work, queue: str) -> int:
     count = 0
     try:
         while not context.stopping.is_set():
-            jobs = _claim(context, work, queue)
-            chosen = _alone_if_suspect(context, jobs)
-            count += len(chosen)
-            _process_all(context, work, chosen)
-            if len(jobs) < work.jobs_per_claim and chosen == jobs:
+            with context.turns.shared():
+                jobs = _claim(context, work, queue)
+                has_suspect = any(job.attempts for job in jobs)
+                if has_suspect:
+                    _give_back(context, jobs, "another_runs_alone")
+                else:
+                    count += len(jobs)
+                    _process_all(context, work, jobs)
+            if has_suspect:
+                with context.turns.alone():
+                    jobs = _alone_if_suspect(context, _claim(context, work, queue))
+                    count += len(jobs)
+                    _process_all(context, work, jobs)
+            if len(jobs) < work.jobs_per_claim and not has_suspect:
                 break
             if count >= JOBS_PER_RUN_MAX or time.monotonic() > deadline:
                 break
@@ -107,17 +119,18 @@ def _process_all(context: WorkContext, work: Work, jobs: Sequence[Job]) -> None:
                 return
             try:
                 with bind_correlation(job.correlation_id):
-                    _process(context, job, work.handler)
+                    _process(context, job, work)
             except InvariantError:
                 _give_back(context, jobs[place + 1 :], "process_stopping")
                 raise
             context.keeper.release(job)
 
 
-def _process(context: WorkContext, job: Job, handler: Handler) -> None:
-    fence = job_fence(job, context.settings.messages.lease_seconds)
+def _process(context: WorkContext, job: Job, work: Work) -> None:
+    lease_seconds = context.settings.messages.lease_seconds
+    fence = job_fence(job, lease_seconds, is_effect=work.is_steady)
     try:
-        outcome = handler(context, job, fence)
+        outcome = work.handler(context, job, fence)
     except (LeaseLostError, StateMovedError, CursorMovedError) as exc:
         log.info("job.overtaken", kind=job.kind, key=job.key, reason=str(exc))
         outcome = Later(RETRY_SECONDS, "overtaken")
@@ -175,7 +188,8 @@ def _alone_if_suspect(context: WorkContext, jobs: tuple[Job, ...]) -> tuple[Job,
     """
     Return what to run of a claim: a job that failed before is run alone.
 
-    It may kill the process, and what is claimed with it would be counted as failed too.
+    It may kill the process, and what is claimed with it would be counted as failed too. Other
+    threads hold nothing meanwhile, see Turns.
     """
     suspects = [job for job in jobs if job.attempts]
     if not suspects or len(jobs) == 1:

@@ -30,7 +30,7 @@ from relayer.steps.queues import (
     RELAY,
     SWITCH,
 )
-from relayer.steps.reconcile import reconcile
+from relayer.steps.reconcile import EVENTS_PER_BATCH, reconcile
 from relayer.steps.relay import relay
 from relayer.steps.switch import push_orders
 from relayer.store.jobs import Job
@@ -44,14 +44,26 @@ CONFIRM_SECONDS: Final = 1
 QUEUE_FULL_SECONDS: Final = 10
 SWITCH_SECONDS: Final = 2
 RECONCILE_BATCHES_MAX: Final = 50
+SUSPECT_SHIFT: Final = 3
 log = event_log()
 
 
 def _reconcile(context: WorkContext, job: Job, fence: Fence) -> Outcome:
+    """
+    Book a chain's events; after a failed attempt an eighth of a batch at a time, then a 64th.
+
+    So what stands before an event that kills the process is booked, and the event is cornered.
+    """
+    events_max = max(1, EVENTS_PER_BATCH >> SUSPECT_SHIFT * job.attempts)
     for _ in range(RECONCILE_BATCHES_MAX):
-        if not reconcile(
-            context.store, context.catalog, chain_id_of(job.key), fence=fence
-        ).has_more:
+        found = reconcile(
+            context.store,
+            context.catalog,
+            chain_id_of(job.key),
+            fence=fence,
+            events_max=events_max,
+        )
+        if not found.has_more:
             return Done()
         context.ring_due()
     return Later(0, "more_events")
@@ -154,7 +166,7 @@ def _target_of(context: WorkContext, job: Job) -> ChainId:
 
 
 WORKS: Final = (
-    Work(RECONCILE, _reconcile),
+    Work(RECONCILE, _reconcile, is_steady=True),
     Work(ASSESS, _assess),
     Work(DECIDE, _decide),
     Work(LIQUIDATE, _liquidate),
@@ -163,7 +175,7 @@ WORKS: Final = (
     Work(CONFIRM, _confirm, jobs_per_claim=1),
     Work(MEND, _mend, jobs_per_claim=1),
     Work(CUSTODY, _custody, jobs_per_claim=1),
-    Work(PUBLISH, _publish),
+    Work(PUBLISH, _publish, is_steady=True),
     Work(SWITCH, _switch, jobs_per_claim=1),
 )
 

@@ -82,6 +82,7 @@ async def watch_chain(
         on_news=_on_news,
         backup=wiring.backup_of(settings, store, catalog, reader),
         pool=wiring.node_pool(reader),
+        lease_seconds=chain.watch_lease_seconds,
     )
     try:
         await _watch_on(watcher, stop)

@@ -5,7 +5,8 @@ import pytest
 from relayer.errors import LeaseLostError
 from relayer.steps.fence import job_fence, open_fence
 from relayer.steps.tell import tell
-from relayer.store.jobs import Job
+from relayer.store.job_records import JobState
+from relayer.store.jobs import ATTEMPTS_MAX, Job
 from relayer.store.unit_of_work import Store
 from tests.databases import NOW
 
@@ -49,6 +50,36 @@ def test_a_process_that_slept_past_its_lease_commits_nothing(store: Store, job: 
 
     with store.read() as uow:
         assert uow.feed.after(None, 0) == ()
+
+
+@pytest.mark.parametrize("is_effect", [True, False])
+def test_r4_a_death_after_an_effect_is_no_failed_attempt(
+    store: Store, job: Job, *, is_effect: bool
+) -> None:
+    """Where a commit does a part of the job for good, deaths after it never add up."""
+    for _ in range(ATTEMPTS_MAX + 1):
+        with store.unit_of_work() as uow:
+            job_fence(job, LEASE_SECONDS, is_effect=is_effect)(uow)
+        store.clock.move(LEASE_SECONDS + 1)  # type: ignore[attr-defined]
+        found = claimed(store, "next")
+        if not found:
+            break
+        (job,) = found
+
+    with store.read() as uow:
+        record = uow.jobs.job("k", "one")
+    assert record.attempts == (1 if is_effect else ATTEMPTS_MAX)
+    assert record.state is (JobState.CLAIMED if is_effect else JobState.QUARANTINED)
+
+
+def test_an_effect_that_is_rolled_back_is_none(store: Store, job: Job) -> None:
+    """A process that dies inside the transaction has failed."""
+    with pytest.raises(KeyboardInterrupt), store.unit_of_work() as uow:
+        job_fence(job, LEASE_SECONDS, is_effect=True)(uow)
+        raise KeyboardInterrupt
+    store.clock.move(LEASE_SECONDS + 1)  # type: ignore[attr-defined]
+
+    assert claimed(store, "next")[0].attempts == 1
 
 
 def test_an_open_fence_lets_everything_pass(store: Store) -> None:

@@ -6,7 +6,7 @@ from uuid import uuid4
 
 import pytest
 from sqlalchemy import text
-from sqlalchemy.exc import DBAPIError
+from sqlalchemy.exc import DBAPIError, OperationalError
 
 from relayer.errors import SettingsError
 from relayer.store.engine import create_database, drop_database, engine_of
@@ -14,6 +14,7 @@ from relayer.store.unit_of_work import Store
 from tests.databases import TestDatabases
 
 WAIT_SECONDS_MAX = 20
+IDLE_SECONDS = 0.2
 
 
 @pytest.mark.parametrize(
@@ -178,3 +179,18 @@ def test_a_server_that_cannot_serve_is_named(url: str, named: str) -> None:
         with pytest.raises(SettingsError, match=named) as refused:
             act(url, "relayer")
         assert "hunter22" not in str(refused.value)
+
+
+def test_a_session_that_the_server_ended_is_an_outage_and_no_fault_of_the_work(
+    store: Store,
+) -> None:
+    """A process that stood still in a transaction: it is tried again, on a new connection."""
+    if store.engine.dialect.name != "postgresql":
+        return
+    with pytest.raises(OperationalError), store.read() as uow:
+        uow.connection.exec_driver_sql("SET idle_in_transaction_session_timeout = '1ms'")
+        threading.Event().wait(IDLE_SECONDS)
+        uow.connection.exec_driver_sql("SELECT 1")
+
+    with store.read() as uow:
+        assert uow.connection.exec_driver_sql("SELECT 1").scalar_one() == 1

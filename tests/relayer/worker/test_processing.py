@@ -241,6 +241,43 @@ def test_a_job_rung_while_it_runs_is_due_again(context: WorkContext) -> None:
     assert record_of(context, "a").state is JobState.IDLE
 
 
+def test_r12_a_job_whose_process_died_runs_alone_in_its_process(
+    context: WorkContext, clock: FixedClock
+) -> None:
+    """What another thread holds would be blamed for its next death too."""
+    ring_keys(context.store, "suspect")
+    with context.store.unit_of_work() as uow:
+        uow.jobs.claim(DECIDE, 1, lease_seconds=1, holder="dead")
+    clock.move(2)
+    ring_keys(context.store, "other", kind=LIQUIDATE)
+    beside, entered, may_end = list[str](), threading.Event(), threading.Event()
+
+    def _other(_context: WorkContext, _job: Job, _fence: Fence) -> Outcome:
+        entered.set()
+        may_end.wait(RETRY_SECONDS_MAX)
+        beside.append("other ends")
+        return Done()
+
+    def _suspect(_context: WorkContext, job: Job, _fence: Fence) -> Outcome:
+        assert job.attempts == 1
+        beside.append("suspect runs")
+        return Done()
+
+    other = threading.Thread(target=process_due, args=(context, Work(LIQUIDATE, _other), DECIDE))
+    other.start()
+    assert entered.wait(RETRY_SECONDS_MAX)
+    suspect = threading.Thread(target=process_due, args=(context, Work(DECIDE, _suspect), DECIDE))
+    suspect.start()
+    while record_of(context, "suspect").reason != "another_runs_alone":
+        threading.Event().wait(0.01)
+    may_end.set()
+    for thread in (other, suspect):
+        thread.join()
+
+    assert beside == ["other ends", "suspect runs"]
+    assert record_of(context, "suspect").attempts == 0
+
+
 def test_two_threads_never_run_one_job_at_once(context: WorkContext) -> None:
     """The claim decides, however many bells there were."""
     ring_keys(context.store, *(f"job-{number}" for number in range(30)))
