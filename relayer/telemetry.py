@@ -36,6 +36,7 @@ LogEvent = Literal[
     "database.upgraded",
     "doorbell.failed",
     "doorbell.lost",
+    "doorbell.refused",
     "doorbell.rung",
     "event.disputed",
     "event.malformed",
