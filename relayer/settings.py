@@ -27,6 +27,7 @@ from relayer.sections import (
 )
 
 CONFIG_VARIABLE: Final = "RELAYER_CONFIG"
+CONFIG_BYTES_MAX: Final = 1_048_576
 CONFIG_DEFAULT: Final = "relayer.toml"
 GUARDIANS_PRODUCTION_MIN: Final = 3
 THRESHOLD_PRODUCTION_MIN: Final = 2
@@ -213,7 +214,7 @@ def load_settings(path: Path | None = None) -> Settings:
     """
     chosen = path or Path(os.environ.get(CONFIG_VARIABLE, CONFIG_DEFAULT))
     try:
-        values: dict[str, Any] = tomllib.loads(chosen.read_text())
+        values: dict[str, Any] = tomllib.loads(_text_of(chosen))
     except FileNotFoundError as exc:
         raise SettingsError(
             (f"{chosen} does not exist; pass --config or set {CONFIG_VARIABLE}",)
@@ -238,6 +239,15 @@ def load_settings(path: Path | None = None) -> Settings:
     if mistakes:
         raise SettingsError(mistakes)
     return made
+
+
+def _text_of(path: Path) -> str:
+    """Return what a file says; a pipe or a device must not fill the memory."""
+    with path.open("rb") as file:
+        raw = file.read(CONFIG_BYTES_MAX + 1)
+    if len(raw) > CONFIG_BYTES_MAX:
+        raise ValueError(f"it has more than {CONFIG_BYTES_MAX} bytes")
+    return raw.decode("utf-8")
 
 
 def demo_server_urls() -> tuple[str, str]:

@@ -125,6 +125,7 @@ def _height(value: object) -> int:
         not isinstance(value, str)
         or not (value.isascii() and value.isdecimal())
         or len(value) > HEIGHT_DIGITS_MAX
+        or value != str(int(value))
     ):
-        raise MessageFormatError(field="heights", reason="decimal text is needed")
+        raise MessageFormatError(field="heights", reason="plain decimal text is needed")
     return int(value)
