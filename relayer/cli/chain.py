@@ -13,6 +13,7 @@ from relayer.cli.answer import (
     answer,
     confirm,
     opened_store,
+    text_of,
 )
 
 REASON_LENGTH_MAX = 500
@@ -54,7 +55,7 @@ def _switch(chain_id: str, is_halt: bool, reason: str, config: Path | None, yes:
     from relayer.cli.render import plain
     from relayer.errors import RefusedError
 
-    kept = reason.strip()
+    kept = text_of(reason, "--reason").strip()
     if not kept or len(kept) > REASON_LENGTH_MAX:
         raise RefusedError(code="reason", detail=f"--reason: 1 to {REASON_LENGTH_MAX} characters")
     with opened_store(config) as (settings, store):

@@ -10,9 +10,9 @@ from kombu.exceptions import ContentDisallowed
 BELL_BYTES_MAX: Final = 4_096
 BELL_CONTENT_TYPE: Final = "application/json"
 ID_LENGTH_MAX: Final = 64
-# What would delay a task, bound its time, or start another one after it; a bell has none of it.
+# What would delay a task or start another one after it; a bell has none of it.
 WISHES: Final = ("eta", "expires", "group", "retries", "shadow", "stamps", "stamped_headers")
-NO_LIMITS: Final = (None, [None, None])
+NAMES: Final = ("root_id", "parent_id")
 
 
 @dataclass(frozen=True, slots=True)
@@ -41,9 +41,20 @@ def fault_of_message(headers: object, content_type: object, body: object) -> str
     if not isinstance(message_id, str) or len(message_id) > ID_LENGTH_MAX:
         return "it has no id"
     wishes = [name for name in WISHES if headers.get(name)]
-    if wishes or headers.get("timelimit") not in NO_LIMITS:
-        return f"it asks for {', '.join(wishes) or 'timelimit'}"
-    return None
+    if wishes:
+        return f"it asks for {', '.join(wishes)}"
+    if not all(isinstance(headers.get(name), str | None) for name in NAMES):
+        return "it names no message before it"
+    return None if _is_limit(headers.get("timelimit")) else "its time limits are none"
+
+
+def _is_limit(value: object) -> bool:
+    """Return whether Celery can take a time limit; a worker of threads does not hold it anyway."""
+    match value:
+        case None | [int() | None, int() | None]:
+            return True
+        case _:
+            return False
 
 
 def fault_of_content(task: object, content: object, rung_for: RungFor) -> str | None:
