@@ -80,7 +80,8 @@ def refuse_compressed_messages() -> None:
     had for a header.
     """
     for content_type in tuple(compression.encoders()):
-        compression.register(None, _refuse, content_type)
+        encoder, _ = compression.get_encoder(content_type)
+        compression.register(encoder, _refuse, content_type)
 
 
 def _refuse(_body: Any) -> bytes:

@@ -1,8 +1,26 @@
-"""The consumer: Celery's own, but for the queues of delayed messages."""
+"""The consumer: Celery's own, but for the queues of delayed messages and what is no bell."""
 
+from typing import Any
+
+import pytest
 from celery.worker.consumer import Consumer
+from kombu.connection import Connection
 
+from relayer.clock import SystemClock
+from relayer.settings import Settings
+from relayer.steps.fence import Fence
+from relayer.steps.queues import DECIDE
+from relayer.store.engine import engine_of
+from relayer.store.jobs import Job
+from relayer.store.unit_of_work import Store
+from relayer.worker.app import broker_name
 from relayer.worker.consumer import NOT_NEEDED, BellConsumer
+from relayer.worker.context import WorkContext
+from relayer.worker.processing import Done, Outcome, Work
+from relayer.worker.runner import EmbeddedWorker, worker_app
+from tests.relayer.worker.kit import MEMORY_URL, ring_keys, wait_until
+
+CALL = {"task": "relayer.decide", "args": [], "kwargs": {}, "options": {}, "subtask_type": None}
 
 
 def test_no_queue_for_delayed_messages_is_declared() -> None:
@@ -10,3 +28,52 @@ def test_no_queue_for_delayed_messages_is_declared() -> None:
     missing = set(Consumer.Blueprint.default_steps) - set(BellConsumer.Blueprint.default_steps)
 
     assert missing == {NOT_NEEDED}
+
+
+@pytest.mark.parametrize(
+    ("task", "arguments", "options"),
+    [
+        ("celery.starmap", (CALL, [[DECIDE]]), {}),
+        ("celery.map", (CALL, [DECIDE]), {}),
+        ("relayer.decide", ("relay.eip155-31337",), {}),
+        ("relayer.decide", (DECIDE,), {"countdown": 1}),
+        ("relayer.decide", (DECIDE,), {"retries": 3}),
+        ("relayer.decide", (DECIDE,), {"compression": "gzip"}),
+        ("relayer.decide", (DECIDE, DECIDE), {}),
+    ],
+)
+def test_what_is_no_bell_starts_nothing(
+    memory_settings: Settings, task: str, arguments: Any, options: dict[str, Any]
+) -> None:
+    """A due job waits for a real bell, whatever else lies on the queue before it."""
+    ran: list[str] = []
+
+    def _note(_context: WorkContext, job: Job, _fence: Fence) -> Outcome:
+        ran.append(job.key)
+        return Done()
+
+    store = Store(engine_of(memory_settings.database_url), SystemClock())
+    app, context, doorbell = worker_app(memory_settings, store, (Work(DECIDE, _note),))
+    queue = broker_name(memory_settings, DECIDE)
+    worker = EmbeddedWorker(app, context)
+    ring_keys(store, "one")
+    app.send_task(task, args=arguments, queue=queue, retry=False, **options)
+
+    worker.start()
+    wait_until(lambda: size_of(queue) == 0, "the message was taken")
+    worker_took = list(ran)
+    doorbell.ring_soon()
+    wait_until(lambda: ran, "the bell was heard")
+
+    assert worker_took == []
+    assert ran == ["one"]
+    doorbell.close()
+    worker.stop()
+    context.close()
+    store.close()
+
+
+def size_of(queue: str) -> int:
+    """Return how many messages lie on a queue of the embedded broker."""
+    with Connection(MEMORY_URL) as connection:
+        return int(connection.default_channel._size(queue))
