@@ -11,7 +11,16 @@ BELL_BYTES_MAX: Final = 4_096
 BELL_CONTENT_TYPE: Final = "application/json"
 ID_LENGTH_MAX: Final = 64
 # What would delay a task or start another one after it; a bell has none of it.
-WISHES: Final = ("eta", "expires", "group", "retries", "shadow", "stamps", "stamped_headers")
+# Celery fails on what is neither there nor None, so an empty text is a wish too.
+NO_WISHES: Final[dict[str, tuple[object, ...]]] = {
+    "eta": (None,),
+    "expires": (None,),
+    "group": (None,),
+    "shadow": (None,),
+    "retries": (None, 0),
+    "stamps": (None, {}),
+    "stamped_headers": (None, []),
+}
 NAMES: Final = ("root_id", "parent_id")
 
 
@@ -40,7 +49,7 @@ def fault_of_message(headers: object, content_type: object, body: object) -> str
     message_id = headers.get("id")
     if not isinstance(message_id, str) or len(message_id) > ID_LENGTH_MAX:
         return "it has no id"
-    wishes = [name for name in WISHES if headers.get(name)]
+    wishes = [name for name, none in NO_WISHES.items() if headers.get(name) not in none]
     if wishes:
         return f"it asks for {', '.join(wishes)}"
     if not all(isinstance(headers.get(name), str | None) for name in NAMES):

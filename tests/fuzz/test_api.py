@@ -37,7 +37,7 @@ from tests.relayer.api.kit import (
     message_of,
 )
 
-JSON_TYPE: Final = {"Content-Type": "application/json"}
+JSON_TYPE: Final = {b"Content-Type": b"application/json"}
 MESSAGES: Final = st.sampled_from(
     [
         message_of(OpenAccount(BOB.address, bytes(32)), BOB),
@@ -126,7 +126,7 @@ def test_a_body_is_refused_and_changes_nothing(
         answer = client.post(
             "/v1/messages",
             content=body,
-            headers={**JSON_TYPE, "Idempotency-Key": key.encode("latin-1")},  # type: ignore[dict-item]
+            headers={**JSON_TYPE, b"Idempotency-Key": key.encode("latin-1")},
         )
 
     if answer.status_code < REFUSED_MIN:
@@ -163,7 +163,7 @@ def test_any_content_type_is_served_or_refused(client: TestClient, kind: str) ->
     """415, or the body is judged."""
     shown = kind.encode().replace(b"\n", b"").replace(b"\r", b"").replace(b"\x00", b"").strip()
 
-    answer = client.post("/v1/messages", content=b"{}", headers={"Content-Type": shown})  # type: ignore[dict-item]
+    answer = client.post("/v1/messages", content=b"{}", headers={b"Content-Type": shown})
 
     check_refusal(answer)
 

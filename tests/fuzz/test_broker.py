@@ -57,7 +57,7 @@ EMBEDDED: Final[dict[str, Any]] = {
     "chord": None,
 }
 CONTENT: Final[list[Any]] = [[DECIDE], {}, EMBEDDED]
-OTHER: Final = {
+OTHER: Final[dict[str, Any]] = {
     "task": TASK,
     "args": [DECIDE],
     "kwargs": {},

@@ -150,7 +150,7 @@ def test_a_hostile_hub_changes_nothing(
     before = database_image(own_database)
     with bounded():
         answer = guardian.post(
-            PATH, content=body, headers={"Authorization": shown.encode("latin-1")}
+            PATH, content=body, headers={b"Authorization": shown.encode("latin-1")}
         )
 
     if answer.status_code == 200:
@@ -166,6 +166,6 @@ def test_a_token_is_compared_and_nothing_else(guardian: TestClient, text: str) -
     """Whatever stands in the header."""
     shown = text.encode("utf-8").replace(b"\n", b"").replace(b"\r", b"").replace(b"\x00", b"")
 
-    answer = guardian.post(PATH, content=b"{}", headers={"Authorization": shown.strip()})
+    answer = guardian.post(PATH, content=b"{}", headers={b"Authorization": shown.strip()})
 
     assert answer.status_code == 401

@@ -13,7 +13,7 @@ from hypothesis import example, given
 from hypothesis import strategies as st
 
 from chains.errors import ChainError, MalformedLogError, RpcAnswerError
-from chains.events import event_of_payload, payload_of
+from chains.events import CollateralLocked, event_of_payload, payload_of
 from chains.evm import views
 from chains.evm.answers import (
     RawLog,
@@ -191,24 +191,24 @@ def test_a_log_is_an_event_or_malformed(log: RawLog, vault: bool) -> None:
 @given(logs=st.lists(raw_logs(), max_size=6), extra=st.lists(st.binary(max_size=40), max_size=4))
 def test_movements_of_any_logs_can_be_counted(logs: list[RawLog], extra: list[bytes]) -> None:
     """A log of another shape than ERC-20's moves nothing; a lock without movement is missing."""
-    locks = []
+    locks: list[CollateralLocked] = []
     for log in logs:
         try:
             event = decode_log(log, chain_id=CHAIN, shapes=VAULT_EVENTS)
         except MalformedLogError:
             continue
-        if type(event).__name__ == "CollateralLocked":
+        if isinstance(event, CollateralLocked):
             locks.append(event)
     for lock, content in zip(locks, extra, strict=False):
-        topics = (TRANSFER_TOPIC, lock.depositor, lock.position.contract)  # type: ignore[union-attr]
+        topics = (TRANSFER_TOPIC, lock.depositor, lock.position.contract)
         place = lock.position
-        logs.append(RawLog(lock.token, topics, content, place.block, place.tx_hash, 0))  # type: ignore[union-attr]
+        logs.append(RawLog(lock.token, topics, content, place.block, place.tx_hash, 0))
 
-    inflows = inflows_of(logs, locks)  # type: ignore[arg-type]
-    missing = missing_movements(locks, inflows)  # type: ignore[arg-type]
+    inflows = inflows_of(logs, locks)
+    missing = missing_movements(locks, inflows)
 
     moved = sum(one.units for one in inflows)
-    claimed = sum(lock.units for lock in locks)  # type: ignore[union-attr]
+    claimed = sum(lock.units for lock in locks)
     assert missing or claimed <= moved or not locks
 
 

@@ -46,6 +46,8 @@ def test_a_bell_passes() -> None:
         {"id": "x" * 65},
         {"eta": "2099-01-01T00:00:00"},
         {"expires": 5},
+        {"expires": ""},
+        {"eta": False},
         {"retries": 1},
         {"group": "g"},
         {"shadow": "other"},
