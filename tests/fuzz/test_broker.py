@@ -17,6 +17,7 @@ from relayer.settings import Settings
 from relayer.steps.fence import Fence
 from relayer.steps.queues import DECIDE
 from relayer.store.engine import engine_of
+from relayer.store.job_records import JobState
 from relayer.store.jobs import Job
 from relayer.store.unit_of_work import Store
 from relayer.worker.app import WORK, broker_name
@@ -183,6 +184,7 @@ class Worker:
         ring_keys(self.store, key)
         self.doorbell.ring_soon()
         wait_until(lambda: key in self.ran, f"job {key} ran", 20.0)
+        wait_until(lambda: self._has_ended(key), f"job {key} ended", 20.0)
 
     def close(self) -> None:
         """End it."""
@@ -190,6 +192,10 @@ class Worker:
         self._worker.stop()
         self.context.close()
         self.store.close()
+
+    def _has_ended(self, key: str) -> bool:
+        with self.store.read() as uow:
+            return uow.jobs.job(DECIDE, key).state is JobState.IDLE
 
     def _count(self, _context: WorkContext, job: Job, _fence: Fence) -> Outcome:
         self.ran.append(job.key)

@@ -42,7 +42,7 @@ def test_no_queue_for_delayed_messages_is_declared() -> None:
     [
         ("celery.starmap", (CALL, [[DECIDE]]), {}),
         ("celery.map", (CALL, [DECIDE]), {}),
-        ("relayer.decide", ("relay.eip155-31337",), {}),
+        ("relayer.decide", ("relay.eip155-999",), {}),
         ("relayer.decide", (DECIDE,), {"countdown": 1}),
         ("relayer.decide", (DECIDE,), {"retries": 3}),
         ("relayer.decide", (DECIDE,), {"headers": {"compression": "gzip"}}),
