@@ -5,6 +5,7 @@ A wallet on any chain can sign them: the domain binds the hub (as salt), not a c
 digest is the command's id, so the same command sent twice is one command.
 """
 
+import re
 from dataclasses import dataclass
 from typing import ClassVar, Final
 
@@ -15,6 +16,9 @@ from chains.errors import MessageFormatError
 from chains.types import UINT64_MAX, UINT256_MAX, WORD_BYTES, ChainId, chain_key
 
 DECIMAL_DIGITS_MAX: Final = 78  # of 2^256
+WORD_DIGITS: Final = re.compile(r"0x[0-9a-fA-F]*")
+SURROGATE: Final = re.compile("[\ud800-\udfff]")  # JSON can say it, UTF-8 cannot
+SHOWN_LENGTH_MAX: Final = 80
 ACCOUNT_TAG: Final = keccak(b"relayer.account.v1")
 COMMAND_DOMAIN_TYPE_HASH: Final = keccak(b"EIP712Domain(string name,string version,bytes32 salt)")
 
@@ -42,6 +46,8 @@ class _Command:
             value = getattr(self, _snake(name))
             if kind == "bytes32" and len(value) != WORD_BYTES:
                 raise MessageFormatError(field=_snake(name), reason="32 bytes are needed")
+            if kind == "string" and SURROGATE.search(value):
+                raise MessageFormatError(field=_snake(name), reason="half a character is in it")
             if kind == "uint256" and not 0 <= value <= UINT256_MAX:
                 raise MessageFormatError(field=_snake(name), reason="outside 0..2^256-1")
             if kind == "uint64" and not 0 <= value <= UINT64_MAX:
@@ -233,11 +239,16 @@ def _parsed(name: str, solidity_type: str, text: str) -> str | bytes | int:
         case "string":
             return text
         case "bytes32":
-            try:
-                return bytes.fromhex(text.removeprefix("0x"))
-            except ValueError as exc:
-                raise MessageFormatError(field=name, reason=f"{text!r} is not hex") from exc
+            if not WORD_DIGITS.fullmatch(text) or len(text) % 2:
+                raise _misshapen(name, text, "is not 0x-hex")
+            return bytes.fromhex(text[2:])
         case _:
             if not (text.isascii() and text.isdecimal()) or len(text) > DECIMAL_DIGITS_MAX:
-                raise MessageFormatError(field=name, reason=f"{text!r} is not a decimal integer")
+                raise _misshapen(name, text, "is not a decimal integer")
+            if text != str(int(text)):
+                raise _misshapen(name, text, "has zeros in front")
             return int(text)
+
+
+def _misshapen(name: str, text: str, what: str) -> MessageFormatError:
+    return MessageFormatError(field=name, reason=f"{text[:SHOWN_LENGTH_MAX]!r} {what}")

@@ -154,6 +154,7 @@ FIELD_TYPES: Final[dict[str, dict[str, type]]] = {
     name: {part: hint for part, hint in get_type_hints(kind).items() if part != "position"}
     for name, kind in EVENT_TYPES.items()
 }
+DECIMAL_DIGITS_MAX: Final = 78  # of 2^256
 NUMBER_MAX: Final = {
     "lock_id": UINT64_MAX,
     "nonce": UINT64_MAX,
@@ -172,7 +173,7 @@ def payload_of(event: ObservedEvent) -> dict[str, str]:
 
 def event_of_payload(kind: str, position: EventPosition, payload: dict[str, str]) -> ObservedEvent:
     """
-    Rebuild an event from its stored payload.
+    Rebuild an event from its stored payload, which is what payload_of wrote and nothing else.
 
     Raises:
         MessageFormatError: unknown kind, missing or unknown field, or a value out of range.
@@ -200,11 +201,15 @@ def _word(name: str, text: str) -> bytes:
         raise MessageFormatError(field=name, reason=f"{text!r} is not hexadecimal") from exc
     if len(raw) != WORD_BYTES:
         raise MessageFormatError(field=name, reason=f"{len(raw)} bytes, 32 are needed")
+    if text != "0x" + raw.hex():
+        raise MessageFormatError(field=name, reason=f"{text!r} is not plain 0x-hex")
     return raw
 
 
 def _number(name: str, text: str) -> int:
     limit = NUMBER_MAX.get(name, UINT256_MAX)
-    if not (text.isascii() and text.isdecimal()) or int(text) > limit:
-        raise MessageFormatError(field=name, reason=f"{text!r} is not an integer in 0..{limit}")
+    is_decimal = text.isascii() and text.isdecimal() and len(text) <= DECIMAL_DIGITS_MAX
+    if not is_decimal or int(text) > limit or text != str(int(text)):
+        shown = text[:DECIMAL_DIGITS_MAX]
+        raise MessageFormatError(field=name, reason=f"{shown!r} is not an integer in 0..{limit}")
     return int(text)

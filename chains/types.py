@@ -15,6 +15,8 @@ UPPER_NIBBLE_MIN: Final = 8  # EIP-55: from here on a letter is a capital
 UINT64_MAX: Final = 2**64 - 1
 UINT256_MAX: Final = 2**256 - 1
 CAIP2: Final = re.compile(r"^[-a-z0-9]{3,8}:[-_a-zA-Z0-9]{1,32}$")
+EVM_NAMESPACE: Final = "eip155:"
+EVM_REFERENCE: Final = re.compile(r"[1-9][0-9]*")
 
 
 def chain_id_of(text: str) -> ChainId:
@@ -22,22 +24,24 @@ def chain_id_of(text: str) -> ChainId:
     Return the text as a chain id.
 
     Raises:
-        ValueError: not of the form namespace:reference (CAIP-2).
+        ValueError: not of the form namespace:reference (CAIP-2), or an EVM chain without a number.
     """
     if not CAIP2.fullmatch(text):
-        raise ValueError(f"chain id {text!r} is not CAIP-2; write it like eip155:1")
+        raise ValueError(f"chain id {text[:64]!r} is not CAIP-2; write it like eip155:1")
+    if text.startswith(EVM_NAMESPACE):
+        evm_chain_number(ChainId(text))
     return ChainId(text)
 
 
 def evm_chain_number(chain_id: ChainId) -> int:
     """
-    Return the number behind eip155:<number>.
+    Return the number behind eip155:<number>; one number has one name, so none begins with zero.
 
     Raises:
         ValueError: another namespace, or not a positive number.
     """
-    namespace, _, reference = chain_id.partition(":")
-    if namespace != "eip155" or not reference.isdecimal() or int(reference) == 0:
+    reference = chain_id.removeprefix(EVM_NAMESPACE)
+    if not chain_id.startswith(EVM_NAMESPACE) or not EVM_REFERENCE.fullmatch(reference):
         raise ValueError(f"chain id {chain_id!r} is not an EVM chain; write it like eip155:1")
     return int(reference)
 
@@ -92,11 +96,13 @@ def word_of_text(text: str) -> bytes:
     try:
         raw = bytes.fromhex(digits)
     except ValueError as exc:
-        raise ValueError(f"{text!r} is not hexadecimal") from exc
+        raise ValueError(f"{text[:80]!r} is not hexadecimal") from exc
+    if len(digits) != 2 * len(raw):  # fromhex overlooks spaces
+        raise ValueError(f"{text[:80]!r} is not plain hexadecimal")
     if len(raw) == EVM_ADDRESS_BYTES:
         return word_of_evm_address(raw)
     if len(raw) != WORD_BYTES:
-        raise ValueError(f"{text!r} has {len(raw)} bytes; 20 or 32 are needed")
+        raise ValueError(f"{text[:80]!r} has {len(raw)} bytes; 20 or 32 are needed")
     return raw
 
 

@@ -7,6 +7,7 @@ from typing import Annotated, Any, Final, Literal
 
 from pydantic import Field, ValidationError, model_validator
 from pydantic_settings import BaseSettings, PydanticBaseSettingsSource, SettingsConfigDict
+from pydantic_settings.exceptions import SettingsError as SourceError
 
 from relayer.errors import SettingsError
 from relayer.sections import (
@@ -28,6 +29,7 @@ from relayer.sections import (
 )
 
 CONFIG_VARIABLE: Final = "RELAYER_CONFIG"
+CONFIG_BYTES_MAX: Final = 1_048_576
 CONFIG_DEFAULT: Final = "relayer.toml"
 ANY: Final = "*"
 GUARDIANS_PRODUCTION_MIN: Final = 3
@@ -290,22 +292,40 @@ def load_settings(path: Path | None = None) -> Settings:
     """
     chosen = path or Path(os.environ.get(CONFIG_VARIABLE, CONFIG_DEFAULT))
     try:
-        values: dict[str, Any] = tomllib.loads(chosen.read_text())
+        values: dict[str, Any] = tomllib.loads(_text_of(chosen))
     except FileNotFoundError as exc:
         raise SettingsError(
             (f"{chosen} does not exist; pass --config or set {CONFIG_VARIABLE}",)
         ) from exc
-    except (OSError, UnicodeDecodeError, tomllib.TOMLDecodeError) as exc:
+    except (OSError, ValueError) as exc:  # TOML's errors are ValueErrors, so are too many digits
         raise SettingsError((f"{chosen} cannot be read: {exc}",)) from exc
+    except RecursionError as exc:
+        raise SettingsError((f"{chosen} cannot be read: it is nested too deeply",)) from exc
+    # The constructor would take these for its own options, such as another file to read.
+    options = [name for name in values if name.startswith("_")]
+    mistakes = tuple(f"{name}: Extra inputs are not permitted" for name in options)
     try:
-        return Settings(**values)
+        made = Settings(**{name: part for name, part in values.items() if name not in options})
     except ValidationError as exc:
-        raise SettingsError(
-            tuple(
-                f"{'.'.join(str(part) for part in error['loc']) or 'settings'}: {error['msg']}"
-                for error in exc.errors()
-            )
-        ) from exc
+        mistakes += tuple(
+            f"{'.'.join(str(part) for part in error['loc']) or 'settings'}: {error['msg']}"
+            for error in exc.errors()
+        )
+        raise SettingsError(mistakes) from exc
+    except SourceError as exc:  # names the field, and not what the variable holds
+        raise SettingsError((*mistakes, f"environment: {exc}")) from exc
+    if mistakes:
+        raise SettingsError(mistakes)
+    return made
+
+
+def _text_of(path: Path) -> str:
+    """Return what a file says; a pipe or a device must not fill the memory."""
+    with path.open("rb") as file:
+        raw = file.read(CONFIG_BYTES_MAX + 1)
+    if len(raw) > CONFIG_BYTES_MAX:
+        raise ValueError(f"it has more than {CONFIG_BYTES_MAX} bytes")
+    return raw.decode("utf-8")
 
 
 def demo_server_urls() -> tuple[str, str]:

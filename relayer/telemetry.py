@@ -41,6 +41,7 @@ LogEvent = Literal[
     "deficit.cured",
     "doorbell.failed",
     "doorbell.lost",
+    "doorbell.refused",
     "doorbell.rung",
     "event.disputed",
     "event.malformed",

@@ -40,6 +40,7 @@ from chains.types import ChainId, chain_id_of
 
 FORMAT: Final = "rpc-pack"
 VERSION: Final = 1
+UNPACKED_BYTES_MAX: Final = 128 * 1024 * 1024
 OUTCOMES: Final = ("result", "error", "fault")
 URL: Final = re.compile(rb'\b[A-Za-z][A-Za-z0-9+.-]*://[^\s"\\]*')
 LABEL: Final = re.compile(r"[a-z0-9][a-z0-9-]{0,31}")
@@ -227,9 +228,12 @@ def read_pack(path: Path) -> Pack:
     """
     try:
         with gzip.open(path, "rb") as file:
-            lines = file.read().splitlines()
+            raw = file.read(UNPACKED_BYTES_MAX + 1)
     except (OSError, EOFError, zlib.error) as exc:
         raise PackError(f"{path.name} is no readable pack: {exc}; record it again") from exc
+    if len(raw) > UNPACKED_BYTES_MAX:
+        raise PackError(f"{path.name} unpacks to more than {UNPACKED_BYTES_MAX} bytes; split it")
+    lines = raw.splitlines()
     if not lines:
         raise PackError(f"{path.name} is empty; record it again")
     header = _header_of(path.name, lines[0])
@@ -240,12 +244,14 @@ def _header_of(name: str, line: bytes) -> PackHeader:
     fields = _fields(name, 1, line)
     if fields.get("format") != FORMAT:
         raise PackError(f"{name} is no pack: its first line has no format {FORMAT!r}")
-    if fields.get("version") != VERSION:
+    if fields.get("version") != VERSION or fields["version"] is True:
         raise PackError(
             f"{name} is of version {fields.get('version')}, this reads {VERSION}; record it again"
         )
     try:
         chain_id = chain_id_of(fields["chain_id"])
+        if not isinstance(fields["providers"], list):
+            raise PackError("providers is a list of labels")
         return PackHeader(chain_id, tuple(fields["providers"]), str(fields["made"]))
     except (KeyError, TypeError, ValueError) as exc:
         raise PackError(f"{name}, line 1: {exc}") from exc
@@ -262,7 +268,12 @@ def _exchanges(name: str, header: PackHeader, lines: Sequence[bytes]) -> Iterato
             raise PackError(
                 f"{name}, line {number}: method, params and one of result, error, fault are needed"
             )
-        yield Exchange(str(provider), method, params, outcome)
+        exchange = Exchange(str(provider), method, params, outcome)
+        try:
+            exchange.question  # noqa: B018  # what is read can also be asked
+        except orjson.JSONEncodeError as exc:
+            raise PackError(f"{name}, line {number}: params cannot be asked: {exc}") from exc
+        yield exchange
 
 
 def _fields(name: str, number: int, line: bytes) -> dict[str, Any]:

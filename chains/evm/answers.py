@@ -22,6 +22,8 @@ from chains.types import (
 QUANTITY: Final = re.compile(r"0x[0-9a-fA-F]{1,64}")
 TOPICS_MAX: Final = 4
 SHOWN_LENGTH_MAX: Final = 60
+READ_LENGTH_MAX: Final = 1_000  # of a text, before what looks like an address is taken out
+URL: Final = re.compile(r"\b\w+://\S*")
 
 
 class AnswerShapeError(ValueError):
@@ -55,9 +57,16 @@ def usable(chain_id: ChainId, method: str) -> Iterator[None]:
 
 
 def shown(value: object) -> str:
-    """Return a value as short printable text without anything that looks like an address."""
-    text = "".join(letter if letter.isprintable() else "?" for letter in str(value))
-    return re.sub(r"\w+://\S*", "<url>", text)[:SHOWN_LENGTH_MAX]
+    """
+    Return a value as short printable text without anything that looks like an address.
+
+    Neither a long text nor a deep list is gone through: a node chooses what is shown.
+    """
+    if isinstance(value, dict | list):
+        return f"a {type(value).__name__} of {len(value)}"
+    read = str(value)[:READ_LENGTH_MAX]
+    text = "".join(letter if letter.isprintable() else "?" for letter in read)
+    return URL.sub("<url>", text)[:SHOWN_LENGTH_MAX]
 
 
 def fields_of(value: object, what: str) -> Mapping[str, object]:

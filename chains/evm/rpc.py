@@ -173,7 +173,12 @@ class RpcClient:
                 raise self._unavailable(method, "the answer is not JSON") from None
         if status >= STATUS_REFUSED_MIN:
             raise self._refused(method, status, answer)
-        if not isinstance(answer, dict) or answer.get("id") != request_id:
+        # True is 1 to Python, and an answer to nothing that was asked.
+        if (
+            not isinstance(answer, dict)
+            or type(answer.get("id")) is not int
+            or answer["id"] != request_id
+        ):
             raise RpcAnswerError(
                 chain_id=self.chain_id, method=method, reason="not an answer to this request"
             )

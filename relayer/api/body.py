@@ -14,11 +14,13 @@ JSON_REMEDY: Final = "send one JSON object in UTF-8"
 
 
 def _object_of_pairs(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
-    members = dict(pairs)
-    if len(members) != len(pairs):
-        names = [name for name, _ in pairs]
-        twice = next(name for name in names if names.count(name) > 1)
-        raise ProblemError("json_invalid", f"body: {printable(twice)} stands twice; send it once")
+    members: dict[str, Any] = {}
+    for name, value in pairs:
+        if name in members:
+            raise ProblemError(
+                "json_invalid", f"body: {printable(name)} stands twice; send it once"
+            )
+        members[name] = value
     return members
 
 

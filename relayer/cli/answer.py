@@ -106,8 +106,13 @@ def _code_of(error: Exception) -> str:
 
 
 def json_text(value: Mapping[str, object]) -> str:
-    """Return one JSON object; integers that doubles would round become text."""
-    return json.dumps(_exact(value), indent=2, ensure_ascii=False)
+    """
+    Return one JSON object in UTF-8; integers that doubles would round become text.
+
+    An argument that was no UTF-8 comes as half characters; they are escaped.
+    """
+    text = json.dumps(_exact(value), indent=2, ensure_ascii=False)
+    return text.encode("utf-8", "backslashreplace").decode()
 
 
 def _exact(value: object) -> object:
@@ -214,6 +219,22 @@ def word_of(text: str, field: str) -> bytes:
     if len(word) != WORD_BYTES:
         raise SettingsError((f"{field}: {len(word)} bytes; 32 bytes as 0x-hex are needed",))
     return word
+
+
+def text_of(text: str, field: str) -> str:
+    """
+    Return a text that a person typed, if a database can hold it.
+
+    Raises:
+        SettingsError: it was not UTF-8; names the field.
+    """
+    from relayer.errors import SettingsError
+
+    try:
+        text.encode("utf-8")
+    except UnicodeEncodeError as exc:
+        raise SettingsError((f"{field}: {text!r} is not UTF-8; type it again",)) from exc
+    return text
 
 
 @contextmanager

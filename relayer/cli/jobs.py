@@ -14,6 +14,7 @@ from relayer.cli.answer import (
     answer,
     confirm,
     opened_store,
+    text_of,
 )
 
 if TYPE_CHECKING:
@@ -56,7 +57,7 @@ def replay(
 
         with opened_store(config) as (_, store):
             with store.read() as uow:
-                job = _job(uow.jobs.job, kind, key)
+                job = _job(uow.jobs.job, text_of(kind, "KIND"), text_of(key, "KEY"))
             if job.state is not JobState.QUARANTINED:
                 raise RefusedError(
                     code="not_quarantined", detail=f"job {kind} {key} is {job.state.value}"

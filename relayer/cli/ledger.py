@@ -1,7 +1,7 @@
 """Commands that read the journal and prove it."""
 
 from collections.abc import Mapping
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING, Annotated, Final
 
 import typer
 
@@ -22,6 +22,8 @@ if TYPE_CHECKING:
     from relayer.ledger.balances import Counters
     from relayer.ledger.verify import VerifyReport
     from relayer.store.ledger import BookedEntry
+
+SEQ_MAX: Final = 2**63 - 1
 
 app = typer.Typer(help="The journal and its proof.", no_args_is_help=True, rich_markup_mode=None)
 app.command()(correct)
@@ -44,7 +46,9 @@ def entries(
     *,
     config: ConfigOption = None,
     as_json: JsonOption = False,
-    after_seq: Annotated[int, typer.Option("--after-seq", min=0, help="Begin behind it.")] = 0,
+    after_seq: Annotated[
+        int, typer.Option("--after-seq", min=0, max=SEQ_MAX, help="Begin behind it.")
+    ] = 0,
     limit: LimitOption = 50,
     correlation: Annotated[
         str | None, typer.Option("--correlation", help="Only what has this one cause.")

@@ -14,6 +14,7 @@ from relayer.cli.answer import (
     log_to_stderr,
     opened_store,
     scales_of,
+    text_of,
 )
 from relayer.cli.option_groups import takes
 
@@ -85,7 +86,7 @@ def kept_reason(reason: str) -> str:
     """
     from relayer.errors import RefusedError
 
-    kept = reason.strip()
+    kept = text_of(reason, "--reason").strip()
     if not kept or len(kept) > REASON_LENGTH_MAX:
         raise RefusedError(code="reason", detail=f"--reason: 1 to {REASON_LENGTH_MAX} characters")
     return kept

@@ -105,9 +105,12 @@ def _bytes(field: str, value: object) -> bytes:
     if not isinstance(value, str) or not value.startswith("0x"):
         raise MessageFormatError(field=field, reason="0x-hex text is needed")
     try:
-        return bytes.fromhex(value[2:])
+        raw = bytes.fromhex(value[2:])
     except ValueError as exc:
         raise MessageFormatError(field=field, reason="not hexadecimal") from exc
+    if len(value) != 2 + 2 * len(raw):  # fromhex overlooks spaces
+        raise MessageFormatError(field=field, reason="not plain hexadecimal")
+    return raw
 
 
 def _chain(field: str, value: object) -> ChainId:
@@ -122,6 +125,7 @@ def _height(value: object) -> int:
         not isinstance(value, str)
         or not (value.isascii() and value.isdecimal())
         or len(value) > HEIGHT_DIGITS_MAX
+        or value != str(int(value))
     ):
-        raise MessageFormatError(field="heights", reason="decimal text is needed")
+        raise MessageFormatError(field="heights", reason="plain decimal text is needed")
     return int(value)

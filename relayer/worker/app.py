@@ -10,6 +10,7 @@ from relayer.settings import Settings
 from relayer.steps.catalog import Catalog
 from relayer.steps.queues import ASSESS, queues_of
 from relayer.telemetry import redacted_text
+from relayer.worker.bell import refuse_compressed_messages
 from relayer.worker.link import (
     CONNECT_SECONDS,
     BrokerError,
@@ -40,6 +41,7 @@ def create_app(catalog: Catalog, settings: Settings) -> Celery:
     No result backend, no countdown, eta, retry or canvas: delayed work is a row with a time.
     """
     is_memory = is_embedded(settings.broker_url)
+    refuse_compressed_messages()
     app = Celery("relayer", broker=settings.broker_url, set_as_current=False)
     app.conf.update(_settings(embedded=is_memory))
     exchange = Exchange(broker_name(settings, WORK), type="topic", durable=True)

@@ -161,3 +161,22 @@ def test_the_vectors_hold() -> None:
         command = command_of_fields(kind, vector["fields"])
 
         assert "0x" + command.digest(ChainId("hub:devnet")).hex() == vector["digest"]
+
+
+@pytest.mark.parametrize(
+    ("field", "text"),
+    [
+        ("account", "ab" * 32),
+        ("account", "0x" + " ".join(["ab"] * 32)),
+        ("account", "0x" + "a" * 63),
+        ("amount", "007"),
+        ("chain_id", "\ud800"),
+    ],
+)
+def test_a_field_in_another_spelling_is_refused(field: str, text: str) -> None:
+    """Half a character had no digest, which was a fault; the others were second spellings."""
+    vector = json.loads(VECTORS_PATH.read_text(encoding="utf-8"))["commands"]
+    payload = next(one["fields"] for one in vector if one["name"] == "request_unlock")
+
+    with pytest.raises(MessageFormatError, match=field):
+        command_of_fields("RequestUnlock", payload | {field: text})

@@ -83,3 +83,17 @@ def test_a_payload_with_a_word_that_is_not_hex_is_refused() -> None:
     """The one answer to a broken payload is a format error."""
     with pytest.raises(MessageFormatError):
         event_of_payload("CollateralLocked", POSITION, payload_of(LOCKED) | {"account": "0xzz"})
+
+
+@pytest.mark.parametrize("text", ["9" * 5_000, "007", "+1", "1_0", "\u0661"])
+def test_a_number_that_payload_of_never_writes_is_refused(text: str) -> None:
+    """By name; too many digits were a fault, and zeros in front a second spelling."""
+    with pytest.raises(MessageFormatError, match="units"):
+        event_of_payload("CollateralLocked", POSITION, payload_of(LOCKED) | {"units": text})
+
+
+@pytest.mark.parametrize("text", ["ab" * 32, "0x" + "AB" * 32, "0x ab" + "ab" * 31])
+def test_a_word_that_payload_of_never_writes_is_refused(text: str) -> None:
+    """One value has one spelling in the database."""
+    with pytest.raises(MessageFormatError, match="account"):
+        event_of_payload("CollateralLocked", POSITION, payload_of(LOCKED) | {"account": text})

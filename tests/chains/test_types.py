@@ -103,3 +103,16 @@ def test_a_token_has_a_whole_address() -> None:
     """32 bytes."""
     with pytest.raises(ValueError, match="32 bytes"):
         TokenRef(CHAIN, bytes(20))
+
+
+@pytest.mark.parametrize("text", ["eip155:01", "eip155:0", "eip155:x", "eip155:1_0"])
+def test_an_evm_chain_has_one_name(text: str) -> None:
+    """eip155:01 would be a second chain to the ledger, and the same one to the node."""
+    with pytest.raises(ValueError, match="eip155:1"):
+        chain_id_of(text)
+
+
+def test_a_word_with_spaces_in_it_is_refused() -> None:
+    """fromhex overlooks them."""
+    with pytest.raises(ValueError, match="plain hexadecimal"):
+        word_of_text("0x" + " ".join(["ab"] * 20))

@@ -10,6 +10,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from chains.devnet.packs import (
+    UNPACKED_BYTES_MAX,
     Exchange,
     PackError,
     PackHeader,
@@ -161,3 +162,45 @@ def test_a_pack_that_is_not_there_is_named(tmp_path: Path) -> None:
     write_pack(tmp_path / "here.pack", HEADER, [])
     with pytest.raises(PackError, match="it has first, second"):
         read_pack(tmp_path / "here.pack").of("third")
+
+
+def packed(path: Path, *lines: bytes) -> Path:
+    """Write lines as a pack."""
+    path.write_bytes(gzip.compress(b"\n".join(lines)))
+    return path
+
+
+FIRST_LINE: dict[str, Any] = {
+    "format": "rpc-pack",
+    "version": 1,
+    "chain_id": CHAIN,
+    "providers": ["first"],
+    "made": "",
+}
+
+
+@pytest.mark.parametrize("change", [{"providers": "ab"}, {"version": True}])
+def test_a_header_of_another_kind_is_refused(tmp_path: Path, change: dict[str, Any]) -> None:
+    """A text is no list of labels, and True no version."""
+    with pytest.raises(PackError, match=r"list of labels|of version"):
+        read_pack(packed(tmp_path / "p", orjson.dumps(FIRST_LINE | change)))
+
+
+def test_what_cannot_be_asked_is_refused(tmp_path: Path) -> None:
+    """It would fail in the middle of a replay."""
+    deep = b"[" * 400 + b"]" * 400
+    line = b'{"provider":"first","method":"m","result":1,"params":' + deep + b"}"
+
+    with pytest.raises(PackError, match="line 2: params cannot be asked"):
+        read_pack(packed(tmp_path / "p", orjson.dumps(FIRST_LINE), line))
+
+
+def test_a_pack_that_swells_is_refused(tmp_path: Path) -> None:
+    """A small file must not fill the memory."""
+    path = tmp_path / "bomb"
+    with gzip.open(path, "wb", compresslevel=1) as file:
+        for _ in range(UNPACKED_BYTES_MAX // 2**20 + 1):
+            file.write(bytes(2**20))
+
+    with pytest.raises(PackError, match="unpacks to more than"):
+        read_pack(path)

@@ -1,7 +1,9 @@
 """Strict readers of what a node answers."""
 
+import time
 from typing import Any
 
+import orjson
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -142,3 +144,20 @@ def test_a_shown_value_is_short_and_holds_no_address() -> None:
     assert "secret" not in found
     assert "\x00" not in found
     assert len(found) <= 60
+
+
+@pytest.mark.parametrize("value", ["a" * 1_000_000, "a" * 1_000_000 + "://", "://" * 300_000])
+def test_a_long_text_is_shown_without_going_through_it(value: str) -> None:
+    """A node must not stop its reader by the length of a word: that took hours for a megabyte."""
+    started = time.process_time()
+
+    assert len(shown(value)) <= 60
+    assert time.process_time() - started < 1.0
+
+
+def test_a_deep_value_is_refused_like_any_other() -> None:
+    """The JSON reader lets through more levels than Python can write down."""
+    deep = orjson.loads(b"[" * 1_000 + b"]" * 1_000)
+
+    with pytest.raises(AnswerShapeError, match=r"block\.number is a list of 1"):
+        header_of(HEADER | {"number": deep})

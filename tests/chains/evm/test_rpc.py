@@ -293,3 +293,12 @@ def test_nothing_is_logged(node: FakeNode, caplog: pytest.LogCaptureFixture) -> 
         ask(node.url)
 
     assert "secret-key" not in caplog.text
+
+
+@pytest.mark.parametrize("answered", [b"true", b"1.0", b'"1"', b"null"])
+def test_an_answer_under_another_kind_of_id_is_none(node: FakeNode, answered: bytes) -> None:
+    """True is 1 to Python, and no number of a request."""
+    node.body = b'{"jsonrpc": "2.0", "result": 5, "id": ' + answered + b"}"
+
+    with pytest.raises(RpcAnswerError, match="not an answer to this request"):
+        ask(node.url)

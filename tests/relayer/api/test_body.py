@@ -1,5 +1,7 @@
 """Strict JSON and content types."""
 
+import time
+
 import pytest
 from fastapi.testclient import TestClient
 
@@ -71,3 +73,14 @@ def test_a_body_that_is_no_object_is_refused(client: TestClient, raw: bytes) -> 
 def test_the_limit_leaves_room_for_every_message() -> None:
     """The largest message is far below the limit."""
     assert BODY_BYTES_MAX > 16 * 1024
+
+
+def test_a_key_twice_is_found_at_once() -> None:
+    """Looking for it again for each key took seconds, in which nobody else was answered."""
+    keys = b",".join(b'"%x":0' % number for number in range(8_000))
+    started = time.process_time()
+
+    with pytest.raises(ProblemError, match="stands twice"):
+        strict_json(b"{" + keys + b',"%x":1}' % 7_999)
+
+    assert time.process_time() - started < 0.5

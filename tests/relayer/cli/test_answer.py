@@ -15,6 +15,7 @@ from relayer.cli.answer import (
     confirm,
     failure_of,
     json_text,
+    text_of,
     word_of,
 )
 from relayer.cli.render import plain
@@ -145,3 +146,17 @@ def test_a_database_that_is_behind_is_broken_and_says_how_to_migrate(
 
     assert result.exit_code == BROKEN
     assert "run: relayer db upgrade" in result.stderr
+
+
+def test_half_a_character_does_not_break_the_answer() -> None:
+    """An argument that was no UTF-8 was a fault instead of the one object."""
+    text = json_text({"detail": "\udcff"})
+
+    assert json.loads(text.encode()) == {"detail": "\udcff"}
+
+
+def test_a_text_that_is_not_utf_8_is_refused() -> None:
+    """No database would hold it."""
+    assert text_of("ä", "--reason") == "ä"
+    with pytest.raises(SettingsError, match="--reason"):
+        text_of("\udcff", "--reason")

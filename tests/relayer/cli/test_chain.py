@@ -53,3 +53,11 @@ def test_a_halt_that_changes_nothing_is_refused(ask: Ask) -> None:
     assert ask(*RESUME, "--yes", exit_code=1)["error"]["code"] == "no_change"
     ask(*HALT, "--yes")
     assert ask(*HALT, "--yes", exit_code=1)["error"]["code"] == "no_change"
+
+
+def test_a_reason_that_is_not_utf_8_is_refused(ask: Ask, deployment: Deployment) -> None:
+    """It cannot be kept."""
+    line = ("chain", "halt", CHAIN_ID, "--reason", "\udcff", "--yes")
+
+    assert ask(*line, exit_code=2)["error"]["code"] == "settings"
+    assert not is_halted(deployment)

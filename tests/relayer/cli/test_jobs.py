@@ -63,3 +63,11 @@ def test_a_person_sees_the_way_out(run: Run, deployment: Deployment) -> None:
 
     assert "relayer jobs replay KIND KEY --yes" in shown
     assert "target_reverts" in shown
+
+
+def test_a_name_that_is_not_utf_8_is_refused(ask: Ask) -> None:
+    """By its argument."""
+    error = ask("jobs", "replay", "relay", "\udcff", "--yes", exit_code=2)["error"]
+
+    assert error["code"] == "settings"
+    assert "KEY" in error["details"][0]

@@ -86,3 +86,11 @@ def test_a_person_sees_debits_and_credits(run: Run, deployment: Deployment) -> N
 
     assert "collateral.locked POSTED" in shown
     assert "-2 WETH (-2000000000000000000)" in shown
+
+
+def test_a_seq_that_no_database_holds_is_a_usage_error(run: Run, deployment: Deployment) -> None:
+    """It was a fault."""
+    result = run("ledger", "entries", "--after-seq", str(2**64), *deployment.options)
+
+    assert result.exit_code == 2
+    assert "--after-seq" in result.output

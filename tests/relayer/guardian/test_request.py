@@ -91,3 +91,12 @@ def test_one_field_of_garbage_too(name: str, garbage: Any) -> None:
     """An empty list of context or of heights is fine."""
     with suppress(MessageFormatError):
         request_of_fields({**FIELDS, name: garbage})
+
+
+@pytest.mark.parametrize(
+    "change", [{"heights": {"eip155:1": "007"}}, {"message": FIELDS["message"] + " "}]
+)
+def test_one_request_has_one_spelling(change: dict[str, Any]) -> None:
+    """Neither zeros in front nor spaces are overlooked."""
+    with pytest.raises(MessageFormatError, match="plain"):
+        request_of_fields({**FIELDS, **change})
