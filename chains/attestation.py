@@ -2,7 +2,6 @@
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from itertools import pairwise
 from typing import Final
 
 from coincurve import PrivateKey, PublicKey
@@ -21,6 +20,11 @@ DOMAIN_TYPE_HASH: Final = keccak(
 ATTESTATION_TYPE_HASH: Final = keccak(b"Attestation(bytes32 messageId,uint32 guardianSetIndex)")
 DOMAIN_NAME: Final = b"CollateralRelayer"
 DOMAIN_VERSION: Final = b"1"
+
+
+def default_threshold(members: int) -> int:
+    """Return floor(2n/3) + 1: the quorum of a set whose threshold nobody chose."""
+    return 2 * members // 3 + 1
 
 
 @dataclass(frozen=True, slots=True)
@@ -123,23 +127,24 @@ def verify_attestation(
         raise AttestationError(
             reason=f"set {attestation.guardian_set_index}, current is {guardian_set.index}"
         )
+    count = len(attestation.signatures)
+    if count < guardian_set.threshold:
+        raise AttestationError(reason=f"{count} signatures, {guardian_set.threshold} are needed")
     digest = attestation_digest(
         chain_id=chain_id,
         contract=contract,
         message_id=attestation.message_id,
         guardian_set_index=attestation.guardian_set_index,
     )
-    signers = tuple(recover_signer(digest, signature) for signature in attestation.signatures)
-    if len(signers) < guardian_set.threshold:
-        raise AttestationError(
-            reason=f"{len(signers)} signatures, {guardian_set.threshold} are needed"
-        )
-    if any(left >= right for left, right in pairwise(signers)):
-        raise AttestationError(reason="signers must ascend strictly")
-    for signer in signers:
+    signers: list[bytes] = []
+    for signature in attestation.signatures:  # the order of checks is the contract's
+        signer = recover_signer(digest, signature)
+        if signers and signers[-1] >= signer:
+            raise AttestationError(reason="signers must ascend strictly")
         if signer not in guardian_set.members:
             raise AttestationError(reason=f"0x{signer.hex()} is not in set {guardian_set.index}")
-    return signers
+        signers.append(signer)
+    return tuple(signers)
 
 
 def assemble_attestation(

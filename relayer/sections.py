@@ -1,14 +1,27 @@
 """The sections of the configuration file, each checked by itself."""
 
+import re
 from pathlib import Path
-from typing import Annotated, Final, Literal
+from typing import Annotated, Any, Final, Literal
 
-from pydantic import AfterValidator, BaseModel, ConfigDict, Field, model_validator
+from pydantic import (
+    AfterValidator,
+    BaseModel,
+    BeforeValidator,
+    ConfigDict,
+    Field,
+    model_validator,
+)
 
+from chains.attestation import default_threshold
 from chains.types import ChainId, chain_id_of, word_of_text
 
 NODES_MAX: Final = 9
 URGENT_CAP_FACTOR: Final = 2
+# 32 bytes as hex, as a decimal number, or as Python and JSON write bytes; a V3 keystore; a PEM.
+RAW_SECRET: Final = re.compile(
+    r"(0[xX])?[0-9a-fA-F]{64}|[0-9]{60,80}|b(['\"]).*\2|\[.*\]|\{.*\}|-----BEGIN.*", re.DOTALL
+)
 
 ChainIdText = Annotated[str, AfterValidator(lambda text: str(chain_id_of(text)))]
 AddressText = Annotated[str, AfterValidator(lambda text: "0x" + word_of_text(text).hex())]
@@ -17,6 +30,19 @@ BrokerUrl = Annotated[str, Field(pattern=r"^(amqps?|pyamqp|memory)://")]
 # What a node is called wherever it is named; too narrow for a URL, which may hold a key.
 NodeLabel = Annotated[str, Field(pattern=r"^[a-z][a-z0-9-]{0,31}$")]
 UsdText = Annotated[str, Field(pattern=r"^[0-9]{1,15}(\.[0-9]{1,18})?$")]
+
+
+def _path_of_secret(value: object) -> object:
+    """Refuse a secret where its file's path belongs; the message does not repeat it."""
+    if isinstance(value, (bytes, int)) or RAW_SECRET.fullmatch(str(value).strip()):
+        raise ValueError(
+            "this is a secret itself, not the path of a file; write it into a file with mode "
+            "0600, name that file here, and replace the secret: it was in the configuration"
+        )
+    return value
+
+
+SecretPath = Annotated[Path, BeforeValidator(_path_of_secret)]
 PositiveSeconds = Annotated[int, Field(gt=0, le=10 * 365 * 86_400)]
 
 
@@ -146,24 +172,28 @@ class GuardianMemberSettings(Section):
 
     label: str
     address: AddressText
-    url: str
-    token_file: Path | None = None
+    url: Annotated[str, Field(repr=False)]
+    token_file: SecretPath | None = None
+
+
+def _threshold_of(checked: dict[str, Any]) -> int:
+    return default_threshold(len(checked.get("members", ())))  # none: their mistake is reported
 
 
 class GuardianSetSettings(Section):
-    """Who attests; threshold of members must agree."""
+    """Who attests; threshold of members must agree, without it floor(2n/3) + 1 of n."""
 
     index: Annotated[int, Field(ge=0)] = 0
-    threshold: Annotated[int, Field(ge=1)]
     members: Annotated[tuple[GuardianMemberSettings, ...], Field(min_length=1, max_length=19)]
+    threshold: Annotated[int, Field(ge=1, default_factory=_threshold_of)]
 
 
 class GuardianSettings(Section):
     """What only the guardian process needs."""
 
     label: str
-    key_file: Path
-    token_file: Path | None = None
+    key_file: SecretPath
+    token_file: SecretPath | None = None
     listen_host: str = "127.0.0.1"
     listen_port: Annotated[int, Field(ge=1, le=65_535)]
     price_tolerance_bps: Bps = 100
@@ -172,7 +202,7 @@ class GuardianSettings(Section):
 class SenderSettings(Section):
     """The key that pays gas; it cannot change what it submits."""
 
-    key_file: Path
+    key_file: SecretPath
     fee_cap_gwei: Annotated[int, Field(gt=0)] = 500
     liquidation_fee_cap_gwei: Annotated[int, Field(gt=0)] | None = None
     lease_seconds: Annotated[int, Field(ge=2, le=12)] = 10
@@ -273,4 +303,4 @@ class SwitchSettings(Section):
     """Who may stop things: a guardian knows the operator's address, the hub's operator a key."""
 
     operator: AddressText | None = None
-    key_file: Path | None = None
+    key_file: SecretPath | None = None

@@ -54,8 +54,8 @@ class Settings(BaseSettings):
 
     hub: ChainIdText
     profile: Literal["development", "production"] = "production"
-    database_url: str
-    broker_url: BrokerUrl = "memory://"
+    database_url: Annotated[str, Field(repr=False)]
+    broker_url: Annotated[BrokerUrl, Field(repr=False)] = "memory://"
     broker_prefix: Annotated[str, Field(pattern=r"^[a-z][a-z0-9-]{0,31}$")] = "relayer"
     log_format: Literal["json", "pretty", "auto"] = "auto"
     log_level: Literal["debug", "info", "warning", "error"] = "info"

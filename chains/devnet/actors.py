@@ -1,6 +1,6 @@
 """Keys of the local chains: public test keys, worth nothing anywhere else."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Final
 
 from coincurve import PrivateKey
@@ -30,7 +30,7 @@ DEV_KEYS: Final = (
 class DevKey:
     """A private key and its left-padded address."""
 
-    key: bytes
+    key: bytes = field(repr=False)
     address: bytes
 
     def sign(self, digest: bytes) -> bytes:

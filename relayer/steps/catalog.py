@@ -51,7 +51,7 @@ class GuardianMember:
 
     label: str
     address: bytes
-    url: str
+    url: str = field(repr=False)
 
 
 @dataclass(frozen=True, slots=True)

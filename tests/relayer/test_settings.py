@@ -228,6 +228,34 @@ def test_development_takes_a_threshold_of_one(example: dict[str, Any], tmp_path:
     assert load(example, tmp_path).guardians.threshold == 1
 
 
+@pytest.mark.parametrize("count", range(1, 20))
+def test_r17_without_a_threshold_more_than_two_thirds_must_agree(
+    count: int, example: dict[str, Any], tmp_path: Path
+) -> None:
+    """floor(2n/3) + 1 of n; a production set of one or two is refused all the same."""
+    member = example["guardians"]["members"][0]
+    members = [
+        member | {"label": f"g{place}", "address": f"0x{place + 1:040x}"} for place in range(count)
+    ]
+    example["guardians"] = {"members": members}
+    if count < 3:
+        assert f"guardians.members: {count}" in "\n".join(mistakes_of(example, tmp_path))
+        example["profile"] = "development"
+
+    assert load(example, tmp_path).guardians.threshold == 2 * count // 3 + 1
+
+
+def test_r17_production_refuses_one_of_one_even_by_default(
+    example: dict[str, Any], tmp_path: Path
+) -> None:
+    """The default of a set of one is one, which one stolen key reaches."""
+    example["guardians"] = {"members": example["guardians"]["members"][:1]}
+
+    mistakes = "\n".join(mistakes_of(example, tmp_path))
+
+    assert "guardians.threshold: 1 is refused in production; use at least 2" in mistakes
+
+
 @given(count=st.integers(1, 19), threshold=st.integers(1, 19))
 def test_two_quorums_always_share_a_member(count: int, threshold: int) -> None:
     """A guardian set is accepted in development exactly when two quorums must meet."""
