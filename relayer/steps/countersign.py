@@ -1,7 +1,7 @@
 """Countersign: a guardian re-derives a message from its own view, holds it, and signs."""
 
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Final
 
 import structlog
@@ -78,6 +78,7 @@ def _countersign(
     set_index = catalog.guardian_set.index
     with store.unit_of_work() as uow:
         uow.ledger.lock()
+        request = _as_held(uow, request)
         check_brakes(uow, catalog, request)
         known = uow.outbox.signatures(message.message_id, set_index).get(signatory.address)
         if known is not None:
@@ -135,6 +136,16 @@ def _check(
     if not is_executed:
         _check_unknown_effects(uow, catalog, request)
         _check_command(uow, catalog, signatory, request)
+
+
+def _as_held(uow: UnitOfWork, request: AttestationRequest) -> AttestationRequest:
+    """Return the request with the target and the command that this guardian checked, if it did."""
+    stored = uow.outbox.get(request.message.message_id)
+    if stored is None:
+        return request
+    held = stored.message
+    command = request.command if held.command is None else held.command
+    return replace(request, target_chain=held.target_chain, command=command)
 
 
 def _check_still_held(uow: UnitOfWork, request: AttestationRequest) -> None:
