@@ -27,6 +27,7 @@ from relayer.steps.compose import commit_grant, hold, liquidate
 from relayer.steps.decide import check_credit, check_unlock
 from relayer.steps.observe import ring_reconcile
 from relayer.steps.reconcile import MESSAGE_UNKNOWN, payer_account_of
+from relayer.steps.reread import DENIED
 from relayer.steps.restrain import GovernedError, check_brakes, check_room, keep_waiting
 from relayer.steps.review import check_liquidation
 from relayer.store.observed_rows import StoredEvent
@@ -309,14 +310,19 @@ def _check_command(
 
 
 def _effects(uow: UnitOfWork, request: AttestationRequest) -> list[StoredEvent]:
-    """Return the effects of a message that its own target emitted before it was shown here."""
+    """Return the effects that a message's own target emitted before; what nodes deny is none."""
     message = request.message
     return [
         parked
         for parked in uow.chains.parked_events(message_id=message.message_id)
         if (parked.event.position.chain_id, parked.event.position.contract)
         == (request.target_chain, message.vault)
+        and not _is_denied(parked)
     ]
+
+
+def _is_denied(parked: StoredEvent) -> bool:
+    return (parked.parked_reason or "").startswith(DENIED)
 
 
 def _check_owner(uow: UnitOfWork, account: bytes, address: bytes) -> None:
@@ -349,7 +355,7 @@ def _unpark(uow: UnitOfWork, request: AttestationRequest) -> None:
         waiting += [
             parked
             for parked in uow.chains.parked_events(account=command.account)
-            if isinstance(parked.event, Borrowed | Repaid)
+            if isinstance(parked.event, Borrowed | Repaid) and not _is_denied(parked)
         ]
     for chain_id in sorted({parked.event.position.chain_id for parked in waiting}):
         ring_reconcile(uow, chain_id)
