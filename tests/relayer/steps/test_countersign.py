@@ -254,15 +254,16 @@ def test_an_effect_that_a_quorum_denies_is_no_execution(
 ) -> None:
     """It was set aside as unknown before; no signature follows from what was forged."""
     settled_world(quick_store)
-    request = request_of(unlock(amount=11 * ETHER))
+    request = request_of(SIGNED_UNLOCK)
     event = released(request.message)
     see_final(quick_store, CHAIN_A, HEIGHT + 5, [event])
     reconcile(quick_store, catalog, CHAIN_A, fence=FENCE)
     with quick_store.unit_of_work() as uow:
         uow.chains.unpark(event.position.event_id)
         uow.chains.park(event.position.event_id, f"{DENIED}: a later reading does not have it")
+    later = replace(catalog, parameters=replace(catalog.parameters, epoch=2))
 
-    assert refused(quick_store, catalog, request).code == "insufficient_collateral"
+    assert refused(quick_store, later, request).code == "message_mismatch"
 
 
 def test_an_effect_elsewhere_is_not_taken_for_execution(
