@@ -97,7 +97,7 @@ async def _follow_rows(
         await asyncio.to_thread(_write_sighting, store, sighting, fence)
         if found is not None:
             is_open = True
-        elif stored.state not in CARRIED_STATES:
+        elif stored.state not in WAITING_STATES:
             is_open = await _fill_gap(follower, row, attempts) or is_open
     return is_open
 
@@ -157,7 +157,9 @@ async def _fill_gap(follower: Follower, row: SendRow, attempts: tuple[SendAttemp
     """
     Send a transaction again that is not needed any more; return whether it is worth following.
 
-    Somebody else delivered the message, and until this nonce is used no later one can be.
+    Somebody else delivered the message, and until this nonce is used no later one can be. Not of a
+    message past its expiry: it may yet be in time by its target's clock, and a brake may stop it;
+    mend uses its nonce up instead.
     """
     if not attempts or await follower.sender.final_account_nonce() > row.account_nonce:
         return False
@@ -250,6 +252,8 @@ def _prove_unexecuted(store: Store, stored: StoredMessage, final: BlockRef, fenc
         uow.ledger.lock()
         if not _is_still(uow, stored, (MessageState.DISPUTED,)):
             return
+        if uow.chains.is_halted(stored.message.target_chain):
+            return  # its final blocks are in doubt, so none of them proves anything
         return_hold(uow, stored.message)
         uow.outbox.move(
             stored.message_id,

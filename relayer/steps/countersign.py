@@ -1,7 +1,7 @@
 """Countersign: a guardian re-derives a message from its own view, holds it, and signs."""
 
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Final
 
 import structlog
@@ -27,6 +27,7 @@ from relayer.steps.compose import commit_grant, hold, liquidate
 from relayer.steps.decide import check_credit, check_unlock
 from relayer.steps.observe import ring_reconcile
 from relayer.steps.reconcile import MESSAGE_UNKNOWN, payer_account_of
+from relayer.steps.reread import DENIED
 from relayer.steps.restrain import GovernedError, check_brakes, check_room, keep_waiting
 from relayer.steps.review import check_liquidation
 from relayer.store.observed_rows import StoredEvent
@@ -78,6 +79,7 @@ def _countersign(
     set_index = catalog.guardian_set.index
     with store.unit_of_work() as uow:
         uow.ledger.lock()
+        request = _as_held(uow, request)
         check_brakes(uow, catalog, request)
         known = uow.outbox.signatures(message.message_id, set_index).get(signatory.address)
         if known is not None:
@@ -135,6 +137,16 @@ def _check(
     if not is_executed:
         _check_unknown_effects(uow, catalog, request)
         _check_command(uow, catalog, signatory, request)
+
+
+def _as_held(uow: UnitOfWork, request: AttestationRequest) -> AttestationRequest:
+    """Return the request with the target and the command that this guardian checked, if it did."""
+    stored = uow.outbox.get(request.message.message_id)
+    if stored is None:
+        return request
+    held = stored.message
+    command = request.command if held.command is None else held.command
+    return replace(request, target_chain=held.target_chain, command=command)
 
 
 def _check_still_held(uow: UnitOfWork, request: AttestationRequest) -> None:
@@ -298,14 +310,19 @@ def _check_command(
 
 
 def _effects(uow: UnitOfWork, request: AttestationRequest) -> list[StoredEvent]:
-    """Return the effects of a message that its own target emitted before it was shown here."""
+    """Return the effects that a message's own target emitted before; what nodes deny is none."""
     message = request.message
     return [
         parked
         for parked in uow.chains.parked_events(message_id=message.message_id)
         if (parked.event.position.chain_id, parked.event.position.contract)
         == (request.target_chain, message.vault)
+        and not _is_denied(parked)
     ]
+
+
+def _is_denied(parked: StoredEvent) -> bool:
+    return (parked.parked_reason or "").startswith(DENIED)
 
 
 def _check_owner(uow: UnitOfWork, account: bytes, address: bytes) -> None:
@@ -338,7 +355,7 @@ def _unpark(uow: UnitOfWork, request: AttestationRequest) -> None:
         waiting += [
             parked
             for parked in uow.chains.parked_events(account=command.account)
-            if isinstance(parked.event, Borrowed | Repaid)
+            if isinstance(parked.event, Borrowed | Repaid) and not _is_denied(parked)
         ]
     for chain_id in sorted({parked.event.position.chain_id for parked in waiting}):
         ring_reconcile(uow, chain_id)

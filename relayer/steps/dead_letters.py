@@ -12,6 +12,7 @@ from relayer.clock import UnixSeconds
 from relayer.errors import RefusedError, StateMovedError
 from relayer.outbox.life import MessageState
 from relayer.steps.observe import ring_reconcile
+from relayer.steps.reread import DENIED
 from relayer.store.dead_letters import Handling
 from relayer.store.job_records import JobRecord, JobState
 from relayer.store.observed_rows import Booked, StoredEvent
@@ -22,7 +23,13 @@ REASON_LENGTH_MAX: Final = 500
 REPLAY: Final = "replay"
 CLOSE: Final = "close"
 JOB_REMEDY: Final = "heal what the reason names, then: relayer dlq replay {id} --reason TEXT --yes"
+UNPROVEN_REMEDY: Final = (
+    "find out who forged it or which node lied; only a reading that confirms it lets it be booked: "
+    "relayer replay"
+)
+UNPROVEN: Final = ("movement_missing", DENIED)
 EVENT_REMEDIES: Final = {
+    **dict.fromkeys(UNPROVEN, UNPROVEN_REMEDY),
     "message_unknown": "wait for the message, or find out who signed it; then replay",
     "effect_": "compare the message with the event on the chain before anything else",
     "exceeds_available": "relayer custody and relayer audit say what is missing; then replay",
@@ -125,11 +132,14 @@ def put_back(uow: UnitOfWork, letter: DeadLetter, *, reason: str, taken_by: str)
     Let a job run again from its first attempt, or an event be booked; who and why is kept.
 
     Raises:
-        RefusedError: it is a message, which has ended, or somebody was faster, or no reason.
+        RefusedError: it is a message, which has ended, or an event that nobody confirms, or
+            somebody was faster, or no reason.
     """
     if not letter.can_replay:
         detail = f"{letter.letter_id} has ended: {letter.remedy}"
         raise RefusedError(code="letter_ended", detail=detail)
+    if letter.kind is LetterKind.EVENT and letter.reason.startswith(UNPROVEN):
+        raise RefusedError(code="event_unproven", detail=f"{letter.letter_id}: {letter.remedy}")
     _record(uow, letter, REPLAY, reason=reason, taken_by=taken_by)
     try:
         if letter.kind is LetterKind.JOB:

@@ -55,6 +55,15 @@ def covering_entries(uow: UnitOfWork, message: OutboxMessage) -> tuple[JournalEn
     return tuple(entries)
 
 
+def covering_of(uow: UnitOfWork, event_id: bytes) -> tuple[JournalEntry, ...]:
+    """Return what made an exit good and still stands; it goes with the exit."""
+    booked = [found.entry for found in uow.ledger.entries_of_correlation(event_id)]
+    reversed_ids = {entry.reversal_of for entry in booked}
+    return tuple(
+        entry for entry in booked if entry.kind == COVERED and entry.entry_id not in reversed_ids
+    )
+
+
 def _exits(uow: UnitOfWork, message: OutboxMessage) -> list[bytes]:
     """Return the final exits of a message's account from its vault, in its token, in order."""
     event_filter = EventFilter(

@@ -89,7 +89,8 @@ def assess_outflow(uow: UnitOfWork, catalog: Catalog, candidate: Candidate) -> A
     now = uow.clock.now()
     before = uow.governor.get(candidate.message_id)
     if before is not None and before.state not in WAITING:
-        return Assessment(before, before, None if _is_released(before) else _stop(before, None))
+        is_free = _is_released(before) or not candidate.may_wait
+        return Assessment(before, before, None if is_free else _stop(before, None))
     queued_at = now if before is None else before.queued_at
     transfer = _transfer(candidate, 0, queued_at)
     limits = catalog.governor.limits_of(transfer)
@@ -99,7 +100,7 @@ def assess_outflow(uow: UnitOfWork, catalog: Catalog, candidate: Candidate) -> A
     value_wad = _value_wad(uow, catalog, candidate, prices)
     known_wad = value_wad if value_wad is not None else _last_value_wad(uow, catalog, candidate)
     held = before or _fresh(candidate, known_wad, now)
-    if before is not None and before.state is ReleaseState.DELAYED:
+    if before is not None and before.state is ReleaseState.DELAYED and candidate.may_wait:
         # Until then and not earlier, whatever the price does: a person may have set the time.
         if now < before.due_at:
             return Assessment(before, before, _stop(before, before.due_at))
@@ -199,7 +200,7 @@ def _loosened(
     mode = catalog.governor.mode
     if candidate.may_wait and mode is Mode.ENFORCE:
         return assessment
-    word = f"not held back ({'a liquidation' if not candidate.may_wait else 'log only'})"
+    word = f"not held back ({'log only' if candidate.may_wait else 'it may not wait'})"
     after = assessment.after
     _note(after, word)
     return _released(assessment.before, after, True, f"{word}: {after.reason}", now)

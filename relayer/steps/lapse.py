@@ -11,11 +11,11 @@ def lapse_grants(uow: UnitOfWork, catalog: Catalog) -> int:
 
     A draw in a block up to the expiry may still be on its way to finality, so the chain's newest
     final block must be later than the expiry, and every event up to it booked; one that is parked
-    is not.
+    is not. A halted chain proves nothing.
     """
     lapsed = 0
     for grant in uow.grants.expired(uow.clock.now()):
-        if grant.chain_id not in catalog.chain_ids:
+        if grant.chain_id not in catalog.chain_ids or uow.chains.is_halted(grant.chain_id):
             continue
         final = uow.chains.cursor(grant.chain_id).finalized
         if final is None or uow.chains.unbooked_events(grant.chain_id, 1):

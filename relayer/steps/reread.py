@@ -186,12 +186,16 @@ def _report_disputed(uow: UnitOfWork, reading: SecondReading) -> None:
 
 def _deny(uow: UnitOfWork, event: ObservedEvent) -> None:
     """Flag a stored event that a quorum denies; whatever it was, it was no fact of this chain."""
-    if not uow.holes.record((event,), HoleKind.UNCONFIRMED, HoleSource.REREAD):
-        return
+    is_new = uow.holes.record((event,), HoleKind.UNCONFIRMED, HoleSource.REREAD)
     position = event.position
     shown = _shown(event)
     stored = uow.chains.event(position.event_id)
-    if stored is not None and stored.booked is not Booked.PARKED:
+    is_parked = stored is not None and stored.booked is Booked.PARKED
+    if is_parked and not is_new:
+        return  # it was told, and is still set aside
+    if is_parked:
+        uow.chains.unpark(position.event_id)  # whatever else it waited for: this weighs more
+    if stored is not None:
         uow.chains.park(position.event_id, f"{DENIED}: a later reading does not have it")
     reason = f"final event {shown['event_id']} is stored, and the chain's nodes deny it"
     uow.chains.halt(position.chain_id, reason)

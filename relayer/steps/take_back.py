@@ -10,6 +10,7 @@ from relayer.reconcile.reversal import final_entry_ids, reversal_of_final, short
 from relayer.reconcile.rules import resolve, seen_entry_id
 from relayer.steps.catalog import Catalog
 from relayer.steps.deficits import book_deficit
+from relayer.steps.exits import covering_of
 from relayer.steps.queues import CONFIRM, relay_queue
 from relayer.store.grants import GrantState
 from relayer.store.observed_rows import Booked, EventFilter, EventState, StoredEvent
@@ -36,6 +37,8 @@ def take_back(uow: UnitOfWork, catalog: Catalog, stored: StoredEvent, *, post: P
             now = uow.clock.now()
             void = resolve(pending.entry, phase=Phase.VOID, revivals=stored.revivals, booked_at=now)
             post(uow, void)
+    for entry in covering_of(uow, stored.event_id) if finals else ():
+        _reverse(uow, entry, post)
     for booked in finals:
         _reverse(uow, booked.entry, post)
     was_final = bool(finals) or stored.booked is Booked.FINAL  # a grant has no entry

@@ -15,7 +15,7 @@ from relayer.governor.windows import Flow
 from relayer.money import AssetId
 from relayer.store.brake_tables import GOVERNOR_LOG, GOVERNOR_RELEASE
 from relayer.store.chain_tables import OBSERVED_EVENT
-from relayer.store.observed_rows import EventState, stored_of
+from relayer.store.observed_rows import Booked, EventState, stored_of
 from relayer.store.statements import insert_into, rows_changed, stores_row
 
 GOVERNOR: Final = "governor"
@@ -157,12 +157,13 @@ class GovernorTable:
         )
 
     def inflows(self, chain_id: ChainId, since: int) -> tuple[Inflow, ...]:
-        """Return the locks on a chain that became final after a second; of too many the newest."""
+        """Return the booked locks that became final after a second; of too many the newest."""
         table = OBSERVED_EVENT.c
         rows = self._connection.execute(
             select(OBSERVED_EVENT)
             .where(table.chain_id == chain_id, table.kind == CollateralLocked.__name__)
             .where(table.state == EventState.FINAL.value, table.final_at > since)
+            .where(table.booked == Booked.FINAL.value)
             .order_by(table.final_at.desc(), table.event_id)
             .limit(INFLOWS_MAX)
         )

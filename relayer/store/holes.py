@@ -16,7 +16,7 @@ from relayer.store.chains import ChainTable, CheckpointState, Cursor
 from relayer.store.hole_tables import HOLE
 from relayer.store.leases import Lease
 from relayer.store.observed import LOCK_KIND
-from relayer.store.observed_rows import EventState
+from relayer.store.observed_rows import Booked, EventState
 from relayer.store.statements import insert_into, stores_row
 
 
@@ -250,8 +250,12 @@ def _living(chain_id: ChainId) -> Any:
 
 
 def _denied(chain_id: ChainId) -> Any:
-    return select(HOLE.c.event_id).where(
-        HOLE.c.chain_id == chain_id, HOLE.c.kind == HoleKind.UNCONFIRMED.value
+    # While it is set aside: one that was found after all counts, and can be denied, again.
+    return (
+        select(HOLE.c.event_id)
+        .join(OBSERVED_EVENT, OBSERVED_EVENT.c.event_id == HOLE.c.event_id)
+        .where(HOLE.c.chain_id == chain_id, HOLE.c.kind == HoleKind.UNCONFIRMED.value)
+        .where(OBSERVED_EVENT.c.booked == Booked.PARKED.value)
     )
 
 

@@ -8,6 +8,7 @@ from sqlalchemy import select
 from chains.events import ObservedEvent
 from chains.types import ChainId
 from relayer.errors import InvariantError, RefusedError
+from relayer.store.bulk import is_among, slices
 from relayer.store.chain_tables import CHAIN, OBSERVED_EVENT
 from relayer.store.observed import ObservedEventTable, unparked_values
 from relayer.store.observed_rows import Booked, EventState
@@ -37,6 +38,8 @@ class RereadTable(ObservedEventTable):
         """
         Store the events of final blocks again, and let those that were parked be tried again.
 
+        A parked event that this reading does not have stays parked: nobody speaks for it now.
+
         Args:
             span: first and last height of the reading.
 
@@ -56,9 +59,12 @@ class RereadTable(ObservedEventTable):
             raise InvariantError(f"{chain_id}: an event lies outside the range")
         new = self._store_events(chain_id, events, EventState.FINAL)
         table = OBSERVED_EVENT.c
-        parked = (
-            OBSERVED_EVENT.update()
-            .where(table.chain_id == chain_id, table.booked == Booked.PARKED.value)
-            .where(table.height >= span[0], table.height <= span[1])
-        )
-        return Reread(new, rows_changed(self._connection, parked.values(unparked_values())))
+        unparked = 0
+        for words in slices(event.position.event_id for event in events):
+            parked = (
+                OBSERVED_EVENT.update()
+                .where(table.chain_id == chain_id, table.booked == Booked.PARKED.value)
+                .where(is_among(self._connection, table.event_id, words))
+            )
+            unparked += rows_changed(self._connection, parked.values(unparked_values()))
+        return Reread(new, unparked)

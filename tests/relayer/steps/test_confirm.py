@@ -19,6 +19,7 @@ from relayer.store.send_rows import SendState
 from relayer.store.unit_of_work import Store
 from tests.databases import NOW
 from tests.relayer.api.kit import CHAIN_A, CHAIN_C
+from tests.relayer.steps.braking import halt
 from tests.relayer.steps.fakes import AWAY
 from tests.relayer.steps.test_attest import doors
 from tests.relayer.steps.test_decide import unlock_of
@@ -129,6 +130,34 @@ def test_a_final_block_past_the_expiry_gives_it_back_once(
     assert margin(world.store) == (10 * ETHER, 0)
     with world.store.read() as uow:
         assert "final block 190" in uow.outbox.life(world.message_id)[-1].detail
+
+
+def test_r2_a_halted_chain_proves_nothing(world: Carriers, clock: FixedClock) -> None:
+    """Its final blocks are in doubt: the message may stand on the branch that wins."""
+    clock.move(3_700)
+    world.reader.finalized = header_of(190, EXPIRY + 1)
+    halt(world.store, CHAIN_A)
+
+    for _ in range(3):
+        world.confirm()
+
+    assert world.state()[0] is MessageState.DISPUTED
+    assert margin(world.store) == (10 * ETHER - 5, 0)
+
+
+def test_r16_what_may_still_execute_is_not_sent_to_fill_its_nonce(
+    quick: Carriers, clock: FixedClock
+) -> None:
+    """By the target's clock it may be in time, and a brake that is on would be evaded."""
+    clock.move(3_601)
+    quick.reader.finalized = header_of(190, EXPIRY)
+    quick.confirm()
+    sent = len(quick.sender.sent)
+
+    quick.confirm()
+
+    assert quick.state()[0] is MessageState.DISPUTED
+    assert len(quick.sender.sent) == sent
 
 
 def test_what_executed_in_time_is_waited_for(quick: Carriers, clock: FixedClock) -> None:

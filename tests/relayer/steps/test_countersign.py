@@ -17,6 +17,7 @@ from relayer.outbox.life import MessageState
 from relayer.steps.catalog import Catalog
 from relayer.steps.countersign import countersign
 from relayer.steps.reconcile import reconcile
+from relayer.steps.reread import DENIED
 from relayer.store.breaks import CustodyDifference
 from relayer.store.unit_of_work import Store
 from tests.databases import NOW, TestDatabases
@@ -246,6 +247,23 @@ def test_what_was_executed_before_it_was_shown_is_booked_once_and_signed(
     assert kinds_booked(store) == ["unlock.held", "unlock.sent", "release.final"]
     assert margin(store) == (9 * ETHER, 0)
     assert stored_message(store, request.message.message_id).state is MessageState.CONFIRMED
+
+
+def test_an_effect_that_a_quorum_denies_is_no_execution(
+    quick_store: Store, catalog: Catalog
+) -> None:
+    """It was set aside as unknown before; no signature follows from what was forged."""
+    settled_world(quick_store)
+    request = request_of(SIGNED_UNLOCK)
+    event = released(request.message)
+    see_final(quick_store, CHAIN_A, HEIGHT + 5, [event])
+    reconcile(quick_store, catalog, CHAIN_A, fence=FENCE)
+    with quick_store.unit_of_work() as uow:
+        uow.chains.unpark(event.position.event_id)
+        uow.chains.park(event.position.event_id, f"{DENIED}: a later reading does not have it")
+    later = replace(catalog, parameters=replace(catalog.parameters, epoch=2))
+
+    assert refused(quick_store, later, request).code == "message_mismatch"
 
 
 def test_an_effect_elsewhere_is_not_taken_for_execution(

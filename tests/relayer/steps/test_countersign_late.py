@@ -4,16 +4,19 @@ from dataclasses import replace
 
 import pytest
 
+from chains.attestation import attestation_digest, recover_signer
 from chains.command import Liquidation
 from chains.events import CollateralSeized, Repaid
 from chains.message import Message
+from chains.types import ChainId
 from relayer.errors import NotYetError
 from relayer.money import RAY
 from relayer.steps.catalog import Catalog
 from relayer.steps.countersign import countersign
 from relayer.steps.reconcile import reconcile
 from relayer.store.unit_of_work import Store
-from tests.relayer.api.kit import ACCOUNT, CHAIN_A, CHAIN_C, LINE_C, VAULT_A
+from tests.relayer.api.kit import ACCOUNT, CHAIN_A, CHAIN_B, CHAIN_C, LINE_C, VAULT_A
+from tests.relayer.steps.braking import halt
 from tests.relayer.steps.mutations import LIQUIDATION, SEIZE, unlock
 from tests.relayer.steps.world import (
     DOLLAR,
@@ -139,3 +142,37 @@ def test_executed_messages_of_one_account_do_not_wait_for_each_other(
     assert margin(quick_store) == (10 * 10**18 - taken, 0)
     assert margin(quick_store, LIQ_ACCOUNT) == (0, 0)
     assert owed(quick_store, ACCOUNT, LIQ_ACCOUNT) == 0
+
+
+def test_r16_what_is_shown_with_a_held_message_opens_no_brake(
+    quick_store: Store, catalog: Catalog
+) -> None:
+    """The debt chain of a liquidation is read from what was held, not from another command."""
+    settled_world(quick_store, owed_usd=24_000)
+    request = request_of(SEIZE)
+    countersign(quick_store, catalog, SIGNATORY, request)
+    halt(quick_store, ChainId(LIQUIDATION.debt_chain))
+    shown = replace(request, command=SIGNED_UNLOCK)
+
+    with pytest.raises(NotYetError, match="chain_halted"):
+        countersign(quick_store, catalog, SIGNATORY, shown)
+
+
+def test_a_held_message_is_signed_for_its_own_target_only(
+    quick_store: Store, catalog: Catalog
+) -> None:
+    """For another guardian set too, whatever target the request names."""
+    settled_world(quick_store)
+    request = request_of(SIGNED_UNLOCK)
+    countersign(quick_store, catalog, SIGNATORY, request)
+    rotated = replace(catalog, guardian_set=replace(catalog.guardian_set, index=1))
+
+    signature = countersign(quick_store, rotated, SIGNATORY, replace(request, target_chain=CHAIN_B))
+
+    digest = attestation_digest(
+        chain_id=CHAIN_A,
+        contract=VAULT_A,
+        message_id=request.message.message_id,
+        guardian_set_index=1,
+    )
+    assert recover_signer(digest, signature) == SIGNATORY.address

@@ -11,6 +11,7 @@ from relayer.steps.dead_letters import LetterKind, close, dead_letter, dead_lett
 from relayer.store.job_records import JobState
 from relayer.store.jobs import ATTEMPTS_MAX
 from relayer.store.unit_of_work import Store
+from tests.flaky_nodes import accusing, node_of
 from tests.relayer.api.kit import CHAIN_A, contract
 from tests.relayer.steps.bookings import Bench, lock, unlock_message
 from tests.relayer.steps.world import lock_ether
@@ -167,3 +168,20 @@ def test_what_people_did_cannot_be_changed(store: Store, clock: FixedClock) -> N
     for statement in ("DELETE FROM dead_letter_log", "UPDATE dead_letter_log SET reason = 'x'"):
         with pytest.raises(DBAPIError, match="append-only"), store.unit_of_work() as uow:
             uow.connection.execute(text(statement))
+
+
+def test_r14_a_lock_without_movement_is_not_put_back_by_a_word(store: Store) -> None:
+    """Only a reading that finds the movement lets it be booked."""
+    chain = SimulatedChain(CHAIN_A)
+    chain.mine(lock("forged", 666))
+    chain.finalize()
+    bench = Bench(store, node_of(chain, accusing(666)))
+    bench.catch_up()
+    (found,) = bench.parked()
+    letter_id = "event:0x" + found.event_id.hex()
+
+    with store.unit_of_work() as uow, pytest.raises(RefusedError, match="relayer replay"):
+        put_back(uow, dead_letter(uow, letter_id), reason="my word", taken_by=WHO)
+
+    assert bench.book().booked == 0
+    assert bench.custody() == 0

@@ -17,21 +17,25 @@ from relayer.steps.decide import decide
 from relayer.steps.liquidate import liquidate_account
 from relayer.steps.overrule import Action, Overruling, overrule
 from relayer.steps.queues import ATTEST, CONFIRM
+from relayer.steps.reconcile import reconcile
 from relayer.store.governor import GovernorRelease, ReleaseState
 from relayer.store.job_records import JobState
 from relayer.store.requests import RequestState
 from relayer.store.unit_of_work import Store
 from tests.databases import NOW
-from tests.relayer.api.kit import ACCOUNT, GUARDIANS
+from tests.relayer.api.kit import ACCOUNT, CHAIN_A, GUARDIANS
 from tests.relayer.steps.braking import PATH_A, granted, limited, unlock
 from tests.relayer.steps.fakes import FakeDoor
 from tests.relayer.steps.world import (
     ETHER,
     FENCE,
+    HEIGHT,
     SIGNATORY,
     ask,
     margin,
+    released,
     request_of,
+    see_final,
     set_prices,
     settled_world,
     stored_message,
@@ -227,6 +231,28 @@ def test_a_guardian_has_limits_of_its_own_and_keeps_since_when_it_waits(
     set_prices(quick_store)
     assert countersign(quick_store, governed, SIGNATORY, request)
     assert margin(quick_store) == (9 * ETHER, ETHER)
+
+
+@pytest.mark.parametrize(
+    "overruling",
+    [Overruling(Action.DROP, "ann", "no"), Overruling(Action.EXTEND, "ann", "later", 86_400)],
+)
+def test_what_the_target_executed_is_booked_whatever_a_guardian_decided(
+    quick_store: Store, catalog: Catalog, overruling: Overruling
+) -> None:
+    """The others signed: a replica that went on refusing would never be level again."""
+    governed = limited(catalog, 1)
+    settled_world(quick_store)
+    request = request_of(unlock(ETHER, 1, FAR), expiry_seconds=FAR)
+    with pytest.raises(NotYetError, match="governor_queued"):
+        countersign(quick_store, governed, SIGNATORY, request)
+    overrule(quick_store, request.message.message_id, overruling)
+    see_final(quick_store, CHAIN_A, HEIGHT + 5, [released(request.message)])
+    reconcile(quick_store, governed, CHAIN_A, fence=FENCE)
+
+    assert countersign(quick_store, governed, SIGNATORY, request)
+    assert reconcile(quick_store, governed, CHAIN_A, fence=FENCE).booked == 1
+    assert margin(quick_store) == (9 * ETHER, 0)
 
 
 def test_what_expires_in_the_queue_is_given_back_by_proof(

@@ -89,3 +89,12 @@ def test_a_grant_on_a_chain_that_was_never_read_stays(quick_store: Store) -> Non
     quick_store.clock.move(10**6)  # type: ignore[attr-defined]
 
     assert lapsed(bench) == 0
+
+
+def test_a_halted_chain_proves_no_end(lender: Bench) -> None:
+    """Its final blocks are in doubt, and a draw may stand on the branch that wins."""
+    final_at(lender, EXPIRY_HEIGHT + 1)
+    with lender.store.unit_of_work() as uow:
+        uow.chains.halt(CHAIN_C, "a final block was replaced")
+
+    assert lapsed(lender) == 0

@@ -8,6 +8,7 @@ from chains.errors import FinalityViolationError
 from relayer.errors import RefusedError
 from relayer.steps.replay import Replayed, Span, replay
 from relayer.store.unit_of_work import Store
+from tests.flaky_nodes import accusing, node_of
 from tests.relayer.api.kit import CHAIN_A, contract
 from tests.relayer.steps.bookings import CATALOG, Bench, lock
 from tests.simulated_chain import SimulatedChain, fail_once
@@ -152,3 +153,25 @@ def test_a_replay_that_broke_off_is_begun_again(bench: Bench) -> None:
         read_again(bench)
 
     assert read_again(bench).known == 3
+
+
+def test_r14_a_forged_lock_that_no_node_shows_any_more_stays_parked(store: Store) -> None:
+    """The operator replaced the lying node and resumed: the replay says nothing for the lock."""
+    bench = Bench(store, SimulatedChain(CHAIN_A))
+    bench.chain.mine(lock("real", 10))
+    bench.chain.mine(lock("forged", 666))
+    bench.chain.finalize()
+    honest = bench.chain
+    bench.chain = node_of(honest, accusing(666))
+    bench.catch_up()
+    assert bench.custody() == 10
+    with store.unit_of_work() as uow:
+        uow.chains.resume(CHAIN_A, "the lying node was replaced")
+    bench.chain = honest
+    hide(bench, 2)
+
+    found = read_again(bench, 0, 2)
+
+    assert (found.seen, found.unparked, found.booked) == (1, 0, 0)
+    assert bench.custody() == 10
+    assert len(bench.parked()) == 1

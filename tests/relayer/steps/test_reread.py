@@ -7,6 +7,8 @@ import pytest
 from chains.errors import FinalityViolationError
 from chains.events import CollateralLocked, EventPosition
 from relayer.clock import FixedClock
+from relayer.errors import RefusedError
+from relayer.steps.dead_letters import dead_letter, put_back
 from relayer.steps.observe import ObserveLimits
 from relayer.steps.reread import RereadLimits
 from relayer.store.holes import HoleKind
@@ -14,7 +16,7 @@ from relayer.store.observed_rows import LockConflictError
 from relayer.store.unit_of_work import Store
 from tests.databases import NOW, TestDatabases
 from tests.flaky_nodes import accusing, hiding, inventing, losing, node_of
-from tests.relayer.api.kit import ACCOUNT, CHAIN_A, VAULT_A, WETH_A
+from tests.relayer.api.kit import ACCOUNT, CHAIN_A, VAULT_A, WETH_A, contract
 from tests.relayer.steps.bookings import LIMITS, Bench, lock, malformed
 from tests.relayer.steps.second_readings import (
     AT_ONCE,
@@ -195,6 +197,45 @@ def test_r3_a_denied_event_is_told_once_and_an_operator_can_go_on(store: Store) 
     assert reread_height(bench) == 1
     assert bench.told().count("event.unconfirmed") == 1
     assert halt_reason(bench) is None
+
+
+def test_r3_a_lock_denied_before_it_was_booked_is_not_put_back_by_a_word(store: Store) -> None:
+    """Parked for another reason first: the denial counts, and only a reading heals it."""
+    chain = SimulatedChain(CHAIN_A)
+    chain.mine(lock("gone", 10, token=contract("strange token")))
+    chain.finalize()
+    bench = Bench(store, node_of(chain))
+    bench.catch_up()
+    denying = node_of(chain, hiding(chain_ids(bench)))
+
+    Backups(bench, denying, (denying,)).read()
+
+    (parked,) = bench.parked()
+    assert str(parked.parked_reason).startswith("denied_by_quorum")
+    with store.unit_of_work() as uow, pytest.raises(RefusedError, match="relayer replay"):
+        letter = dead_letter(uow, "event:0x" + parked.event_id.hex())
+        put_back(uow, letter, reason="my word", taken_by="ops")
+
+
+def test_r3_an_event_that_came_back_and_is_denied_again_halts_again(store: Store) -> None:
+    """It was told once before; that does not make the second denial silent."""
+    chain = SimulatedChain(CHAIN_A)
+    chain.mine(lock("gone", 10))
+    chain.finalize()
+    bench = Bench(store, node_of(chain))
+    bench.catch_up()
+    hidden = chain_ids(bench)
+    denying = node_of(chain, hiding(hidden))
+    backups = Backups(bench, denying, (denying,))
+    backups.read()
+    with store.unit_of_work() as uow:
+        uow.chains.resume(CHAIN_A, "an explorer has it")
+        uow.chains.unpark(next(iter(hidden)))
+
+    backups.read()
+
+    assert "deny" in str(halt_reason(bench))
+    assert len(bench.parked()) == 1
 
 
 def test_a_replaced_final_block_is_a_finality_violation(bench: Bench) -> None:

@@ -5,7 +5,9 @@ from dataclasses import replace
 
 import pytest
 
+from relayer.ledger.chart import BAD_DEBT
 from relayer.outbox.life import MessageState
+from relayer.steps.ending import drop_hold
 from relayer.steps.queues import CONFIRM
 from relayer.steps.recover import plan_recovery, recover
 from relayer.store.grants import GrantState
@@ -16,6 +18,7 @@ from tests.relayer.steps.bookings import (
     Bench,
     grant_message,
     granted,
+    leave,
     lock,
     release,
     unlock_message,
@@ -99,3 +102,26 @@ def test_a_grant_that_is_gone_brings_back_those_that_it_replaced(store: Store) -
     assert after == [replaced, in_force, signed, signed]
     assert state_of(bench, four.message_id) is MessageState.DISPUTED
     assert bench.grant_state(three) is in_force
+
+
+def test_an_exit_that_is_gone_gives_back_what_covered_it(store: Store) -> None:
+    """A returned hold made the exit good; without the exit it is the owner's again, once."""
+    bench = Bench(store, SimulatedChain(CHAIN_A))
+    with_final(bench, lock("one", 10))
+    message = bench.compose(unlock_message(4))
+    with_final(bench, leave("exit", 10))
+    with store.unit_of_work() as uow:
+        drop_hold(uow, message)
+    covered = (bench.available(), bench.units(BAD_DEBT), bench.custody())
+
+    taken_back(bench, 1)
+    gone = (bench.available(), bench.units(BAD_DEBT), bench.custody())
+    with_final(bench, leave("exit", 10))
+    again = (bench.available(), bench.units(BAD_DEBT), bench.custody())
+    taken_back(bench, 1)
+
+    assert covered == again == (0, 0, 0)
+    assert gone == (10, 0, 10)
+    assert (bench.available(), bench.units(BAD_DEBT), bench.custody()) == (10, 0, 10)
+    assert bench.parked() == ()
+    assert bench.is_sound()

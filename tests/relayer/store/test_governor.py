@@ -15,6 +15,10 @@ from relayer.money import AssetId
 from relayer.store.governor import GOVERNOR, GovernorRelease, Outflow, ReleaseState
 from relayer.store.unit_of_work import Store
 from tests.databases import NOW
+from tests.flaky_nodes import accusing, node_of
+from tests.relayer.api.kit import CHAIN_A, contract
+from tests.relayer.steps.bookings import Bench, lock
+from tests.simulated_chain import SimulatedChain
 
 CHAIN = ChainId("eip155:1")
 PATH = Path(AssetId("WETH"), CHAIN, "guardian")
@@ -108,3 +112,19 @@ def test_what_was_judged_cannot_be_changed_or_forgotten(store: Store, statement:
 
     with pytest.raises(DBAPIError), store.unit_of_work() as uow:
         uow.connection.execute(text(statement))
+
+
+def test_r15_a_lock_that_is_not_booked_makes_no_room(store: Store) -> None:
+    """Parked ones are forged, or of a token that nobody here knows."""
+    bench = Bench(store, SimulatedChain(CHAIN_A))
+    bench.chain.mine(lock("real", 10), lock("strange", 5, token=contract("strange token")))
+    bench.chain.mine(lock("forged", 666))
+    bench.chain.finalize()
+    bench.chain = node_of(bench.chain, accusing(666))
+    bench.catch_up()
+
+    with store.read() as uow:
+        inflows = uow.governor.inflows(CHAIN_A, 0)
+
+    assert len(bench.parked()) == 2
+    assert [inflow.units for inflow in inflows] == [10]

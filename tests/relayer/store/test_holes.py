@@ -141,10 +141,25 @@ def test_a_denied_lock_counts_no_more(store: Store) -> None:
     read_once(store, watch_lease(store), (5, 1), (6, 2))
     with store.unit_of_work() as uow:
         uow.holes.record([lock(6, 2)], HoleKind.UNCONFIRMED, HoleSource.REREAD)
+        uow.chains.park(lock(6, 2).position.event_id, "denied_by_quorum")
 
     with store.read() as uow:
         assert uow.holes.count_lock_ids(CHAIN, VAULT, height=50) == LockIds(1, 1)
         assert [one.block.height for one in uow.holes.final_places(CHAIN, 0, 50)] == [5]
+
+
+def test_a_denied_lock_that_was_found_after_all_counts_again(store: Store) -> None:
+    """Once it is no longer set aside; the count of the vault would never be met otherwise."""
+    read_once(store, watch_lease(store), (5, 1), (6, 2))
+    event_id = lock(6, 2).position.event_id
+    with store.unit_of_work() as uow:
+        uow.holes.record([lock(6, 2)], HoleKind.UNCONFIRMED, HoleSource.REREAD)
+        uow.chains.park(event_id, "denied_by_quorum")
+        uow.chains.unpark(event_id)
+
+    with store.read() as uow:
+        assert uow.holes.count_lock_ids(CHAIN, VAULT, height=50) == LockIds(2, 2)
+        assert [one.block.height for one in uow.holes.final_places(CHAIN, 0, 50)] == [5, 6]
 
 
 def test_the_age_of_a_block_is_when_it_was_stored(store: Store, clock: FixedClock) -> None:
