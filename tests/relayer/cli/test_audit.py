@@ -44,7 +44,7 @@ def test_an_equal_ledger_is_status_0() -> None:
 
 
 def test_unproven_entries_are_shown_with_their_sums() -> None:
-    """By kind, asset and chain, in JSON and as a table; those that are proven are not among them."""
+    """By kind, asset and chain, in JSON and as a table; proven ones are not among them."""
     made = report()
     for units in (5, 7):
         made.equal(Source.UNPROVEN, lock_entry(units, units.to_bytes(32, "big")))

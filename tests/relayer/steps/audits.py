@@ -10,7 +10,7 @@ from chains.attestation import attestation_digest
 from chains.message import Message
 from chains.types import ChainId
 from relayer.steps.audit import Audit, AuditClock, audit
-from relayer.steps.audit_report import AuditReport
+from relayer.steps.audit_report import AuditReport, Verdict
 from relayer.steps.compose import compose_release
 from relayer.steps.correct import CorrectionRule
 from relayer.steps.ending import settle_hold
@@ -138,3 +138,15 @@ class AuditBench:
                 link.execute(f"DROP TRIGGER {name}")
             for statement in statements:
                 assert link.execute(statement).rowcount > 0, statement
+
+
+def findings(report: AuditReport) -> tuple[object, ...]:
+    """Return all that differs, for a failed test to show."""
+    return (report.entries, report.events, report.balances, report.commands)
+
+
+def extra(report: AuditReport) -> list[str]:
+    """Return the kinds of the extra entries; every other one must be equal."""
+    assert report.counts["entries"] == len(report.entries)
+    assert {found.verdict for found in report.entries} <= {Verdict.EXTRA}, findings(report)
+    return [found.kind for found in report.entries]

@@ -1,38 +1,24 @@
-"""Entries of recoveries, exits, undone liquidations and corrections, derived again or named."""
-
-from dataclasses import replace
+"""Entries of recoveries: derived again where a recovery explains them, named if forged."""
 
 import pytest
 
-from chains.correction import Correction, CorrectionPosting, SignedCorrection
 from chains.errors import FinalityViolationError
 from relayer.clock import UnixSeconds
-from relayer.ledger.chart import BAD_DEBT, margin_code, vault_code
-from relayer.ledger.correction import correction_entry
+from relayer.ledger.chart import BAD_DEBT, margin_code
 from relayer.ledger.journal import JournalEntry, Phase, Posting, entry_id_of
-from relayer.outbox.life import MessageEvent, WaitReason
-from relayer.steps.audit_report import AuditReport, Source, UnprovenSum, Verdict
-from relayer.steps.ending import drop_hold
+from relayer.steps.audit_report import Source, Verdict
 from relayer.store.unit_of_work import Store
 from tests.databases import NOW, TestDatabases
-from tests.flaky_nodes import accusing
 from tests.relayer.api.kit import (
     ACCOUNT,
     CHAIN_A,
-    HUB,
     UNLOCK,
-    VAULT_A,
-    Signer,
-    signer,
 )
-from tests.relayer.steps.audits import LOCKED, SIGNERS, AuditBench
-from tests.relayer.steps.bookings import WETH, leave, lock
+from tests.relayer.steps.audits import LOCKED, AuditBench, extra, findings
+from tests.relayer.steps.bookings import WETH, lock
 from tests.relayer.steps.world import (
     open_account,
-    stored_message,
 )
-
-KEYS = tuple(sorted(SIGNERS, key=lambda key: key.address))
 
 
 @pytest.fixture
@@ -78,18 +64,6 @@ def forge(bench: AuditBench, kind: str, cause: bytes, *, rule: str | None = None
     )
     with bench.store.unit_of_work() as uow:
         assert uow.ledger.post(entry).is_booked
-
-
-def findings(report: AuditReport) -> tuple[object, ...]:
-    """Return all that differs, for a failed test to show."""
-    return (report.entries, report.events, report.balances, report.commands)
-
-
-def extra(report: AuditReport) -> list[str]:
-    """Return the kinds of the extra entries; every other one must be equal."""
-    assert report.counts["entries"] == len(report.entries)
-    assert {found.verdict for found in report.entries} <= {Verdict.EXTRA}, findings(report)
-    return [found.kind for found in report.entries]
 
 
 def test_a_recovery_is_audited_equal_while_its_chain_is_halted(bench: AuditBench) -> None:
@@ -243,15 +217,11 @@ def test_an_event_taken_back_that_the_chain_has_is_missing(bench: AuditBench) ->
     bench.chain.drop(1)
     bench.chain.blocks.append(kept)
     bench.chain.finalize()
-    bench.tamper("UPDATE checkpoint SET state = state", "UPDATE observed_event SET state = 'FINAL'")
-    with bench.store.read() as uow:
-        stored = uow.chains.cursor(CHAIN_A).finalized
-    assert stored is not None
+    number, word = kept.header.block.height, kept.header.block.block_hash.hex()
     bench.tamper(
-        f"UPDATE chain SET finalized_height = {kept.header.block.height}, "
-        f"finalized_hash = x'{kept.header.block.block_hash.hex()}', "
-        f"head_height = {kept.header.block.height}, "
-        f"head_hash = x'{kept.header.block.block_hash.hex()}'",
+        "UPDATE observed_event SET state = 'FINAL'",
+        f"UPDATE chain SET finalized_height = {number}, finalized_hash = x'{word}', "
+        f"head_height = {number}, head_hash = x'{word}'",
     )
 
     report = bench.audit()
@@ -259,178 +229,3 @@ def test_an_event_taken_back_that_the_chain_has_is_missing(bench: AuditBench) ->
     assert [(found.verdict, found.kind) for found in report.entries] == [
         (Verdict.MISSING, "lock.final")
     ]
-
-
-def test_what_covers_an_exit_is_derived_and_counted_as_unproven(bench: AuditBench) -> None:
-    """The hub alone says that the message was dropped; kind and sum of that are shown."""
-    covered(bench)
-
-    report = bench.audit()
-
-    assert report.is_equal, findings(report)
-    assert bench.bench.kinds()[-2:] == ["unlock.dropped", "exit.covered"]
-    sums = {kind: found for (kind, _, _), found in report.unproven.items()}
-    moved = UnprovenSum(1, UNLOCK.amount)
-    assert sums == {"unlock.dropped": moved, "exit.covered": moved}
-    assert {key[1:] for key in report.unproven} == {(WETH, CHAIN_A)}
-
-
-def test_a_missing_cover_of_an_exit_is_found(bench: AuditBench) -> None:
-    """The account would own units that no vault holds."""
-    covered(bench)
-    bench.tamper(
-        "DELETE FROM posting WHERE seq IN "
-        "(SELECT seq FROM journal_entry WHERE kind = 'exit.covered')",
-        "DELETE FROM journal_entry WHERE kind = 'exit.covered'",
-        "UPDATE ledger_head SET last_seq = last_seq - 1",
-    )
-
-    report = bench.audit()
-
-    assert [(found.verdict, found.kind, found.seq) for found in report.entries] == [
-        (Verdict.MISSING, "exit.covered", None)
-    ]
-
-
-def covered(bench: AuditBench) -> None:
-    """Let an owner leave with everything while a message holds a part, and drop the message."""
-    bench.with_final(lock("one", LOCKED))
-    message = bench.unlock(signatures=1, is_sent=False)
-    bench.with_final(leave("exit", LOCKED))
-    stored = stored_message(bench.store, message.message_id)
-    with bench.store.unit_of_work() as uow:
-        reason = WaitReason.GUARDIANS_REFUSED
-        uow.outbox.move(message.message_id, MessageEvent.REJECT, reason, "test", uow.clock.now())
-        drop_hold(uow, stored.message)
-
-
-def signed_by(made: Correction, *keys: Signer) -> SignedCorrection:
-    """Return a correction with signatures."""
-    digest = made.digest(HUB)
-    return SignedCorrection(made, tuple(bytes.fromhex(key.sign(digest)[2:]) for key in keys))
-
-
-CORRECTION = Correction(
-    chain_id=CHAIN_A,
-    asset_id=WETH,
-    break_id=1,
-    postings=(
-        CorrectionPosting(vault_code(VAULT_A), 5),
-        CorrectionPosting(margin_code(ACCOUNT), -5),
-    ),
-    reason="looked at",
-)
-
-
-def post_correction(bench: AuditBench, signed: SignedCorrection) -> None:
-    """Store a correction and its entry without asking who signed."""
-    correction_id = signed.correction.digest(HUB)
-    moves = {vault_code(VAULT_A): 5, margin_code(ACCOUNT): -5}
-    entry = correction_entry(
-        correction_id,
-        tuple(moves.items()),
-        asset_id=WETH,
-        chain_id=CHAIN_A,
-        booked_at=UnixSeconds(NOW),
-    )
-    with bench.store.unit_of_work() as uow:
-        assert uow.ledger.post(entry).is_booked
-        uow.corrections.record(correction_id, entry.entry_id, signed)
-
-
-def test_a_signed_correction_is_derived_from_its_document(bench: AuditBench) -> None:
-    """Its signatures are verified against those who may sign now."""
-    bench.with_final(lock("one", LOCKED))
-    post_correction(bench, signed_by(CORRECTION, *KEYS))
-
-    report = bench.audit()
-
-    assert report.is_equal, findings(report)
-    assert report.sources[Source.SIGNED] == 1
-
-
-@pytest.mark.parametrize(
-    ("signed", "why"),
-    [
-        (signed_by(CORRECTION, KEYS[0]), "signatures_missing"),
-        (signed_by(CORRECTION, *(signer("a"), signer("b"))), "unknown_signer"),
-        (replace(signed_by(CORRECTION, *KEYS), correction=replace(CORRECTION, break_id=2)), "unkn"),
-    ],
-)
-def test_a_correction_that_too_few_signed_is_extra(
-    bench: AuditBench, signed: SignedCorrection, why: str
-) -> None:
-    """One signature, two strangers', another document's: the entry stands for nobody's word."""
-    bench.with_final(lock("one", LOCKED))
-    post_correction(bench, signed)
-
-    report = bench.audit()
-
-    assert extra(report) == ["correction"]
-    assert why in report.entries[0].detail
-
-
-def test_a_changed_document_of_a_correction_is_found(bench: AuditBench) -> None:
-    """Its digest is its id; one that cannot be read proves nothing either."""
-    bench.with_final(lock("one", LOCKED))
-    post_correction(bench, signed_by(CORRECTION, *KEYS))
-    bench.tamper("UPDATE correction SET document = replace(document, '5', '6')")
-    changed = bench.audit()
-    bench.tamper("UPDATE correction SET document = '{}'")
-
-    assert extra(changed) == extra(bench.audit()) == ["correction"]
-
-
-@pytest.mark.parametrize("is_final_first", [True, False])
-def test_a_lock_parked_for_missing_tokens_makes_no_difference(
-    bench: AuditBench, is_final_first: bool
-) -> None:
-    """It is not booked, its chain is halted, and the audit counts it as parked."""
-    bench.chain.change = accusing(666)
-    bench.chain.mine(lock("real", 10), lock("forged", 666))
-    if is_final_first:
-        bench.chain.finalize()
-    bench.bench.catch_up()
-    bench.resume()
-    bench.chain.finalize()
-    bench.bench.catch_up()
-    with bench.store.unit_of_work() as uow:
-        uow.chains.halt(CHAIN_A, "movement_missing")
-
-    report = bench.audit()
-
-    assert report.is_equal, findings(report)
-    assert (report.parked, len(bench.bench.parked()), bench.bench.available()) == (1, 1, 10)
-
-
-def test_a_lock_without_tokens_that_is_booked_is_found(bench: AuditBench) -> None:
-    """The node told the watcher nothing of it; where the rule is off it is equal."""
-    bench.with_final(lock("forged", 666))
-    bench.chain.change = accusing(666)
-
-    strict = bench.audit()
-    bench.bench.limits = replace(bench.bench.limits, is_movement_enforced=False)
-    lenient = bench.audit()
-
-    assert "movement_missing" in strict.events[0].detail
-    assert lenient.is_equal, findings(lenient)
-
-
-def test_a_block_that_becomes_final_during_the_audit_is_above_the_pin(bench: AuditBench) -> None:
-    """Its seen entry was compared; that it is stored as final by now is no contradiction."""
-    bench.with_final(lock("one", LOCKED))
-    bench.chain.mine(lock("two", 3))
-    bench.bench.catch_up()
-    original = bench.chain.fault
-
-    def become_final(method: str, height: int) -> None:
-        if method == "events_in_range":
-            bench.chain.fault = original
-            bench.tamper("UPDATE observed_event SET state = 'FINAL'")
-
-    bench.chain.fault = become_final
-
-    report = bench.audit()
-
-    assert report.is_equal, findings(report)
-    assert report.sources[Source.UNFINAL] == 1
