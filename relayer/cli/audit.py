@@ -183,16 +183,7 @@ def audit_value(report: "AuditReport") -> dict[str, object]:
         "lines_compared": report.lines_compared,
         "parked": report.parked,
         "equal_by_source": {source.value: count for source, count in report.sources.items()},
-        "unproven": [
-            {
-                "kind": kind,
-                "asset_id": asset_id,
-                "chain_id": chain_id,
-                "entries": found.entries,
-                "units": str(found.units),
-            }
-            for (kind, asset_id, chain_id), found in sorted(report.unproven.items())
-        ],
+        "unproven": _unproven_value(report),
         "differences": dict(report.counts),
         "entries": [
             {
@@ -236,6 +227,19 @@ def audit_value(report: "AuditReport") -> dict[str, object]:
         ],
         "commands": list(report.commands),
     }
+
+
+def _unproven_value(report: "AuditReport") -> list[dict[str, object]]:
+    return [
+        {
+            "kind": kind,
+            "asset_id": asset_id,
+            "chain_id": chain_id,
+            "entries": found.entries,
+            "units": str(found.units),
+        }
+        for (kind, asset_id, chain_id), found in sorted(report.unproven.items())
+    ]
 
 
 def _tables(report: "AuditReport") -> "tuple[RenderableType, ...]":
