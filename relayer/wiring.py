@@ -38,6 +38,7 @@ from relayer.steps.catalog import (
     MessageTimes,
 )
 from relayer.steps.condition import log_node
+from relayer.steps.correct import CorrectionRule
 from relayer.steps.observe import ObserveLimits
 from relayer.steps.reread import RereadLimits
 from relayer.store.engine import engine_of
@@ -69,6 +70,14 @@ def open_store(settings: Settings) -> Store:
 def unchecked_store(settings: Settings) -> Store:
     """Return the store without looking at its version; for migrations and the doctor."""
     return Store(engine_of(settings.database_url), SystemClock())
+
+
+def correction_rule(settings: Settings) -> CorrectionRule:
+    """Return who may sign corrections."""
+    section = settings.corrections
+    return CorrectionRule(
+        frozenset(word_of_text(signer) for signer in section.signers), section.threshold
+    )
 
 
 def catalog_of(settings: Settings) -> Catalog:

@@ -133,7 +133,8 @@ async def _audited(
             for chain_id in catalog.chain_ids
             if not chosen or chain_id in chosen
         }
-        asked = Audit(live, scratch, clock, catalog, readers, progress)
+        rule = wiring.correction_rule(settings)
+        asked = Audit(live, scratch, clock, catalog, readers, progress, rule)
         try:
             for _ in range(ATTEMPTS_MAX):
                 try:
@@ -182,6 +183,7 @@ def audit_value(report: "AuditReport") -> dict[str, object]:
         "lines_compared": report.lines_compared,
         "parked": report.parked,
         "equal_by_source": {source.value: count for source, count in report.sources.items()},
+        "unproven": _unproven_value(report),
         "differences": dict(report.counts),
         "entries": [
             {
@@ -227,6 +229,19 @@ def audit_value(report: "AuditReport") -> dict[str, object]:
     }
 
 
+def _unproven_value(report: "AuditReport") -> list[dict[str, object]]:
+    return [
+        {
+            "kind": kind,
+            "asset_id": asset_id,
+            "chain_id": chain_id,
+            "entries": found.entries,
+            "units": str(found.units),
+        }
+        for (kind, asset_id, chain_id), found in sorted(report.unproven.items())
+    ]
+
+
 def _tables(report: "AuditReport") -> "tuple[RenderableType, ...]":
     from relayer.cli.render import short_code, short_hex, table_of
 
@@ -239,6 +254,13 @@ def _tables(report: "AuditReport") -> "tuple[RenderableType, ...]":
         table_of("Pinned", ("chain", "final block"), heights),
         table_of("Equal entries, by what proves them", ("source", "entries"), sources),
     ]
+    if report.unproven:
+        unproven = [
+            (*key, found.entries, str(found.units))
+            for key, found in sorted(report.unproven.items())
+        ]
+        names = ("kind", "asset", "chain", "entries", "units moved")
+        tables.append(table_of("Unproven: equal on the hub's word alone", names, unproven))
     if report.events:
         columns = ("verdict", "chain", "block", "event", "kind", "why")
         rows: list[tuple[object, ...]] = [

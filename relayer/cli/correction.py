@@ -83,15 +83,10 @@ def _signed_correction(path: Path) -> "SignedCorrection":
 
 
 def _post(settings: "Settings", store: "Store", signed: "SignedCorrection") -> "Corrected":
-    from chains.types import word_of_text
     from relayer import wiring
-    from relayer.steps.correct import CorrectionRule
     from relayer.steps.correct import correct as post
 
-    section = settings.corrections
-    rule = CorrectionRule(
-        frozenset(word_of_text(signer) for signer in section.signers), section.threshold
-    )
+    rule = wiring.correction_rule(settings)
     return post(store, wiring.catalog_of(settings), rule, signed)
 
 

@@ -4,8 +4,9 @@ from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field, replace
 from typing import Final
 
+from structlog.contextvars import bound_contextvars
+
 from chains.errors import FinalityViolationError
-from chains.events import CreditGranted
 from chains.port import ChainReader
 from chains.types import WORD_BYTES, BlockRef, ChainId
 from relayer.clock import UnixSeconds
@@ -24,16 +25,11 @@ from relayer.steps.audit_evidence import (
     Evidence,
     EvidenceSource,
 )
-from relayer.steps.audit_report import (
-    AuditReport,
-    BalanceFinding,
-    EntryFinding,
-    EventFinding,
-    Verdict,
-)
+from relayer.steps.audit_missing import Leftovers, event_finding
+from relayer.steps.audit_report import AuditReport, BalanceFinding, EntryFinding, Verdict
 from relayer.steps.catalog import Catalog
+from relayer.steps.correct import CorrectionRule
 from relayer.steps.observe import ObserveLimits, read_range
-from relayer.steps.reconcile import ParkedError, book_event
 from relayer.store.claims import ClaimedEntry, ClaimTable
 from relayer.store.commands import StoredCommand
 from relayer.store.observed_rows import Booked, EventState, StoredEvent
@@ -69,6 +65,7 @@ class Audit:
         scratch: an empty, migrated database of the audit's own, on the clock given here.
         readers: of the chains that are read again; the events of others are taken as stored.
         progress: called with what is done, how much of it, and of how much.
+        corrections: who may sign corrections; their signatures are verified again.
     """
 
     live: Store
@@ -77,6 +74,7 @@ class Audit:
     catalog: Catalog
     readers: Mapping[ChainId, tuple[ChainReader, ObserveLimits]]
     progress: Progress
+    corrections: CorrectionRule
 
 
 @dataclass(slots=True)
@@ -89,6 +87,8 @@ class _Walk:
     commands: Iterator[StoredCommand]
     next_command: StoredCommand | None = None
     seen_dead: set[bytes] = field(default_factory=set)
+    seen_final: set[bytes] = field(default_factory=set)
+    derived: int = 0
 
 
 async def audit(asked: Audit) -> AuditReport:
@@ -113,7 +113,7 @@ async def audit(asked: Audit) -> AuditReport:
     walk = _Walk(asked, chains, report, _commands(asked))
     walk.next_command = next(walk.commands, None)
     await _walk(walk)
-    _find_missing(walk)
+    _check_ends(walk)
     _compare_lines(asked, report)
     return report
 
@@ -159,7 +159,7 @@ async def _read_chain(asked: Audit, chain: AuditedChain, report: AuditReport) ->
         read, last = await read_range(
             chain.reader, first, min(first + span - 1, chain.pinned.height)
         )
-        unproven = read.unproven
+        unproven = read.unproven if asked.readers[chain_id][1].is_movement_enforced else {}
         with asked.scratch.unit_of_work() as uow:
             proven = [one for one in read.events if one.position.event_id not in unproven]
             ScratchEvents(uow.connection, uow.clock).keep(proven, is_final=True)
@@ -172,17 +172,19 @@ async def _read_chain(asked: Audit, chain: AuditedChain, report: AuditReport) ->
             if event_id not in claimed:
                 finding = StoredEvent(event, EventState.FINAL, Booked.NONE, 0, None, *_NO_TIMES)
                 detail = "the chain has it; it is not stored as final"
-                report.event(_event_finding(Verdict.MISSING, finding, detail))
+                report.event(event_finding(Verdict.MISSING, finding, detail))
             elif claimed[event_id].event != event:
                 detail = "it is stored with other contents"
-                report.event(_event_finding(Verdict.DIFFERENT, claimed[event_id], detail))
+                report.event(event_finding(Verdict.DIFFERENT, claimed[event_id], detail))
             elif event_id in unproven and claimed[event_id].booked is Booked.FINAL:
                 detail = f"it is booked, but {unproven[event_id]}"
-                report.event(_event_finding(Verdict.DIFFERENT, claimed[event_id], detail))
+                report.event(event_finding(Verdict.DIFFERENT, claimed[event_id], detail))
+            elif event_id in unproven:
+                report.parked += 1
         for event_id, extra in claimed.items():
             if event_id not in found:
                 detail = "it is stored as final; the chain does not have it"
-                report.event(_event_finding(Verdict.EXTRA, extra, detail))
+                report.event(event_finding(Verdict.EXTRA, extra, detail))
         first = last + 1
         asked.progress(f"reading {chain_id}", first - chain.start_height, total)
 
@@ -210,8 +212,10 @@ async def _walk(walk: _Walk) -> None:
         with asked.scratch.read() as uow:
             unread = [claimed.cause for claimed in page if _is_unread(uow.chains.event, claimed)]
         evidence = await source.gather(page, unread)
-        with asked.scratch.unit_of_work() as uow:
-            derivation = Derivation(uow, asked.catalog, evidence, frozenset(walk.chains))
+        with asked.scratch.unit_of_work() as uow, bound_contextvars(audit=True):
+            derivation = Derivation(
+                uow, asked.catalog, evidence, frozenset(walk.chains), asked.corrections
+            )
             for claimed in page:
                 if claimed.seq > last_seq + 1:
                     _gap(report, last_seq + 1, claimed.seq - 1)
@@ -244,6 +248,7 @@ def _compare_entry(walk: _Walk, derivation: Derivation, claimed: ClaimedEntry) -
         report.entry(_finding(Verdict.DIFFERENT, claimed, "evidence", exc.reason))
         return
     derived = uow.ledger.entry(claimed.entry_id)
+    walk.derived += derived is not None
     if derived is None:
         detail = "its evidence makes an entry with another id"
         report.entry(_finding(Verdict.EXTRA, claimed, "entry_id", detail))
@@ -252,7 +257,7 @@ def _compare_entry(walk: _Walk, derivation: Derivation, claimed: ClaimedEntry) -
     else:
         different = different_field(derived.entry, claimed.entry)
         if different is None:
-            report.equal(source)
+            report.equal(source, derived.entry)
         else:
             detail = f"derived {getattr(derived.entry, different)!r}"
             report.entry(_finding(Verdict.DIFFERENT, claimed, different, detail))
@@ -294,6 +299,8 @@ def _note_dead(walk: _Walk, page: tuple[ClaimedEntry, ...], evidence: Evidence) 
     for claimed in page:
         if claimed.cause in evidence.dead:
             walk.seen_dead.add(claimed.cause)
+        if claimed.cause in evidence.events and claimed.kind.endswith(".final"):
+            walk.seen_final.add(claimed.cause)
 
 
 def _gap(report: AuditReport, first_seq: int, last_seq: int) -> None:
@@ -303,49 +310,14 @@ def _gap(report: AuditReport, first_seq: int, last_seq: int) -> None:
     report.entry(EntryFinding(Verdict.MISSING, first_seq, b"", "", "seq", detail))
 
 
-def _find_missing(walk: _Walk) -> None:
-    """Book what the chains have and the live journal does not; check dead branches' ends."""
+def _check_ends(walk: _Walk) -> None:
+    """Name what the journal lacks, and what it still has of blocks that are gone."""
     asked, report = walk.audit, walk.report
-    while True:
-        with asked.scratch.unit_of_work() as uow:
-            events = ScratchEvents(uow.connection, uow.clock)
-            waiting = events.waiting(EVENTS_PER_PAGE)
-            with asked.live.read() as live:
-                claimed = {found.event_id: live.chains.event(found.event_id) for found in waiting}
-            for found in waiting:
-                stored = events.set_state(found.event_id, EventState.FINAL)
-                live_event = claimed[found.event_id]
-                if isinstance(found.event, CreditGranted):
-                    continue  # it moves no unit
-                if live_event is not None and live_event.booked is Booked.PARKED:
-                    report.parked += 1
-                    continue
-                _book_missing(walk, Derivation(uow, asked.catalog, Evidence(), frozenset()), stored)
-        if not waiting:
-            break
-    with asked.scratch.read() as uow:
-        for event_id in sorted(walk.seen_dead):
-            stored_event = uow.chains.event(event_id)
-            if stored_event is not None and stored_event.booked is Booked.SOFT:
-                detail = "its block is not on the chain, and its entry was never taken back"
-                report.event(_event_finding(Verdict.EXTRA, stored_event, detail))
-
-
-def _book_missing(walk: _Walk, derivation: Derivation, stored: StoredEvent) -> None:
-    uow, report = derivation.uow, walk.report
-    before = uow.ledger.head().seq
-    try:
-        with uow.connection.begin_nested():
-            book_event(uow, derivation.catalog, stored)
-    except ParkedError as exc:
-        report.event(_event_finding(Verdict.MISSING, stored, f"not booked: {exc.reason}"))
-        return
-    for booked in uow.ledger.entries(after_seq=before, limit=EVENTS_PER_PAGE):
-        detail = f"event 0x{stored.event_id.hex()} is on the chain and not in the journal"
-        entry = booked.entry
-        report.entry(
-            EntryFinding(Verdict.MISSING, None, entry.entry_id, entry.kind, "entry_id", detail)
-        )
+    rest = Leftovers(asked.live, asked.scratch, asked.catalog, asked.corrections, report)
+    if walk.derived < rest.derived_count():
+        rest.find_unclaimed(ENTRIES_PER_PAGE)
+    rest.find_missing(EVENTS_PER_PAGE)
+    rest.find_standing(walk.seen_dead, walk.seen_final)
 
 
 def _compare_lines(asked: Audit, report: AuditReport) -> None:
@@ -373,18 +345,6 @@ def _compare_lines(asked: Audit, report: AuditReport) -> None:
 
 
 _NO_TIMES: Final = (UnixSeconds(0), None)
-
-
-def _event_finding(verdict: Verdict, stored: StoredEvent, detail: str) -> EventFinding:
-    position = stored.event.position
-    return EventFinding(
-        verdict,
-        position.chain_id,
-        position.block.height,
-        stored.event_id,
-        type(stored.event).__name__,
-        detail,
-    )
 
 
 def _finding(verdict: Verdict, claimed: ClaimedEntry, name: str, detail: str) -> EntryFinding:

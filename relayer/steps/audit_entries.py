@@ -8,9 +8,12 @@ from chains.errors import AttestationError, ChainError
 from chains.types import ChainId, chain_id_of
 from relayer.errors import InvariantError, RefusedError
 from relayer.ledger.admission import different_field
+from relayer.ledger.correction import CORRECTION
 from relayer.ledger.journal import JournalEntry
 from relayer.outbox.life import MessageState
+from relayer.reconcile.reversal import REVERSED
 from relayer.steps.audit_evidence import (
+    DEFICIT_BOOKED,
     EVENT_STAGES,
     HOLD_STAGES,
     HOLD_STEMS,
@@ -23,7 +26,11 @@ from relayer.steps.audit_evidence import (
 from relayer.steps.audit_report import Source
 from relayer.steps.catalog import Catalog
 from relayer.steps.compose import hold, moved_entry
+from relayer.steps.correct import CorrectionRule, check_signers, entry_of
+from relayer.steps.deficits import cause_of_cure, cure_deficit
 from relayer.steps.ending import drop_hold, must_post, return_hold, settle_hold
+from relayer.steps.exits import COVERED
+from relayer.steps.overpaid import KIND as OVERPAID
 from relayer.steps.reconcile import ParkedError, book_event
 from relayer.store.claims import ClaimedEntry
 from relayer.store.commands import StoredCommand
@@ -37,6 +44,7 @@ from relayer.store.observed_rows import (
 from relayer.store.scratch import ScratchEvents
 from relayer.store.unit_of_work import UnitOfWork
 
+DEFICIT_CURED: Final = "deficit.cured"
 EVENT_STEMS: Final = frozenset({"lock", "release", "seize", "exit", "grant", "borrow", "repay"})
 
 
@@ -61,6 +69,7 @@ class Derivation:
     catalog: Catalog
     evidence: Evidence
     read_chains: frozenset[ChainId]
+    corrections: CorrectionRule
 
     @property
     def events(self) -> ScratchEvents:
@@ -82,8 +91,16 @@ class Derivation:
                 return self._hold(claimed.cause, stage)
             if claimed.kind == MOVED:
                 return self._liquidation(claimed)
-            if stem == LIQUIDATION and stage in HOLD_STAGES:
+            if claimed.kind == OVERPAID or (stem == LIQUIDATION and stage in HOLD_STAGES):
                 return self._ended_liquidation(claimed)
+            if claimed.kind == COVERED:
+                return self._covered(claimed)
+            if claimed.kind == DEFICIT_BOOKED:
+                return self._deficit(claimed)
+            if claimed.kind == DEFICIT_CURED:
+                return self._cure(claimed)
+            if claimed.kind == CORRECTION:
+                return self._correction(claimed.cause)
         except ParkedError as exc:
             raise UnderivableError(exc.reason) from exc
         except (RefusedError, InvariantError, ChainError, LockConflictError) as exc:
@@ -103,10 +120,18 @@ class Derivation:
         stored = self._known_event(event_id)
         source = self.source_of_event(stored)
         is_final = source in (Source.CHAIN, Source.DATABASE)
-        if not is_final and stage in ("final", "rest"):
+        is_recovered = event_id in self.evidence.recovered
+        if not is_final and not is_recovered and stage in ("final", "rest"):
             raise UnderivableError("no final block of the chain has this event")
         if stage == "rest":
             return source  # booked together with the final entry
+        if stage == REVERSED:
+            if not is_recovered:
+                raise UnderivableError("no recovery of its chain took this event back")
+            if stored.booked is Booked.VOID:
+                return source  # booked together with the deficit or the entry before it
+            if stored.booked is not Booked.FINAL:
+                raise UnderivableError("the event was never booked as final")
         if is_final and stage == "reverted" and stored.booked is Booked.FINAL:
             raise UnderivableError("the event is final; it was never taken back")
         if stored.booked is Booked.VOID:
@@ -115,6 +140,7 @@ class Derivation:
             "seen": EventState.SEEN,
             "final": EventState.FINAL,
             "reverted": EventState.ORPHANED,
+            REVERSED: EventState.ORPHANED,
         }[stage]
         stored = self.events.set_state(event_id, state)
         book_event(self.uow, self.catalog, stored)
@@ -129,7 +155,8 @@ class Derivation:
             raise UnderivableError("neither chain nor database has an event with this id")
         position = claimed.event.position
         is_dead = event_id in self.evidence.dead
-        if not is_dead and claimed.state is EventState.FINAL:
+        is_below = not is_dead and event_id not in self.evidence.above
+        if is_below and claimed.state is EventState.FINAL:
             raise UnderivableError(
                 f"{position.chain_id} block {position.block.height} has no such event"
             )
@@ -220,6 +247,42 @@ class Derivation:
         if found is None:
             raise UnderivableError("no seizure of this liquidation is stored")
         return Source.CHAIN if found.is_proven_unexecuted else Source.UNPROVEN
+
+    def _covered(self, claimed: ClaimedEntry) -> Source:
+        """Find what covers an exit: it was booked with the end of the hold, which comes first."""
+        found = self.evidence.messages.get(claimed.cause)
+        if found is None:
+            raise UnderivableError("the outbox has no message with this id")
+        if self.uow.ledger.entry(claimed.entry_id) is None:
+            raise UnderivableError("no hold of this message came back to an owner who had left")
+        return Source.CHAIN if found.is_proven_unexecuted else Source.UNPROVEN
+
+    def _deficit(self, claimed: ClaimedEntry) -> Source:
+        """Book the reversal that a deficit lets through; the deficit is booked with it."""
+        event_id = self.evidence.reversals.get(claimed.cause)
+        if event_id is None:
+            raise UnderivableError("the journal has no reversal that this deficit lets through")
+        source = self._event(event_id, REVERSED)
+        if self.uow.ledger.entry(claimed.entry_id) is None:
+            raise UnderivableError("the reversal leaves no account without units")
+        return source
+
+    def _cure(self, claimed: ClaimedEntry) -> Source:
+        """Book a cure as the rule does: what is owed, as far as the account has it now."""
+        for owed in self.uow.deficits.open():
+            if cause_of_cure(owed) == claimed.cause:
+                cure_deficit(self.uow, owed)
+        if self.uow.ledger.entry(claimed.entry_id) is None:
+            raise UnderivableError("no account owes this after a recovery, or it has nothing yet")
+        return Source.DEAD_BRANCH
+
+    def _correction(self, correction_id: bytes) -> Source:
+        signed = self.evidence.corrections.get(correction_id)
+        if signed is None or signed.correction.digest(self.catalog.hub) != correction_id:
+            raise UnderivableError("no correction with this id is stored")
+        check_signers(self.catalog.hub, self.corrections, signed)
+        must_post(self.uow, entry_of(self.uow, self.catalog, signed.correction, correction_id))
+        return Source.SIGNED
 
 
 def learn_account(uow: UnitOfWork, catalog: Catalog, stored: StoredCommand) -> str | None:

@@ -6,25 +6,31 @@ from typing import Final
 
 from chains.attestation import GuardianSet, attestation_digest, recover_signer
 from chains.command import Liquidation, SignedCommand
+from chains.correction import SignedCorrection
 from chains.errors import AttestationError, BlockGoneError, MessageFormatError
 from chains.port import ChainReader
 from chains.types import BlockRef, ChainId
 from relayer.clock import UnixSeconds
 from relayer.errors import InvariantError
+from relayer.ledger.correction import CORRECTION
 from relayer.outbox.message import OutboxMessage
+from relayer.reconcile.reversal import REVERSED
 from relayer.steps.catalog import Catalog
 from relayer.steps.compose import terms_of
-from relayer.store.claims import ClaimedEntry
+from relayer.steps.exits import COVERED
+from relayer.store.claims import ClaimedEntry, ClaimTable
 from relayer.store.credit_lines import CreditLineState
 from relayer.store.observed_rows import StoredEvent
 from relayer.store.outbox import MessageFilter, StoredMessage
+from relayer.store.recoveries import NO_HEIGHT
 from relayer.store.unit_of_work import Store, UnitOfWork
 
-EVENT_STAGES: Final = frozenset({"seen", "final", "reverted", "rest"})
+EVENT_STAGES: Final = frozenset({"seen", "final", "reverted", "rest", REVERSED})
 HOLD_STAGES: Final = frozenset({"held", "sent", "dropped", "returned"})
 HOLD_STEMS: Final = frozenset({"unlock", "seize"})
 LIQUIDATION: Final = "liquidation"
 MOVED: Final = "liquidation.moved"
+DEFICIT_BOOKED: Final = "deficit.booked"
 # Around the block of a decision: the hub may have read the credit line a few blocks before it.
 LOOK_BACK_BLOCKS: Final = 24
 LOOK_AHEAD_BLOCKS: Final = 4
@@ -59,6 +65,10 @@ class Evidence:
         messages: by the message id of a hold.
         seizures: by the command id of a liquidation.
         lines: candidate states of the credit line by command id, ascending by height.
+        above: those of events whose block is above the pinned one.
+        recovered: events that a recovery of their chain, as stored, took back below finality.
+        reversals: the event behind a reversal, by the reversal's entry id.
+        corrections: signed documents by their claimed id; what cannot be read is left out.
     """
 
     events: dict[bytes, StoredEvent] = field(default_factory=dict)
@@ -67,6 +77,10 @@ class Evidence:
     seizures: dict[bytes, MessageEvidence] = field(default_factory=dict)
     liquidations: dict[bytes, SignedCommand] = field(default_factory=dict)
     lines: dict[bytes, tuple[CreditLineState, ...]] = field(default_factory=dict)
+    above: set[bytes] = field(default_factory=set)
+    recovered: set[bytes] = field(default_factory=set)
+    reversals: dict[bytes, bytes] = field(default_factory=dict)
+    corrections: dict[bytes, SignedCorrection] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True)
@@ -89,10 +103,13 @@ class EvidenceSource:
         """
         evidence = Evidence()
         with self.live.read() as uow:
-            for event_id in unread:
+            _note_reversals(uow, page, evidence)
+            for event_id in {*unread, *evidence.reversals.values()}:
                 event = uow.chains.event(event_id)
                 if event is not None:
                     evidence.events[event_id] = event
+            _note_recovered(uow, page, evidence)
+            _note_corrections(uow, page, evidence)
             stored = self._messages(uow, page)
             for claimed in page:
                 if claimed.kind == MOVED:
@@ -100,7 +117,9 @@ class EvidenceSource:
                     if command is not None:
                         evidence.liquidations[claimed.cause] = command.signed
         for event_id, event in evidence.events.items():
-            if await self._is_dead(event):
+            if self._is_above(event):
+                evidence.above.add(event_id)
+            elif await self._is_dead(event):
                 evidence.dead.add(event_id)
         for cause, (found, signatures) in stored.items():
             judged = await self._judged(found, signatures)
@@ -118,7 +137,7 @@ class EvidenceSource:
         for claimed in page:
             stem, _, stage = claimed.kind.rpartition(".")
             stored = None
-            if stem in HOLD_STEMS and stage in HOLD_STAGES:
+            if claimed.kind == COVERED or (stem in HOLD_STEMS and stage in HOLD_STAGES):
                 stored = uow.outbox.get(claimed.cause)
             elif stem == LIQUIDATION:
                 listed = uow.outbox.list(MessageFilter(correlation_id=claimed.cause, limit=1))
@@ -128,10 +147,15 @@ class EvidenceSource:
                 found[claimed.cause] = (stored, uow.outbox.signatures(stored.message_id, index))
         return found
 
+    def _is_above(self, event: StoredEvent) -> bool:
+        position = event.event.position
+        chain = self.chains.get(position.chain_id)
+        return chain is not None and position.block.height > chain.pinned.height
+
     async def _is_dead(self, event: StoredEvent) -> bool:
         position = event.event.position
         chain = self.chains.get(position.chain_id)
-        if chain is None or position.block.height > chain.pinned.height:
+        if chain is None:
             return False
         header = await chain.reader.header_at(position.block.height)
         return header.block != position.block
@@ -182,6 +206,45 @@ class EvidenceSource:
                 height=height,
             )
         return tuple(sorted(states.values(), key=lambda state: state.height))
+
+
+def _note_reversals(uow: UnitOfWork, page: Sequence[ClaimedEntry], evidence: Evidence) -> None:
+    """Find the events of the reversals that deficits were booked for."""
+    claims = ClaimTable(uow.connection)
+    for claimed in page:
+        if claimed.kind == DEFICIT_BOOKED:
+            reversal = claims.entry(claimed.cause)
+            if reversal is not None:
+                evidence.reversals[claimed.cause] = reversal.cause
+
+
+def _note_recovered(uow: UnitOfWork, page: Sequence[ClaimedEntry], evidence: Evidence) -> None:
+    """Note the events that lay between the block and the final block of a stored recovery."""
+    events = dict(evidence.events)
+    for claimed in page:
+        if claimed.kind.endswith("." + REVERSED) and claimed.cause not in events:
+            event = uow.chains.event(claimed.cause)
+            if event is not None:
+                events[claimed.cause] = event
+    chain_ids = {event.event.position.chain_id for event in events.values()}
+    recoveries = {chain_id: uow.recoveries.recoveries(chain_id) for chain_id in chain_ids}
+    for event_id, event in events.items():
+        height = event.event.position.block.height
+        for recovery in recoveries[event.event.position.chain_id]:
+            target = NO_HEIGHT if recovery.target is None else recovery.target.height
+            if recovery.finalized is not None and target < height <= recovery.finalized.height:
+                evidence.recovered.add(event_id)
+
+
+def _note_corrections(uow: UnitOfWork, page: Sequence[ClaimedEntry], evidence: Evidence) -> None:
+    for claimed in page:
+        if claimed.kind == CORRECTION:
+            try:
+                stored = uow.corrections.get(claimed.cause)
+            except (MessageFormatError, ValueError, TypeError, KeyError):
+                continue  # what cannot be read proves nothing
+            if stored is not None:
+                evidence.corrections[claimed.cause] = stored.signed
 
 
 async def _height_at(chain: AuditedChain, at: UnixSeconds) -> int:

@@ -7,7 +7,7 @@ from typing import Final, TypeVar
 
 from chains.types import BlockRef, ChainId
 from relayer.ledger.balances import Counters
-from relayer.ledger.journal import Line
+from relayer.ledger.journal import JournalEntry, Line
 
 FINDINGS_MAX: Final = 1_000
 Finding = TypeVar("Finding")
@@ -19,7 +19,8 @@ class Source(Enum):
 
     CHAIN: events, or a proof of no execution, of final blocks. SIGNED: a command or a message
     whose signatures were verified again. UNPROVEN: the hub's word alone. DEAD_BRANCH: an event of
-    a block that the chain does not have any more. UNFINAL: an event above the pinned final block.
+    a block that the chain does not have any more, and what its recovery owes. UNFINAL: an event
+    above the pinned final block.
     DATABASE: an event of a chain that was not read.
     """
 
@@ -73,6 +74,18 @@ class BalanceFinding:
     derived: Counters
 
 
+@dataclass(frozen=True, slots=True)
+class UnprovenSum:
+    """How many entries of one sort are unproven, and how much they move. [base units]"""
+
+    entries: int = 0
+    units: int = 0
+
+    def plus(self, units: int) -> "UnprovenSum":
+        """Return the sum with one entry more."""
+        return UnprovenSum(self.entries + 1, self.units + units)
+
+
 @dataclass(slots=True)
 class AuditReport:
     """
@@ -84,6 +97,8 @@ class AuditReport:
         sources: how many entries of each source were equal.
         counts: how many findings there are of each kind.
         parked: events of final blocks that the live database keeps for a person.
+        unproven: entries equal on the hub's word alone, and the units they move (the sum of their
+            debits), by kind, asset and chain. [base units]
     """
 
     pinned: Mapping[ChainId, BlockRef | None]
@@ -92,6 +107,7 @@ class AuditReport:
     entries_compared: int = 0
     lines_compared: int = 0
     parked: int = 0
+    unproven: dict[tuple[str, str, str], UnprovenSum] = field(default_factory=dict)
     sources: dict[Source, int] = field(default_factory=lambda: dict.fromkeys(Source, 0))
     counts: dict[str, int] = field(
         default_factory=lambda: dict.fromkeys(("entries", "events", "balances", "commands"), 0)
@@ -106,10 +122,21 @@ class AuditReport:
         """Whether nothing differs."""
         return not any(self.counts.values())
 
-    def equal(self, source: Source) -> None:
+    def equal(self, source: Source, entry: JournalEntry) -> None:
         """Count an entry that is equal."""
         self.entries_compared += 1
         self.sources[source] += 1
+        if source is not Source.UNPROVEN:
+            return
+        places = {(posting.asset_id, posting.chain_id) for posting in entry.postings}
+        for asset_id, chain_id in places:
+            debits = sum(
+                max(0, posting.units)
+                for posting in entry.postings
+                if (posting.asset_id, posting.chain_id) == (asset_id, chain_id)
+            )
+            key = (entry.kind, asset_id, chain_id)
+            self.unproven[key] = self.unproven.get(key, UnprovenSum()).plus(debits)
 
     def entry(self, finding: EntryFinding) -> None:
         """Count and keep an entry that is not."""

@@ -54,7 +54,7 @@ def correct(
             not balance, or an account that would be overdrawn.
     """
     correction = signed.correction
-    _check_signers(catalog.hub, rule, signed)
+    check_signers(catalog.hub, rule, signed)
     correction_id = correction.digest(catalog.hub)
     with store.unit_of_work() as uow:
         uow.ledger.lock()
@@ -62,7 +62,7 @@ def correct(
         if known is not None:
             return Corrected(correction_id, known.entry_id, is_new=False)
         _check_break(uow, correction)
-        entry = _entry_of(uow, catalog, correction, correction_id)
+        entry = entry_of(uow, catalog, correction, correction_id)
         result = uow.ledger.post(entry)
         if result.status is PostStatus.EXCEEDS_AVAILABLE:
             raise RefusedError(
@@ -180,8 +180,13 @@ def _difference_text(found: StoredBreak, custody: list[Custody]) -> str:
     )
 
 
-def _check_signers(hub: ChainId, rule: CorrectionRule, signed: SignedCorrection) -> None:
-    """Refuse what fewer than the threshold of different, configured people signed."""
+def check_signers(hub: ChainId, rule: CorrectionRule, signed: SignedCorrection) -> None:
+    """
+    Refuse what fewer than the threshold of different, configured people signed.
+
+    Raises:
+        RefusedError: which signature does not count, or how many are needed.
+    """
     if not rule.signers:
         raise RefusedError(
             code="corrections_disabled",
@@ -220,9 +225,15 @@ def _check_break(uow: UnitOfWork, correction: Correction) -> None:
         )
 
 
-def _entry_of(
+def entry_of(
     uow: UnitOfWork, catalog: Catalog, correction: Correction, correction_id: bytes
 ) -> JournalEntry:
+    """
+    Return what a correction posts.
+
+    Raises:
+        RefusedError: an account that is unknown here, or postings that do not balance.
+    """
     chain_id, asset_id = ChainId(correction.chain_id), AssetId(correction.asset_id)
     moves = []
     for posting in correction.postings:

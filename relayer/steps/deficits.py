@@ -37,22 +37,28 @@ def cure_deficits(uow: UnitOfWork, chain_id: ChainId) -> int:
 
     Call while the ledger is locked: what comes back to such an account is not its own to use.
     """
-    cured = 0
-    for owed in uow.deficits.open(chain_id):
-        counters = uow.ledger.counters(margin_code(owed.account), owed.asset_id, chain_id)
-        units = min(owed.units, max(0, counters.available(Side.CREDIT)))
-        if units:
-            _cure(uow, owed, units)
-            cured += 1
-    return cured
+    return sum(cure_deficit(uow, owed) for owed in uow.deficits.open(chain_id))
+
+
+def cure_deficit(uow: UnitOfWork, owed: Deficit) -> bool:
+    """Take what one account owes from what it has available; False when it has nothing."""
+    counters = uow.ledger.counters(margin_code(owed.account), owed.asset_id, owed.chain_id)
+    units = min(owed.units, max(0, counters.available(Side.CREDIT)))
+    if units:
+        _cure(uow, owed, units)
+    return units > 0
+
+
+def cause_of_cure(owed: Deficit) -> bytes:
+    """Return the cause of the next cure: counted by the entries before it, so each has its own."""
+    name = f":{owed.asset_id}:{owed.chain_id}:{owed.entries_count}"
+    return owed.account + name.encode()
 
 
 def _cure(uow: UnitOfWork, owed: Deficit, units: int) -> None:
-    # Counted by the entries before it: the same cure has one name, the next one another.
-    name = f":{owed.asset_id}:{owed.chain_id}:{owed.entries_count}"
     entry = cure_entry(
         Shortfall(owed.account, owed.asset_id, owed.chain_id, units),
-        cause=owed.account + name.encode(),
+        cause=cause_of_cure(owed),
         booked_at=uow.clock.now(),
     )
     result = uow.ledger.post(entry)

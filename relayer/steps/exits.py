@@ -6,7 +6,7 @@ from chains.events import CollateralExited
 from relayer.ledger.chart import BAD_DEBT, Side, margin_code
 from relayer.ledger.journal import JournalEntry, Phase, Posting, entry_id_of
 from relayer.outbox.message import OutboxMessage
-from relayer.store.observed_rows import EventFilter, EventState
+from relayer.store.observed_rows import Booked, EventFilter, EventState
 from relayer.store.unit_of_work import UnitOfWork
 
 COVERED: Final = "exit.covered"
@@ -65,7 +65,7 @@ def covering_of(uow: UnitOfWork, event_id: bytes) -> tuple[JournalEntry, ...]:
 
 
 def _exits(uow: UnitOfWork, message: OutboxMessage) -> list[bytes]:
-    """Return the final exits of a message's account from its vault, in its token, in order."""
+    """Return the booked final exits of a message's account from its vault, oldest first."""
     event_filter = EventFilter(
         chain_id=message.target_chain,
         account=message.message.account,
@@ -76,6 +76,7 @@ def _exits(uow: UnitOfWork, message: OutboxMessage) -> list[bytes]:
         stored.event_id
         for stored in uow.chains.events(event_filter)
         if isinstance(stored.event, CollateralExited)
+        and stored.booked is Booked.FINAL
         and stored.event.position.contract == message.message.vault
         and stored.event.token == message.message.token
     ]

@@ -3,8 +3,9 @@
 import json
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import Any
 
-from sqlalchemy import Connection, and_, select, tuple_
+from sqlalchemy import Connection, Row, and_, select, tuple_
 
 from chains.command import SignedCommand, command_of_fields
 from chains.types import ChainId
@@ -53,19 +54,20 @@ class ClaimTable:
         span = (ENTRY.c.seq > after_seq) & (ENTRY.c.seq <= last_seq)
         found = []
         for row, postings in entries_where(self._connection, span, limit):
-            stored = stored_entry_of(row, postings)
-            found.append(
-                ClaimedEntry(
-                    row.seq,
-                    bytes(row.entry_id),
-                    row.kind,
-                    bytes(row.cause),
-                    UnixSeconds(row.booked_at),
-                    stored.entry,
-                    stored.fault,
-                )
-            )
+            found.append(_claimed(row, postings))
         return tuple(found)
+
+    def entry(self, entry_id: bytes) -> ClaimedEntry | None:
+        """Return the journal row of an id, whatever it holds."""
+        found = entries_where(self._connection, ENTRY.c.entry_id == entry_id)
+        return _claimed(*found[0]) if found else None
+
+    def known_ids(self, entry_ids: Sequence[bytes], last_seq: int) -> frozenset[bytes]:
+        """Return which of these ids the journal has up to a seq."""
+        rows = self._connection.execute(
+            select(ENTRY.c.entry_id).where(ENTRY.c.entry_id.in_(entry_ids), ENTRY.c.seq <= last_seq)
+        )
+        return frozenset(bytes(row.entry_id) for row in rows)
 
     def commands(
         self, after: tuple[int, bytes], kinds: Sequence[str], limit: int
@@ -115,3 +117,16 @@ class ClaimTable:
             select(LINE).where(LINE.c.line_key > after).order_by(LINE.c.line_key).limit(limit)
         )
         return tuple(ClaimedLine(row.line_key, line_of(row), counters_of(row)) for row in rows)
+
+
+def _claimed(row: Row[Any], postings: list[Row[Any]]) -> ClaimedEntry:
+    stored = stored_entry_of(row, postings)
+    return ClaimedEntry(
+        row.seq,
+        bytes(row.entry_id),
+        row.kind,
+        bytes(row.cause),
+        UnixSeconds(row.booked_at),
+        stored.entry,
+        stored.fault,
+    )

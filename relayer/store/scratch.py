@@ -86,12 +86,15 @@ class ScratchEvents(ObservedEventTable):
         return present(self.event(event_id), "event")
 
     def waiting(self, limit: int) -> tuple[StoredEvent, ...]:
-        """Return events of final blocks whose turn never came, in the order of the chains."""
+        """
+        Return events of final blocks that are not booked as final, in the order of the chains.
+
+        Their turn never came, or they are only reserved, or were taken back and not booked again.
+        """
         table = OBSERVED_EVENT.c
         rows = self._connection.execute(
             select(OBSERVED_EVENT)
-            .where(table.state == EventState.ORPHANED.value, table.final_at.is_not(None))
-            .where(table.booked == Booked.NONE.value)
+            .where(table.state != EventState.FINAL.value, table.final_at.is_not(None))
             .order_by(table.chain_id, table.height, table.log_index)
             .limit(limit)
         )

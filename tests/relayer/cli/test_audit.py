@@ -1,9 +1,13 @@
 """The audit command: its statuses and its answer; what it finds is in the tests of the step."""
 
 import json
+from io import StringIO
 from pathlib import Path
 
+from rich.console import Console
+
 from chains.types import BlockRef
+from relayer.cli.answer import Answer
 from relayer.cli.audit import audit_answer
 from relayer.ledger.balances import Counters
 from relayer.ledger.chart import FEES
@@ -18,13 +22,13 @@ from relayer.steps.audit_report import (
     Verdict,
 )
 from tests.relayer.cli.conftest import Ask
-from tests.relayer.cli.samples import CHAIN_ID, WETH
+from tests.relayer.cli.samples import CHAIN_ID, WETH, lock_entry
 
 
 def report() -> AuditReport:
     """Return a report of one equal entry."""
     made = AuditReport({CHAIN_ID: BlockRef(7, b"\x01" * 32)}, 1, lines_compared=2)
-    made.equal(Source.CHAIN)
+    made.equal(Source.CHAIN, lock_entry(5, b"\x05" * 32))
     return made
 
 
@@ -37,6 +41,31 @@ def test_an_equal_ledger_is_status_0() -> None:
     assert "ledger equals" in str(answer.value["summary"])
     assert "1 of 1 entries equal, 2 of 2 balances" in str(answer.value["summary"])
     json.dumps(answer.value)
+
+
+def test_unproven_entries_are_shown_with_their_sums() -> None:
+    """By kind, asset and chain, in JSON and as a table; proven ones are not among them."""
+    made = report()
+    for units in (5, 7):
+        made.equal(Source.UNPROVEN, lock_entry(units, units.to_bytes(32, "big")))
+
+    answer = audit_answer(made)
+
+    kind = lock_entry(5, bytes(32)).kind
+    assert answer.value["unproven"] == [
+        {"kind": kind, "asset_id": WETH, "chain_id": CHAIN_ID, "entries": 2, "units": "12"}
+    ]
+    assert "Unproven" in shown_text(answer)
+    assert "12" in shown_text(answer)
+    assert "Unproven" not in shown_text(audit_answer(report()))
+
+
+def shown_text(answer: Answer) -> str:
+    """Return what a person sees."""
+    console = Console(width=200, file=StringIO(), record=True)
+    for shown in answer.shown:
+        console.print(shown)
+    return console.export_text()
 
 
 def test_each_kind_of_difference_is_status_1_and_named() -> None:
