@@ -10,7 +10,7 @@ from chains.port import Fees
 from chains.types import BlockHeader, BlockRef, ChainId
 from relayer.clock import Clock
 from tests.simulation.chance import Chance
-from tests.simulation.contracts import Call, Deliver, RevertError, Site, State, apply
+from tests.simulation.contracts import Call, Deliver, Nothing, RevertError, Site, State, apply
 
 REORG_DEPTH_MAX: Final = 8
 TRANSACTIONS_PER_BLOCK_MAX: Final = 6
@@ -23,7 +23,7 @@ class Transaction:
 
     tx_hash: bytes
     name: str
-    call: Call
+    call: Call | Nothing
     sender: bytes | None = None
     account_nonce: int = 0
     fees: Fees = FREE
@@ -75,7 +75,7 @@ class SimulatedChain:
     pool: list[Transaction] = field(default_factory=list)
     final_height: int = 0
     dead: Branch | None = None
-    signed: dict[bytes, Deliver] = field(default_factory=dict)
+    signed: dict[bytes, Deliver | Nothing] = field(default_factory=dict)
     _fork_height: int = 0
     _made: int = 0
 
@@ -164,6 +164,9 @@ class SimulatedChain:
             position = EventPosition(
                 self.chain_id, ref, ready.tx_hash, len(events), self.site.contract
             )
+            if isinstance(ready.call, Nothing):
+                successes.append(ready.tx_hash)
+                continue
             try:
                 events.append(apply(ready.call, state, self.site, at, position))
             except RevertError:

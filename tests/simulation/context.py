@@ -1,15 +1,20 @@
 """The context of a worker in the simulation: the real one, with ports that chance decides about."""
 
+import asyncio
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
+from typing import Literal
 
 from kombu.entity import Exchange
 
 from chains.bridges.guardian import GuardianBridge
 from chains.port import Bridge, ChainReader, TransactionSender
 from chains.types import ChainId
+from relayer import wiring
+from relayer.errors import NotYetError
 from relayer.settings import Settings
+from relayer.steps.carrier import Carrier
 from relayer.steps.catalog import Catalog
 from relayer.steps.ports import GuardianDoor
 from relayer.store.engine import DATABASE_ERRORS
@@ -79,6 +84,24 @@ class SimulatedLink(BrokerLink):
         self._broker.letters += [letter.message_id for letter in letters]
 
 
+class Gate(asyncio.Lock):
+    """
+    The gate of a carrier where nobody can wait: whoever goes on lets the one inside wait for him.
+
+    Who finds it shut comes again later, as he does when a step takes too long.
+    """
+
+    def __init__(self, chain_id: ChainId) -> None:
+        super().__init__()
+        self._chain_id = chain_id
+
+    async def acquire(self) -> Literal[True]:
+        """Take the gate, or raise NotYetError."""
+        if self.locked():
+            raise NotYetError(reason="step_timeout", detail=f"the gate of {self._chain_id} is shut")
+        return await super().acquire()
+
+
 class SimulatedContext(WorkContext):
     """What the tasks of one simulated process share."""
 
@@ -107,6 +130,19 @@ class SimulatedContext(WorkContext):
     def sender(self, chain_id: ChainId) -> TransactionSender:
         """Return the sender of a chain."""
         return SimulatedSender(self.process, self.chains[chain_id])
+
+    def carrier(self, chain_id: ChainId) -> Carrier:
+        """Return what carries to a chain, with the limits of the settings; one gate a process."""
+        if chain_id not in self._carriers:
+            self._carriers[chain_id] = Carrier(
+                sender=self.sender(chain_id),
+                bridge=self.bridge(chain_id),
+                holder=self.holder,
+                urgent=self.sender(chain_id),
+                limits=wiring.send_limits(self.settings, chain_id),
+                gate=Gate(chain_id),
+            )
+        return self._carriers[chain_id]
 
 
 @dataclass(frozen=True, slots=True)

@@ -73,6 +73,11 @@ class Deliver:
     signatures: tuple[bytes, ...]
 
 
+@dataclass(frozen=True, slots=True)
+class Nothing:
+    """A key sends nothing to itself, to use up a nonce."""
+
+
 Call = Lock | Exit | Borrow | Repay | Deliver
 
 

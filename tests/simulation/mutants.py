@@ -53,11 +53,11 @@ def _no_fence(_right: Any) -> Any:
 def _cursor_first(_right: Any) -> Any:
     """Move the cursor in one transaction and store the events in another."""
 
-    def _store_block(store: Any, cursor: Any, header: Any, read: Any, lease: Any) -> Any:
-        with store.unit_of_work() as uow:
-            moved = uow.chains.store_block(cursor, header, (), lease)
-        with store.unit_of_work() as uow:
-            observe._keep(uow, cursor.chain_id, read)
+    def _store_block(run: Any, cursor: Any, header: Any, read: Any) -> Any:
+        with run.store.unit_of_work() as uow:
+            moved = uow.chains.store_block(cursor, header, (), run.lease)
+        with run.store.unit_of_work() as uow:
+            observe.keep(uow, cursor.chain_id, read)
             uow.chains._store_events(cursor.chain_id, read.events, EventState.SEEN)
         return moved
 
@@ -165,7 +165,7 @@ MUTANTS: Final = (
     Mutant("same_nonce_twice", OutboxTable, "next_nonce", _same_nonce),
     Mutant("send_unstored", NonceTable, "record_attempt", _send_unstored),
     Mutant("nobody_rings", observe, "ring_reconcile", _no_ring),
-    Mutant("mark_without_booking", reconcile, "_book", _ignore_booked),
+    Mutant("mark_without_booking", reconcile, "book_event", _ignore_booked),
 )
 SEEDS_MAX: Final = 300
 

@@ -17,7 +17,7 @@ from chains.port import ContractCall, Fees, Receipt, SignedTransaction
 from chains.types import ChainId
 from tests.relayer.api.kit import signer
 from tests.simulation.chain import SimulatedChain, Transaction
-from tests.simulation.contracts import Deliver, RevertError, apply
+from tests.simulation.contracts import Deliver, Nothing, RevertError, apply
 from tests.simulation.process import Process, ViolationError
 
 GAS_KEY: Final = signer("gas")
@@ -79,11 +79,14 @@ class SimulatedSender:
     async def simulate(self, call: ContractCall) -> None:
         """Run a call on the newest block's storage without keeping what it does."""
         self._ask("simulate")
+        delivery = _call_of(call)
+        if isinstance(delivery, Nothing):
+            return
         block = self.chain.newest
         at = max(self.chain.clock.now(), block.header.timestamp_seconds)
         try:
             position = EventPosition(self.chain_id, block.ref, bytes(32), 0, call.contract)
-            apply(_delivery_of(call), block.state.copy(), self.chain.site, at, position)
+            apply(delivery, block.state.copy(), self.chain.site, at, position)
         except RevertError as exc:
             raise CallRevertedError(chain_id=self.chain_id, reason=str(exc)) from exc
 
@@ -93,7 +96,7 @@ class SimulatedSender:
         """Sign: the same call, nonce and fees give the same bytes."""
         await self.simulate(call)
         raw = keccak(repr((self.chain_id, call, account_nonce, fees)).encode())
-        self.chain.signed[raw] = _delivery_of(call)
+        self.chain.signed[raw] = _call_of(call)
         return SignedTransaction(self.chain_id, keccak(raw), raw, account_nonce, fees)
 
     async def broadcast(self, transaction: SignedTransaction) -> None:
@@ -123,11 +126,12 @@ class SimulatedSender:
             raise RpcTimeoutError(chain_id=self.chain_id, method="broadcast")
 
     def _take(self, transaction: SignedTransaction) -> None:
+        call = self.chain.signed[transaction.raw]
         self.chain.submit(
             Transaction(
                 tx_hash=transaction.tx_hash,
-                name=f"deliver.{transaction.account_nonce}",
-                call=self.chain.signed[transaction.raw],
+                name=f"{type(call).__name__.lower()}.{transaction.account_nonce}",
+                call=call,
                 sender=self.address,
                 account_nonce=transaction.account_nonce,
                 fees=transaction.fees,
@@ -161,7 +165,9 @@ class SimulatedSender:
         """Nothing is open."""
 
 
-def _delivery_of(call: ContractCall) -> Deliver:
+def _call_of(call: ContractCall) -> Deliver | Nothing:
+    if not call.function and call.contract == GAS_KEY.address:
+        return Nothing()
     if call.function not in EXECUTE:
         raise AssertionError(f"nothing sends {call.function}")
     raw, index, signatures = call.arguments
