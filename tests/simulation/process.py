@@ -165,9 +165,9 @@ def check_fenced(uow: UnitOfWork) -> None:
         raise ViolationError("fenced_commit", f"{job.kind} {job.key} is another process's now")
 
 
-def noting_fence(job: Job, lease_seconds: int) -> Fence:
+def noting_fence(job: Job, lease_seconds: int, *, is_effect: bool = False) -> Fence:
     """Return the real fence of a job; the transaction remembers that it passed it."""
-    fence = job_fence(job, lease_seconds)
+    fence = job_fence(job, lease_seconds, is_effect=is_effect)
 
     def _fence(uow: UnitOfWork) -> None:
         fence(uow)

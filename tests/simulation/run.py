@@ -122,7 +122,7 @@ def _quiet(errors: list[tuple[str, dict[str, Any]]]) -> Iterator[None]:
         cache_logger_on_first_use=False,
     )
     processing.RUN_SECONDS_MAX = NEVER_SECONDS  # type: ignore[misc]
-    processing.job_fence = noting_fence  # type: ignore[attr-defined, assignment]
+    processing.job_fence = noting_fence  # type: ignore[attr-defined]
     try:
         yield
     finally:
