@@ -22,6 +22,7 @@ from relayer.store.jobs import Job
 from relayer.worker.context import WorkContext
 from relayer.worker.keeper import LeaseKeeper
 from relayer.worker.link import BrokerError, BrokerLink, Letter
+from relayer.worker.turns import Turns
 from tests.simulation.chain import SimulatedChain
 from tests.simulation.inline import InlineThread
 from tests.simulation.nodes import SimulatedNode
@@ -102,6 +103,24 @@ class Gate(asyncio.Lock):
         return await super().acquire()
 
 
+class InlineTurns(Turns):
+    """
+    Turns where nobody can wait: there is one thread, and who is inside goes on when the other ends.
+
+    Alone or beside others makes no difference here, as every process dies as a whole.
+    """
+
+    @contextmanager
+    def shared(self) -> Iterator[None]:
+        """Work at once."""
+        yield
+
+    @contextmanager
+    def alone(self) -> Iterator[None]:
+        """Work at once."""
+        yield
+
+
 class SimulatedContext(WorkContext):
     """What the tasks of one simulated process share."""
 
@@ -162,6 +181,7 @@ def context_of(
 ) -> SimulatedContext:
     """Return the context of a worker process."""
     context = SimulatedContext(
+        turns=InlineTurns(),
         settings=setup.settings,
         store=process.store,
         catalog=setup.catalog,
