@@ -61,7 +61,7 @@ def test_a_hole_shows_in_the_counter_of_the_vault() -> None:
     chain = chain_with_locks(*LOCKS)
 
     async def ask(reader: EvmReader) -> tuple[int, int]:
-        events = (await reader.events_in_block(chain.head.block)).events
+        events = (await reader.events_in_range(0, chain.head.block.height)).events
         return len(events), (await reader.vault_state(VAULT, TOKEN, chain.head.block)).lock_count
 
     with (

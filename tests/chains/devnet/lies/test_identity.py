@@ -6,7 +6,7 @@ from chains.devnet.lies.identity import SwapChainId
 from chains.devnet.memory_node.node import MemoryNode
 from chains.devnet.proxy import FaultProxy
 from chains.devnet.rpc import DevnetRpc
-from chains.errors import WrongChainError
+from chains.errors import RpcDisagreementError, WrongChainError
 from tests.chains.devnet.scenes import CHAIN, agreeing, chain_with_locks, through
 
 
@@ -27,12 +27,12 @@ def test_a_swapped_chain_id_is_noticed() -> None:
         assert proxy.injected == {"chain_id": 3}
 
 
-def test_one_node_of_another_chain_stops_a_quorum() -> None:
-    """Two right ones do not outvote a wrong configuration."""
+def test_a_quorum_that_needs_all_stops_at_one_node_of_another_chain() -> None:
+    """It contradicts the others; two of three would go on without it."""
     with (
         MemoryNode(chain_with_locks(1)) as node,
         FaultProxy(node.rpc_url, layers=[SwapChainId(1)]) as proxy,
-        pytest.raises(WrongChainError),
+        pytest.raises(RpcDisagreementError),
     ):
         urls = (node.rpc_url, node.rpc_url, proxy.rpc_url)
         agreeing(urls, 3, lambda together: together.identity())
