@@ -58,9 +58,9 @@ bench: setup ## measure; BENCH=risk runs one; results go to build/bench.json
 		echo "$$file"; $(BIN)/python -m tests.bench.$$(basename $$file .py) || failed="$$failed $$file"; \
 	done; test -z "$$failed" || { echo "failed:$$failed"; exit 1; }
 
-faults: setup ## break things on purpose: killed processes, servers away; SLICE=1 for a short run
+faults: setup ## break things on purpose: killed processes, servers away; SLICE=1 for some kills
 	$(if $(SLICE),FAULT_KILLS=$${FAULT_KILLS:-8}) $(BIN)/python -m pytest -q \
-		$(if $(SLICE),tests/faults/load tests/faults/test_kills.py,tests/faults)
+		$(if $(SLICE),tests/faults/load/test_kill_matrix.py tests/faults/test_kills.py,tests/faults)
 
 soak: setup ## load a deployment and see whether it grows; MINUTES=30, FLEET=1 for separate processes
 	$(BIN)/python -m tests.soak --minutes $(MINUTES) $(if $(FLEET),--fleet)
