@@ -44,8 +44,8 @@ class Mutant:
 def _no_fence(_right: Any) -> Any:
     """Let a worker commit whose lease ran out."""
 
-    def _extend(table: JobTable, job: Any, lease_seconds: int) -> None:
-        del table, job, lease_seconds
+    def _extend(table: JobTable, job: Any, lease_seconds: int, *, is_effect: bool = False) -> None:
+        del table, job, lease_seconds, is_effect
 
     return _extend
 

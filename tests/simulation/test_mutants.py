@@ -16,7 +16,7 @@ def invariant_that_notices(mutant: Mutant) -> str | None:
     return None
 
 
-@pytest.mark.slow
+@pytest.mark.long
 @pytest.mark.timeout(600)
 @pytest.mark.parametrize("mutant", MUTANTS, ids=lambda mutant: mutant.name)
 def test_every_fault_in_the_code_is_noticed(mutant: Mutant) -> None:
