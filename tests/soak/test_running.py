@@ -23,7 +23,7 @@ def databases() -> Iterator[TestDatabases]:
     made.close()
 
 
-@pytest.mark.slow
+@pytest.mark.long
 @pytest.mark.timeout(300)
 def test_r22_a_minute_under_load_leaks_no_thread_and_no_file(
     databases: TestDatabases, tmp_path: Path
