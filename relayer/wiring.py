@@ -5,11 +5,12 @@ import socket
 import uuid
 from collections.abc import Callable
 from dataclasses import replace
-from typing import Final
+from typing import Final, TypeVar
 
 from coincurve import PrivateKey
 
 from chains.attestation import GuardianSet, sign_digest, signer_address
+from chains.bridges.door import HttpDoor
 from chains.bridges.guardian import GuardianBridge
 from chains.bridges.guardian_door import GuardianHttpDoor
 from chains.bridges.switch_door import SwitchHttpDoor
@@ -47,6 +48,7 @@ from relayer.wiring_catalog import credit_lines_of, feed_rule_of, feeds_of, para
 from relayer.wiring_governor import governor_rules
 
 GWEI: Final = 10**9
+_Door = TypeVar("_Door", bound=HttpDoor)
 LOOPBACK_HOSTS: Final = ("127.0.0.1", "::1", "localhost")
 
 
@@ -286,23 +288,18 @@ def observe_limits(settings: Settings, chain_id: ChainId) -> ObserveLimits:
 
 def guardian_doors(settings: Settings) -> tuple[GuardianHttpDoor, ...]:
     """Return where each guardian is asked, in order of their addresses."""
-    members = sorted(settings.guardians.members, key=lambda member: member.address)
-    return tuple(
-        GuardianHttpDoor(
-            label=member.label,
-            address=word_of_text(member.address),
-            url=member.url,
-            token=None if member.token_file is None else read_private_text(member.token_file),
-        )
-        for member in members
-    )
+    return _doors(settings, GuardianHttpDoor)
 
 
 def switch_doors(settings: Settings) -> tuple[SwitchHttpDoor, ...]:
     """Return where each guardian takes orders about switches, in order of their addresses."""
+    return _doors(settings, SwitchHttpDoor)
+
+
+def _doors(settings: Settings, kind: type[_Door]) -> tuple[_Door, ...]:
     members = sorted(settings.guardians.members, key=lambda member: member.address)
     return tuple(
-        SwitchHttpDoor(
+        kind(
             label=member.label,
             address=word_of_text(member.address),
             url=member.url,
