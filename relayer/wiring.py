@@ -42,12 +42,14 @@ from relayer.steps.condition import log_node
 from relayer.steps.correct import CorrectionRule
 from relayer.steps.observe import ObserveLimits
 from relayer.steps.reread import RereadLimits
+from relayer.steps.watch import News, Wait, Watch
 from relayer.store.engine import engine_of
 from relayer.store.unit_of_work import Store
 from relayer.wiring_catalog import credit_lines_of, feed_rule_of, feeds_of, parameters_of, tokens_of
 from relayer.wiring_governor import governor_rules
 
 GWEI: Final = 10**9
+MILLISECONDS: Final = 1_000
 _Door = TypeVar("_Door", bound=HttpDoor)
 LOOPBACK_HOSTS: Final = ("127.0.0.1", "::1", "localhost")
 
@@ -194,6 +196,33 @@ def backup_of(settings: Settings, store: Store, catalog: Catalog, reader: ChainR
             depth_blocks=chain.reread_depth_blocks,
             age_seconds=chain.reread_age_seconds,
         ),
+    )
+
+
+def watch_of(
+    settings: Settings,
+    parts: tuple[Store, Catalog],
+    chain_id: ChainId,
+    *,
+    wait: Wait,
+    on_news: News,
+) -> Watch:
+    """Return what a process needs to watch a chain; its reader and backup are to be closed."""
+    store, catalog = parts
+    chain = settings.chain(chain_id)
+    reader = chain_reader(settings, chain_id)
+    return Watch(
+        store=store,
+        catalog=catalog,
+        reader=reader,
+        prices=price_source(reader),
+        limits=observe_limits(settings, chain_id),
+        poll_seconds=chain.poll_milliseconds / MILLISECONDS,
+        holder=process_name(),
+        wait=wait,
+        on_news=on_news,
+        backup=backup_of(settings, store, catalog, reader),
+        lease_seconds=chain.watch_lease_seconds,
     )
 
 
