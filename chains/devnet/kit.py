@@ -156,10 +156,6 @@ class Devnet(Running):
         """Stop the nodes; calling it twice is fine."""
         self._running.close()
 
-    def chain_of(self, chain_id: ChainId) -> DeployedChain:
-        """Return the chain with an id; KeyError if it is not of this layout."""
-        return {deployed.chain_id: deployed for deployed in self.chains}[chain_id]
-
     def attest(self, message: Message) -> Attestation:
         """Return an attestation of a message by the first threshold guardians."""
         targets = {chain_key(deployed.chain_id): deployed.chain_id for deployed in self.chains}
