@@ -1,7 +1,6 @@
 """Watch: one chain in a loop under one lease; faults are logged and survived, violations halt."""
 
 import asyncio
-from collections.abc import Callable
 from dataclasses import replace
 
 import pytest
@@ -17,7 +16,6 @@ from relayer.steps.watch import (
     LEASE_SECONDS,
     PAUSE_AFTER_ERROR_SECONDS_MAX,
     Watch,
-    on_new_place,
     watch,
 )
 from relayer.store.leases import watch_lease_name
@@ -387,37 +385,3 @@ def test_a_stop_before_the_first_round_reads_nothing(
     asyncio.run(main())
 
     assert chain.asked == []
-
-
-def test_what_is_done_on_news_is_done_once_for_each_place(
-    store: Store, chain: SimulatedChain
-) -> None:
-    """A round without a new block does nothing; a new final block is news too."""
-    heights: list[tuple[int, int]] = []
-    acted = on_new_place(lambda: heights.append((chain.height, chain.final_height)))
-    changes: dict[int, Callable[[], object]] = {2: chain.mine, 4: chain.finalize}
-
-    def change(number: int) -> None:
-        if number in changes:
-            changes[number]()
-
-    rounds = Rounds(store, chain, 6, act=change, on_news=acted)
-
-    rounds.run()
-
-    assert len(rounds.news) == 6
-    assert heights == [(0, 0), (1, 0), (1, 1)]
-
-
-def test_what_failed_on_news_is_done_again(store: Store, chain: SimulatedChain) -> None:
-    """A place counts as done only once it is."""
-    calls: list[int] = []
-
-    def act() -> None:
-        calls.append(chain.height)
-        if len(calls) == 1:
-            raise RpcTimeoutError(chain_id=CHAIN_A, method="test")
-
-    Rounds(store, chain, 3, on_news=on_new_place(act)).run()
-
-    assert calls == [0, 0]
