@@ -5,11 +5,12 @@ import socket
 import uuid
 from collections.abc import Callable
 from dataclasses import replace
-from typing import Final
+from typing import Final, TypeVar
 
 from coincurve import PrivateKey
 
 from chains.attestation import GuardianSet, sign_digest, signer_address
+from chains.bridges.door import HttpDoor
 from chains.bridges.guardian import GuardianBridge
 from chains.bridges.guardian_door import GuardianHttpDoor
 from chains.bridges.switch_door import SwitchHttpDoor
@@ -41,12 +42,15 @@ from relayer.steps.condition import log_node
 from relayer.steps.correct import CorrectionRule
 from relayer.steps.observe import ObserveLimits
 from relayer.steps.reread import RereadLimits
+from relayer.steps.watch import News, Wait, Watch
 from relayer.store.engine import engine_of
 from relayer.store.unit_of_work import Store
 from relayer.wiring_catalog import credit_lines_of, feed_rule_of, feeds_of, parameters_of, tokens_of
 from relayer.wiring_governor import governor_rules
 
 GWEI: Final = 10**9
+MILLISECONDS: Final = 1_000
+_Door = TypeVar("_Door", bound=HttpDoor)
 LOOPBACK_HOSTS: Final = ("127.0.0.1", "::1", "localhost")
 
 
@@ -195,6 +199,33 @@ def backup_of(settings: Settings, store: Store, catalog: Catalog, reader: ChainR
     )
 
 
+def watch_of(
+    settings: Settings,
+    parts: tuple[Store, Catalog],
+    chain_id: ChainId,
+    *,
+    wait: Wait,
+    on_news: News,
+) -> Watch:
+    """Return what a process needs to watch a chain; its reader and backup are to be closed."""
+    store, catalog = parts
+    chain = settings.chain(chain_id)
+    reader = chain_reader(settings, chain_id)
+    return Watch(
+        store=store,
+        catalog=catalog,
+        reader=reader,
+        prices=price_source(reader),
+        limits=observe_limits(settings, chain_id),
+        poll_seconds=chain.poll_milliseconds / MILLISECONDS,
+        holder=process_name(),
+        wait=wait,
+        on_news=on_news,
+        backup=backup_of(settings, store, catalog, reader),
+        lease_seconds=chain.watch_lease_seconds,
+    )
+
+
 def price_source(reader: ChainReader) -> PriceSource:
     """Return what reads the price feeds of a reader's chain."""
     return ChainlinkSource(reader)
@@ -286,23 +317,18 @@ def observe_limits(settings: Settings, chain_id: ChainId) -> ObserveLimits:
 
 def guardian_doors(settings: Settings) -> tuple[GuardianHttpDoor, ...]:
     """Return where each guardian is asked, in order of their addresses."""
-    members = sorted(settings.guardians.members, key=lambda member: member.address)
-    return tuple(
-        GuardianHttpDoor(
-            label=member.label,
-            address=word_of_text(member.address),
-            url=member.url,
-            token=None if member.token_file is None else read_private_text(member.token_file),
-        )
-        for member in members
-    )
+    return _doors(settings, GuardianHttpDoor)
 
 
 def switch_doors(settings: Settings) -> tuple[SwitchHttpDoor, ...]:
     """Return where each guardian takes orders about switches, in order of their addresses."""
+    return _doors(settings, SwitchHttpDoor)
+
+
+def _doors(settings: Settings, kind: type[_Door]) -> tuple[_Door, ...]:
     members = sorted(settings.guardians.members, key=lambda member: member.address)
     return tuple(
-        SwitchHttpDoor(
+        kind(
             label=member.label,
             address=word_of_text(member.address),
             url=member.url,

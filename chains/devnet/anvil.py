@@ -9,10 +9,10 @@ import subprocess
 import time
 from dataclasses import dataclass
 from pathlib import Path
-from types import TracebackType
-from typing import Final, Self
+from typing import Final
 
 from chains.devnet.rpc import DevnetError, DevnetRpc
+from chains.devnet.running import Running
 from chains.types import ChainId
 
 PROJECT_ROOT: Final = Path(__file__).resolve().parents[2]
@@ -70,7 +70,7 @@ def free_port() -> int:
         return int(probe.getsockname()[1])
 
 
-class Anvil:
+class Anvil(Running):
     """One anvil process; a context manager."""
 
     def __init__(self, options: AnvilOptions) -> None:
@@ -80,18 +80,6 @@ class Anvil:
         self._guard: subprocess.Popen[bytes] | None = None
         self._pid = 0
         self._rpc: DevnetRpc | None = None
-
-    def __enter__(self) -> Self:
-        self.start()
-        return self
-
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        traceback: TracebackType | None,
-    ) -> None:
-        self.stop()
 
     @property
     def rpc_url(self) -> str:

@@ -12,11 +12,9 @@ from chains.evm.abi import encode_arguments, encode_call
 from chains.evm.reader import hex_address
 from chains.port import Argument, ContractCall, Receipt
 from chains.types import (
-    EVM_ADDRESS_BYTES,
     UINT256_MAX,
     BlockRef,
     ChainId,
-    word_of_evm_address,
     word_of_text,
 )
 
@@ -200,9 +198,3 @@ class DevChain:
             gas_used=int(found["gasUsed"], 16),
             contract=None if created is None else word_of_text(created),
         )
-
-
-def fresh_address(label: str) -> bytes:
-    """Return the left-padded address named by a label, which nobody has used before."""
-    raw = label.encode().rjust(EVM_ADDRESS_BYTES, b"\x01")[-EVM_ADDRESS_BYTES:]
-    return word_of_evm_address(raw)

@@ -47,6 +47,10 @@ class Body:
     requests: tuple[Request, ...]
     is_batch: bool
 
+    def joined(self, answers: list[dict[str, Any]]) -> bytes:
+        """Return the answers to the requests, in their order, as one body."""
+        return orjson.dumps(answers if self.is_batch else answers[0])
+
 
 def body_of(raw: bytes) -> Body:
     """
@@ -89,13 +93,3 @@ async def answer_to(request: Request, ask: Ask) -> dict[str, Any]:
         return result_answer(request.request_id, await ask(request.method, request.params))
     except RefusalError as refusal:
         return refusal_answer(request.request_id, refusal)
-
-
-async def answer_body(raw: bytes, ask: Ask) -> bytes:
-    """Return the whole answer to the body of an HTTP request."""
-    try:
-        body = body_of(raw)
-    except RefusalError as refusal:
-        return orjson.dumps(refusal_answer(None, refusal))
-    answers = [await answer_to(request, ask) for request in body.requests]
-    return orjson.dumps(answers if body.is_batch else answers[0])

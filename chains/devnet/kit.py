@@ -2,8 +2,7 @@
 
 import contextlib
 from dataclasses import dataclass, field
-from types import TracebackType
-from typing import Final, Self
+from typing import Final
 
 from chains.attestation import Attestation, GuardianSet
 from chains.devnet.actors import (
@@ -18,6 +17,7 @@ from chains.devnet.actors import (
 )
 from chains.devnet.anvil import Anvil, AnvilOptions
 from chains.devnet.deploy import DevChain
+from chains.devnet.running import Running
 from chains.evm.reader import EvmReader, Watched
 from chains.evm.sender import EvmSender
 from chains.message import Message
@@ -105,7 +105,7 @@ class DeployedChain:
         return EvmSender(self.chain_id, self.rpc_url, key=wallet.key)
 
 
-class Devnet:
+class Devnet(Running):
     """
     Three anvils with the standard layout; a context manager.
 
@@ -124,18 +124,6 @@ class Devnet:
         self.chain_b: DeployedChain
         self.chain_c: DeployedChain
         self._running = contextlib.ExitStack()
-
-    def __enter__(self) -> Self:
-        self.start()
-        return self
-
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        traceback: TracebackType | None,
-    ) -> None:
-        self.stop()
 
     @property
     def chains(self) -> tuple[DeployedChain, DeployedChain, DeployedChain]:
@@ -167,10 +155,6 @@ class Devnet:
     def stop(self) -> None:
         """Stop the nodes; calling it twice is fine."""
         self._running.close()
-
-    def chain_of(self, chain_id: ChainId) -> DeployedChain:
-        """Return the chain with an id; KeyError if it is not of this layout."""
-        return {deployed.chain_id: deployed for deployed in self.chains}[chain_id]
 
     def attest(self, message: Message) -> Attestation:
         """Return an attestation of a message by the first threshold guardians."""

@@ -7,10 +7,10 @@ import struct
 import threading
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
-from types import TracebackType
-from typing import Final, Self
+from typing import Final
 
 from chains.devnet.rpc import DevnetError
+from chains.devnet.running import Running
 
 HOST: Final = "127.0.0.1"
 HEAD_BYTES_MAX: Final = 64 * 1024
@@ -64,7 +64,7 @@ Handle = Callable[[bytes], Awaitable[Reply]]
 Closing = Callable[[], Awaitable[None]]
 
 
-class LoopbackServer:
+class LoopbackServer(Running):
     """
     Serves POST requests in a thread of its own; a context manager.
 
@@ -83,18 +83,6 @@ class LoopbackServer:
         self._ready = threading.Event()
         self._failure: OSError | None = None
         self._thread: threading.Thread | None = None
-
-    def __enter__(self) -> Self:
-        self.start()
-        return self
-
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        traceback: TracebackType | None,
-    ) -> None:
-        self.stop()
 
     @property
     def url(self) -> str:

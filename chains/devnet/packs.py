@@ -30,12 +30,12 @@ import zlib
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from types import TracebackType
-from typing import Any, BinaryIO, Final, Self
+from typing import Any, BinaryIO, Final
 from urllib.parse import parse_qsl, urlsplit
 
 import orjson
 
+from chains.devnet.running import Running
 from chains.types import ChainId, chain_id_of
 
 FORMAT: Final = "rpc-pack"
@@ -121,7 +121,7 @@ def secrets_of(url: str) -> tuple[str, ...]:
     )
 
 
-class PackWriter:
+class PackWriter(Running):
     """
     Writes a pack; a context manager. note may be called from any thread.
 
@@ -138,7 +138,8 @@ class PackWriter:
         self._under: BinaryIO | None = None
         self._file: gzip.GzipFile | None = None
 
-    def __enter__(self) -> Self:
+    def start(self) -> None:
+        """Open the file and write its header."""
         self._under = self._path.open("wb")
         # Neither name nor time inside, so that the same exchanges make the same bytes.
         self._file = gzip.GzipFile(filename="", mode="wb", fileobj=self._under, mtime=0)
@@ -152,14 +153,9 @@ class PackWriter:
                 "made": header.made,
             }
         )
-        return self
 
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        traceback: TracebackType | None,
-    ) -> None:
+    def stop(self) -> None:
+        """Complete the file; calling it twice is fine."""
         with self._lock:
             if self._file is not None and self._under is not None:
                 self._file.close()

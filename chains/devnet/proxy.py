@@ -13,8 +13,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from enum import Enum
 from functools import partial
-from types import TracebackType
-from typing import Any, Final, Protocol, Self
+from typing import Any, Final, Protocol
 
 import aiohttp
 import orjson
@@ -22,13 +21,14 @@ import orjson
 from chains.devnet.exchange import (
     CODE_INTERNAL,
     Ask,
+    Body,
     RefusalError,
     Request,
     answer_to,
-    body_of,
     refusal_answer,
 )
-from chains.devnet.loopback import STATUS_OK, LoopbackServer, Reply
+from chains.devnet.loopback import STATUS_OK, Reply
+from chains.devnet.rpc_server import RpcServer
 
 NODE_TIMEOUT_SECONDS: Final = 30.0
 HANG_SECONDS_MAX: Final = 60.0
@@ -149,7 +149,7 @@ class _NodeStatusError(Exception):
         self.fault = fault
 
 
-class FaultProxy:
+class FaultProxy(RpcServer):
     """
     A proxy on a free port of loopback; a context manager. rules may be changed at any time.
 
@@ -172,24 +172,7 @@ class FaultProxy:
         self._node_url = node_url
         self._witness = witness
         self._session: aiohttp.ClientSession | None = None
-        self._server = LoopbackServer(self._reply, closing=self._close)
-
-    def __enter__(self) -> Self:
-        self._server.start()
-        return self
-
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        traceback: TracebackType | None,
-    ) -> None:
-        self._server.stop()
-
-    @property
-    def rpc_url(self) -> str:
-        """The proxy's HTTP address."""
-        return self._server.url
+        super().__init__(closing=self._close)
 
     @property
     def injected(self) -> Counter[str]:
@@ -206,11 +189,8 @@ class FaultProxy:
                 return fault
         return None
 
-    async def _reply(self, raw: bytes) -> Reply:
-        try:
-            body = body_of(raw)
-        except RefusalError as refusal:
-            return Reply(orjson.dumps(refusal_answer(None, refusal)))
+    async def reply_to(self, body: Body) -> Reply:
+        """Return what the node says, unless a rule or a layer has it otherwise."""
         faults = [self.fault_of(request) for request in body.requests]
         for fault in faults:
             if isinstance(fault, HttpStatus | Break) and fault not in _LATE_BREAKS:
@@ -223,7 +203,7 @@ class FaultProxy:
             return await self._broken(body.requests, exc.fault)
         except (aiohttp.ClientError, OSError):  # the node itself is gone
             return await self._broken(body.requests, Break.RESET)
-        whole = orjson.dumps(answers if body.is_batch else answers[0])
+        whole = body.joined(answers)
         if Break.HALF_BODY in faults:
             self._note_all(body.requests, {"fault": {"kind": "half_body"}})
             return Reply(whole[: len(whole) // 2], announced_bytes=len(whole))

@@ -12,18 +12,18 @@ import contextlib
 import sys
 from collections.abc import Mapping, Sequence
 from pathlib import Path
-from types import TracebackType
-from typing import Final, Self
+from typing import Final
 
 from chains.devnet.packs import LABEL, PackHeader, PackWriter, secrets_of
 from chains.devnet.proxy import FaultProxy, Layer
+from chains.devnet.running import Running
 from chains.devnet.serving import Ending, announce
 from chains.types import chain_id_of
 
 FILE_MARK: Final = "@"
 
 
-class Recording:
+class Recording(Running):
     """
     A proxy before each node, all writing one pack; a context manager.
 
@@ -52,18 +52,14 @@ class Recording:
         }
         self._running = contextlib.ExitStack()
 
-    def __enter__(self) -> Self:
+    def start(self) -> None:
+        """Open the pack and listen before each node."""
         self._running.enter_context(self.writer)
         for proxy in self.proxies.values():
             self._running.enter_context(proxy)
-        return self
 
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        traceback: TracebackType | None,
-    ) -> None:
+    def stop(self) -> None:
+        """Stop listening, and complete the pack."""
         self._running.close()
 
     @property

@@ -1,12 +1,10 @@
 """Reorganisations of a local chain."""
 
 from collections.abc import Sequence
-from typing import Any, Final
+from typing import Any
 
 from chains.devnet.deploy import DevChain
 from chains.types import BlockRef
-
-REPLACEMENT_GAS: Final = 2_000_000
 
 
 def reorg(chain: DevChain, depth: int, moved: Sequence[tuple[bytes, int]] = ()) -> BlockRef:

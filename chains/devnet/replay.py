@@ -17,20 +17,18 @@ import threading
 from collections import Counter
 from collections.abc import Sequence
 from pathlib import Path
-from types import TracebackType
-from typing import Any, Final, Self
+from typing import Any, Final
 
 import orjson
 
 from chains.devnet.exchange import (
     CODE_SERVER,
+    Body,
     RefusalError,
     Request,
-    body_of,
-    refusal_answer,
     result_answer,
 )
-from chains.devnet.loopback import LoopbackServer, Reply
+from chains.devnet.loopback import Reply
 from chains.devnet.packs import Pack, PackError, question_of, read_pack
 from chains.devnet.proxy import (
     HANG_SECONDS_MAX,
@@ -39,13 +37,14 @@ from chains.devnet.proxy import (
     broken_reply,
     wrong_id,
 )
+from chains.devnet.rpc_server import RpcServer
 from chains.devnet.serving import Ending, announce
 
 PARAMS_SHOWN_MAX: Final = 200
 HALF_BODY: Final = b'{"jsonrpc":"2.0",'
 
 
-class ReplayNode:
+class ReplayNode(RpcServer):
     """
     One provider of a pack, answering again; a context manager.
 
@@ -60,24 +59,7 @@ class ReplayNode:
             self._answers.setdefault(exchange.question, []).append(exchange.outcome)
         self._asked: Counter[bytes] = Counter()
         self._lock = threading.Lock()
-        self._server = LoopbackServer(self._reply, port=port)
-
-    def __enter__(self) -> Self:
-        self._server.start()
-        return self
-
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        traceback: TracebackType | None,
-    ) -> None:
-        self._server.stop()
-
-    @property
-    def rpc_url(self) -> str:
-        """The address to ask."""
-        return self._server.url
+        super().__init__(port=port)
 
     def outcome_of(self, request: Request) -> dict[str, Any]:
         """Return what came of a request when it was recorded, for the next time it is asked."""
@@ -91,18 +73,15 @@ class ReplayNode:
             self._asked[question] += 1
             return answers[place]
 
-    async def _reply(self, raw: bytes) -> Reply:
-        try:
-            body = body_of(raw)
-        except RefusalError as refusal:
-            return Reply(orjson.dumps(refusal_answer(None, refusal)))
+    async def reply_to(self, body: Body) -> Reply:
+        """Return what was answered, or what went wrong instead, when it was recorded."""
         outcomes = [self.outcome_of(request) for request in body.requests]
         for outcome in outcomes:
             if "fault" in outcome and outcome["fault"].get("kind") != "wrong_id":
                 return await _broken(outcome["fault"])
         pairs = zip(body.requests, outcomes, strict=True)
         answers = [_answer(request, outcome) for request, outcome in pairs]
-        return Reply(orjson.dumps(answers if body.is_batch else answers[0]))
+        return Reply(body.joined(answers))
 
     def _refusal(self, request: Request) -> RefusalError:
         asked = orjson.dumps(request.params).decode()[:PARAMS_SHOWN_MAX]

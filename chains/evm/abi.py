@@ -225,8 +225,3 @@ def number_of(word: bytes, bits: int = 256) -> int:
     if value >> bits:
         raise ValueError(f"0x{word.hex()} does not fit uint{bits}")
     return value
-
-
-def signed_of(word: bytes) -> int:
-    """Return a two's complement int256."""
-    return int.from_bytes(word, "big", signed=True)

@@ -14,7 +14,6 @@ from chains.types import (
     word_of_text,
 )
 
-TEXT_MAX: Final = 256
 ADDRESS_DIGITS: Final = 2 * EVM_ADDRESS_BYTES
 ADDRESS_FIELDS: Final = frozenset(
     {"opener", "owner", "vault", "token", "recipient", "credit_line", "borrower"}

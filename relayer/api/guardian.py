@@ -2,7 +2,7 @@
 
 import asyncio
 import hmac
-import signal
+from functools import partial
 from typing import Any, Final
 
 import orjson
@@ -23,14 +23,13 @@ from relayer.steps.countersign import Signatory, countersign
 from relayer.steps.expire import return_expired
 from relayer.steps.fence import open_fence
 from relayer.steps.lapse import lapse_grants
-from relayer.steps.observe import Observation
 from relayer.steps.reconcile import reconcile
-from relayer.steps.watch import Watch, watch
+from relayer.steps.stop import on_stop_signal, stopped_within
+from relayer.steps.watch import on_new_place, watch
 from relayer.store.unit_of_work import Store
 
 REQUEST_BYTES_MAX: Final = 262_144
 BATCHES_PER_ROUND_MAX: Final = 50
-MILLISECONDS: Final = 1_000
 STATUS_STRANGER: Final = 401
 STATUS_REFUSED: Final = 409
 STATUS_TOO_LARGE: Final = 413
@@ -135,39 +134,15 @@ def book(store: Store, catalog: Catalog, chain_id: ChainId) -> None:
 async def _watch_own(
     settings: Settings, store: Store, catalog: Catalog, chain_id: ChainId, stop: asyncio.Event
 ) -> None:
-    chain = settings.chain(chain_id)
-    reader = wiring.chain_reader(settings, chain_id)
-    last_seen: list[object] = [None]
-
     async def _wait(seconds: float) -> None:
-        try:
-            async with asyncio.timeout(seconds):
-                await stop.wait()
-        except TimeoutError:
-            return
+        await stopped_within(stop, seconds)
 
-    async def _on_news(observation: Observation) -> None:
-        place = (observation.cursor.head, observation.cursor.finalized)
-        if place != last_seen[0]:
-            await asyncio.to_thread(book, store, catalog, chain_id)
-            last_seen[0] = place
-
-    watcher = Watch(
-        store=store,
-        catalog=catalog,
-        reader=reader,
-        prices=wiring.price_source(reader),
-        limits=wiring.observe_limits(settings, chain_id),
-        poll_seconds=chain.poll_milliseconds / MILLISECONDS,
-        holder=wiring.process_name(),
-        wait=_wait,
-        on_news=_on_news,
-        backup=wiring.backup_of(settings, store, catalog, reader),
-    )
+    on_news = on_new_place(partial(book, store, catalog, chain_id))
+    watcher = wiring.watch_of(settings, (store, catalog), chain_id, wait=_wait, on_news=on_news)
     try:
         await watch(watcher, stop)
     finally:
-        await reader.close()
+        await watcher.reader.close()
 
 
 def run_guardian(settings: Settings) -> None:
@@ -216,14 +191,12 @@ async def _serve(settings: Settings, store: Store, catalog: Catalog, app: FastAP
         )
     )
     server.install_signal_handlers = lambda: None  # type: ignore[attr-defined]
-    loop = asyncio.get_running_loop()
 
     def _stop() -> None:
         stop.set()
         server.should_exit = True
 
-    for name in (signal.SIGTERM, signal.SIGINT):
-        loop.add_signal_handler(name, _stop)
+    on_stop_signal(_stop)
     watching = [
         asyncio.create_task(_watch_own(settings, store, catalog, chain_id, stop))
         for chain_id in catalog.chain_ids

@@ -1,5 +1,7 @@
 """Margin of one account as the risk core sees it now; nothing is changed."""
 
+from collections.abc import Callable
+from functools import partial
 from typing import Final, Literal
 
 from chains.types import ChainId, text_of_word, word_of_text
@@ -154,31 +156,21 @@ class _Margin:
 
     def would_unlock(self, question: UnlockQuestion) -> Verdict:
         path = self._path(ChainId(question.chain_id), word_of_text(question.token))
-        try:
-            unlock_check(
-                self.position,
-                path,
-                int(question.amount),
-                parameters=self.catalog.parameters,
-                prices=self.prices,
-            )
-        except (RefusedError, NotYetError) as exc:
-            return _refusal(exc)
-        return PASSES
+        return self._verdict(partial(unlock_check, self.position, path, int(question.amount)))
 
     def would_credit(self, question: CreditQuestion) -> Verdict:
         contract = word_of_text(question.credit_line)
         line = self.catalog.credit_line_at(question.chain_id, contract)
+        key = DebtKey(line.asset_id, line.chain_id, line.protocol)
+        return self._verdict(partial(credit_check, self.position, key, int(question.limit)))
+
+    def _verdict(self, check: Callable[..., object]) -> Verdict:
         try:
-            credit_check(
-                self.position,
-                DebtKey(line.asset_id, line.chain_id, line.protocol),
-                int(question.limit),
-                parameters=self.catalog.parameters,
-                prices=self.prices,
-            )
-        except (RefusedError, NotYetError) as exc:
-            return _refusal(exc)
+            check(parameters=self.catalog.parameters, prices=self.prices)
+        except RefusedError as exc:
+            return Verdict(passes=False, code=exc.code, detail=exc.detail)
+        except NotYetError as exc:
+            return Verdict(passes=False, code=exc.reason, detail=exc.detail)
         return PASSES
 
     def _path(self, chain_id: ChainId, token: bytes) -> Path:
@@ -203,11 +195,6 @@ class _Margin:
 
 
 PASSES: Final = Verdict(passes=True, code="passes", detail="it would pass now")
-
-
-def _refusal(exc: RefusedError | NotYetError) -> Verdict:
-    code = exc.code if isinstance(exc, RefusedError) else exc.reason
-    return Verdict(passes=False, code=code, detail=exc.detail)
 
 
 def read_health(store: Store, catalog: Catalog, account: bytes) -> HealthAnswer:

@@ -20,7 +20,6 @@ TYPE_PREFIX: Final = "urn:relayer:problem:"
 ERRORS_LISTED_MAX: Final = 20
 TEXT_SHOWN_MAX: Final = 200
 RETRY_AFTER_SECONDS: Final = 1
-REFUSED_STATUS: Final = 422
 
 # code -> (HTTP status, title). docs/integrators.md lists them; a test holds both equal.
 PROBLEMS: Final[dict[str, tuple[int, str]]] = {

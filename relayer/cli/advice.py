@@ -5,8 +5,6 @@ from typing import Final
 
 from relayer.outbox.life import MessageState, WaitReason
 
-NOTHING_TO_DO: Final = "nothing; it goes on by itself"
-
 
 @dataclass(frozen=True, slots=True)
 class Advice:

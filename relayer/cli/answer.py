@@ -2,8 +2,8 @@
 
 import json
 import sys
-from collections.abc import Callable, Iterator, Mapping
-from contextlib import contextmanager
+from collections.abc import AsyncIterator, Callable, Iterator, Mapping
+from contextlib import asynccontextmanager, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Final
@@ -13,6 +13,8 @@ import typer
 if TYPE_CHECKING:
     from rich.console import RenderableType
 
+    from chains.port import ChainReader
+    from chains.types import ChainId
     from relayer.settings import Settings
     from relayer.store.unit_of_work import Store
 
@@ -264,3 +266,15 @@ def opened_store_unchecked(config: Path | None) -> Iterator[tuple["Settings", "S
         yield settings, store
     finally:
         store.close()
+
+
+@asynccontextmanager
+async def opened_reader(settings: "Settings", chain_id: "ChainId") -> "AsyncIterator[ChainReader]":
+    """Yield the reader of a chain; closed afterwards."""
+    from relayer import wiring
+
+    reader = wiring.chain_reader(settings, chain_id)
+    try:
+        yield reader
+    finally:
+        await reader.close()

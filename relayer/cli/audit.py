@@ -26,8 +26,6 @@ if TYPE_CHECKING:
     from relayer.steps.audit_report import AuditReport
     from relayer.store.unit_of_work import Store
 
-ATTEMPTS_MAX: Final = 50
-PAUSE_SECONDS: Final = 0.2
 SHOWN_MAX: Final = 50
 UNBOOKED: Final = "events_unbooked"  # passes by itself while the workers run
 ChainOption = Annotated[
@@ -108,10 +106,10 @@ async def _audited(
     chosen: tuple[str, ...],
     output: tuple[str, "Progress"],
 ) -> "AuditReport":
-    import asyncio
+    from functools import partial
 
     from relayer import wiring
-    from relayer.errors import NotYetError
+    from relayer.cli.patience import ask_again
     from relayer.steps.audit import Audit, AuditClock
     from relayer.steps.audit import audit as compare
     from relayer.store.engine import engine_of
@@ -136,14 +134,7 @@ async def _audited(
         rule = wiring.correction_rule(settings)
         asked = Audit(live, scratch, clock, catalog, readers, progress, rule)
         try:
-            for _ in range(ATTEMPTS_MAX):
-                try:
-                    return await compare(asked)
-                except NotYetError as exc:
-                    if exc.reason != UNBOOKED:
-                        raise
-                    await asyncio.sleep(PAUSE_SECONDS)
-            return await compare(asked)
+            return await ask_again(partial(compare, asked), only_reason=UNBOOKED)
         finally:
             for reader, _ in readers.values():
                 await reader.close()

@@ -9,15 +9,15 @@ from relayer.cli.answer import (
     Answer,
     ConfigOption,
     JsonOption,
-    YesOption,
     answer,
     confirm,
     log_to_stderr,
+    opened_reader,
     opened_store,
 )
 from relayer.cli.custody import custody
 from relayer.cli.option_groups import takes
-from relayer.cli.recovery import ByOption, ReasonOption, kept_name, kept_reason
+from relayer.cli.order import ByOption, OrderOptions, kept_name, kept_reason
 
 if TYPE_CHECKING:
     from relayer.settings import Settings
@@ -62,15 +62,11 @@ def breaks(
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class ClearOptions:
+class ClearOptions(OrderOptions):
     """What clear takes."""
 
     break_id: Annotated[int, typer.Argument(metavar="BREAK", help="Its number.")]
-    reason: ReasonOption
     by: ByOption = None
-    config: ConfigOption = None
-    as_json: JsonOption = False
-    yes: YesOption = False
 
 
 @app.command()
@@ -109,11 +105,8 @@ def clear_checked(settings: "Settings", store: "Store", clearance: "Clearance") 
     chain_id = open_break(store, clearance.break_id).difference.chain_id
 
     async def _clear() -> None:
-        reader = wiring.chain_reader(settings, settings.chain(chain_id).id)
-        try:
+        async with opened_reader(settings, settings.chain(chain_id).id) as reader:
             await clear_break(store, wiring.catalog_of(settings), reader, clearance)
-        finally:
-            await reader.close()
 
     asyncio.run(_clear())
 

@@ -1,20 +1,12 @@
 """Commands that stop a chain and let it go on."""
 
-from pathlib import Path
-
 import typer
 
 from relayer.cli import recovery
-from relayer.cli.answer import (
-    Answer,
-    ConfigOption,
-    JsonOption,
-    YesOption,
-    answer,
-    confirm,
-    opened_store,
-)
-from relayer.cli.recovery import ChainArgument, ReasonOption, kept_reason
+from relayer.cli.answer import Answer, answer, confirm, opened_store
+from relayer.cli.option_groups import takes
+from relayer.cli.order import OrderOptions, kept_reason
+from relayer.cli.recovery import ChainArgument
 
 app = typer.Typer(
     help="Stop a chain, or let it go on.", no_args_is_help=True, rich_markup_mode=None
@@ -23,37 +15,25 @@ app.command()(recovery.recover)
 
 
 @app.command()
-def halt(
-    chain_id: ChainArgument,
-    *,
-    reason: ReasonOption,
-    config: ConfigOption = None,
-    as_json: JsonOption = False,
-    yes: YesOption = False,
-) -> None:
+@takes("order", OrderOptions)
+def halt(chain_id: ChainArgument, *, order: OrderOptions) -> None:
     """Stop booking events of a chain and sending messages to it."""
-    answer(lambda: _switch(chain_id, True, reason, config, yes), as_json=as_json)
+    answer(lambda: _switch(chain_id, True, order), as_json=order.as_json)
 
 
 @app.command()
-def resume(
-    chain_id: ChainArgument,
-    *,
-    reason: ReasonOption,
-    config: ConfigOption = None,
-    as_json: JsonOption = False,
-    yes: YesOption = False,
-) -> None:
+@takes("order", OrderOptions)
+def resume(chain_id: ChainArgument, *, order: OrderOptions) -> None:
     """Let a halted chain go on; whatever halted it must be healed first."""
-    answer(lambda: _switch(chain_id, False, reason, config, yes), as_json=as_json)
+    answer(lambda: _switch(chain_id, False, order), as_json=order.as_json)
 
 
-def _switch(chain_id: str, is_halt: bool, reason: str, config: Path | None, yes: bool) -> Answer:
+def _switch(chain_id: str, is_halt: bool, order: OrderOptions) -> Answer:
     from relayer.cli.render import plain
     from relayer.errors import RefusedError
 
-    kept = kept_reason(reason)
-    with opened_store(config) as (settings, store):
+    kept = kept_reason(order.reason)
+    with opened_store(order.config) as (settings, store):
         chain = settings.chain(chain_id).id
         with store.read() as uow:
             was_halted = uow.chains.is_halted(chain)
@@ -62,7 +42,7 @@ def _switch(chain_id: str, is_halt: bool, reason: str, config: Path | None, yes:
             raise RefusedError(code="no_change", detail=f"{chain} is {state}")
         if not is_halt:
             recovery.check_resume(settings, store, chain)
-        confirm(yes, f"{'halts' if is_halt else 'resumes'} {chain}")
+        confirm(order.yes, f"{'halts' if is_halt else 'resumes'} {chain}")
         with store.unit_of_work() as uow:
             if is_halt:
                 uow.chains.halt(chain, kept)

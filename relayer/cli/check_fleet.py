@@ -19,12 +19,13 @@ from relayer.cli.checks import (
     skipped,
 )
 from relayer.clock import UnixSeconds
-from relayer.money import WAD, AssetId
-from relayer.oracle.price import FeedRule, price_of
+from relayer.money import WAD
 from relayer.oracle.price import Quote as JudgedQuote
+from relayer.oracle.price import price_of
 from relayer.sections import AssetSettings, GuardianMemberSettings
 from relayer.settings import Settings
 from relayer.store.unit_of_work import Store
+from relayer.wiring_catalog import feed_rule_of
 
 GUARDIAN_TIMEOUT_SECONDS: Final = 5
 KEY_BYTES: Final = 32
@@ -212,13 +213,7 @@ def check_price(asset: AssetSettings, quotes: Mapping[str, Quote], now_seconds: 
     """Return whether the feeds of an asset give a price that decisions are taken on."""
 
     def run() -> str:
-        rule = FeedRule(
-            asset_id=AssetId(asset.asset_id),
-            heartbeat_seconds=asset.heartbeat_seconds,
-            sources_min=asset.sources_min,
-            deviation_bps_max=asset.deviation_bps_max,
-            confidence_bps=asset.confidence_bps,
-        )
+        rule = feed_rule_of(asset)
         judged = [
             JudgedQuote(label, quote.answer, quote.scale, quote.updated_at_seconds)
             for label, quote in quotes.items()

@@ -1,7 +1,7 @@
 """The custody command: ledger against chains, now, to the unit."""
 
 from functools import partial
-from typing import TYPE_CHECKING, Final, TypeVar
+from typing import TYPE_CHECKING
 
 from relayer.cli.answer import (
     BROKEN,
@@ -11,12 +11,13 @@ from relayer.cli.answer import (
     JsonOption,
     answer,
     log_to_stderr,
+    opened_reader,
     opened_store,
     scales_of,
 )
 
 if TYPE_CHECKING:
-    from collections.abc import Awaitable, Callable, Mapping
+    from collections.abc import Mapping
 
     from rich.console import RenderableType
 
@@ -27,11 +28,6 @@ if TYPE_CHECKING:
     from relayer.steps.catalog import Catalog
     from relayer.steps.compare import Custody
     from relayer.store.unit_of_work import Store
-
-ATTEMPTS_MAX: Final = 50
-PAUSE_SECONDS: Final = 0.2
-
-Found = TypeVar("Found")
 
 
 def custody(*, config: ConfigOption = None, as_json: JsonOption = False) -> None:
@@ -52,18 +48,16 @@ async def _compared(
     settings: "Settings", store: "Store"
 ) -> "tuple[list[Custody], list[DebtComparison]]":
     from relayer import wiring
+    from relayer.cli.patience import ask_again
 
     catalog = wiring.catalog_of(settings)
     found: list[Custody] = []
     debts: list[DebtComparison] = []
     for chain_id in catalog.chain_ids:
-        reader = wiring.chain_reader(settings, chain_id)
-        try:
+        async with opened_reader(settings, chain_id) as reader:
             custody = partial(_compare_custody, is_guardian=settings.guardian is not None)
-            found += await _patient(partial(custody, store, catalog, reader))
-            debts += await _patient(partial(_compare_debts, store, catalog, reader))
-        finally:
-            await reader.close()
+            found += await ask_again(partial(custody, store, catalog, reader))
+            debts += await ask_again(partial(_compare_debts, store, catalog, reader))
     return found, debts
 
 
@@ -94,20 +88,6 @@ async def _compare_debts(
     from relayer.cli.debts import compare_debts
 
     return await compare_debts(store, catalog, reader)
-
-
-async def _patient(ask: "Callable[[], Awaitable[tuple[Found, ...]]]") -> "tuple[Found, ...]":
-    """Ask again while the ledger is behind the final block; the last time its error is raised."""
-    import asyncio
-
-    from relayer.errors import NotYetError
-
-    for _ in range(ATTEMPTS_MAX):
-        try:
-            return await ask()
-        except NotYetError:
-            await asyncio.sleep(PAUSE_SECONDS)
-    return await ask()
 
 
 def custody_answer(

@@ -1,7 +1,6 @@
 """Commands about what the governor holds back by value."""
 
 from dataclasses import dataclass
-from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 import typer
@@ -11,13 +10,13 @@ from relayer.cli.answer import (
     ConfigOption,
     JsonOption,
     LimitOption,
-    YesOption,
     answer,
     confirm,
     opened_store,
     word_of,
 )
 from relayer.cli.option_groups import takes
+from relayer.cli.order import OrderOptions, kept_reason, login_name
 
 if TYPE_CHECKING:
     from relayer.clock import UnixSeconds
@@ -28,7 +27,6 @@ app = typer.Typer(
     help="Outflow limits: what waits, and why.", no_args_is_help=True, rich_markup_mode=None
 )
 MessageArgument = Annotated[str, typer.Argument(metavar="MESSAGE", help="Its id, 0x-hex.")]
-ReasonOption = Annotated[str, typer.Option("--reason", help="Why; it is kept with the change.")]
 
 
 @app.command()
@@ -54,69 +52,43 @@ def status(
 
 
 @app.command()
-def release(
-    message: MessageArgument,
-    *,
-    reason: ReasonOption,
-    config: ConfigOption = None,
-    as_json: JsonOption = False,
-    yes: YesOption = False,
-) -> None:
+@takes("order", OrderOptions)
+def release(message: MessageArgument, *, order: OrderOptions) -> None:
     """Let a message leave now; it fills no window."""
-    answer(lambda: _overrule("release", message, (reason, 0), config, yes), as_json=as_json)
+    answer(lambda: _overrule("release", message, order), as_json=order.as_json)
 
 
 @app.command()
-def drop(
-    message: MessageArgument,
-    *,
-    reason: ReasonOption,
-    config: ConfigOption = None,
-    as_json: JsonOption = False,
-    yes: YesOption = False,
-) -> None:
+@takes("order", OrderOptions)
+def drop(message: MessageArgument, *, order: OrderOptions) -> None:
     """Let a message never leave, and give back what it holds; no guardian has seen it."""
-    answer(lambda: _overrule("drop", message, (reason, 0), config, yes), as_json=as_json)
+    answer(lambda: _overrule("drop", message, order), as_json=order.as_json)
 
 
-@dataclass(frozen=True, slots=True)
-class ExtendOptions:
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ExtendOptions(OrderOptions):
     """How much longer, and why."""
 
     seconds: Annotated[int, typer.Option("--seconds", help="How much longer, up to 30 days.")]
-    reason: ReasonOption
 
 
 @app.command()
-@takes("change", ExtendOptions)
-def extend(
-    message: MessageArgument,
-    *,
-    change: ExtendOptions,
-    config: ConfigOption = None,
-    as_json: JsonOption = False,
-    yes: YesOption = False,
-) -> None:
+@takes("order", ExtendOptions)
+def extend(message: MessageArgument, *, order: ExtendOptions) -> None:
     """Let a message wait longer, however much room there is."""
-    told = (change.reason, change.seconds)
-    answer(lambda: _overrule("extend", message, told, config, yes), as_json=as_json)
+    answer(lambda: _overrule("extend", message, order, order.seconds), as_json=order.as_json)
 
 
-def _overrule(
-    action: str, message: str, change: tuple[str, int], config: Path | None, yes: bool
-) -> Answer:
-    import getpass
-
+def _overrule(action: str, message: str, order: OrderOptions, extend_seconds: int = 0) -> Answer:
     from relayer.cli.render import plain
     from relayer.steps.overrule import Action, Overruling, overrule
 
-    reason, seconds = change
-    overruling: Overruling = Overruling(
-        Action(action), getpass.getuser(), reason.strip(), extend_seconds=seconds
+    overruling = Overruling(
+        Action(action), login_name(), kept_reason(order.reason), extend_seconds=extend_seconds
     )
     message_id = word_of(message, "MESSAGE")
-    with opened_store(config) as (_, store):
-        confirm(yes, f"changes what the governor decided: {action} 0x{message_id.hex()}")
+    with opened_store(order.config) as (_, store):
+        confirm(order.yes, f"changes what the governor decided: {action} 0x{message_id.hex()}")
         after = overrule(store, message_id, overruling)
         now = store.clock.now()
     return Answer(

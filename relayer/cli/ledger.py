@@ -139,29 +139,11 @@ def _counters_text(counters: "Counters") -> str:
 
 
 def entry_value(booked: "BookedEntry") -> dict[str, object]:
-    """Return a journal entry as JSON; units are decimal texts, debit positive."""
-    entry = booked.entry
-    return {
-        "seq": booked.seq,
-        "entry_id": "0x" + entry.entry_id.hex(),
-        "kind": entry.kind,
-        "phase": entry.phase.name,
-        "cause": "0x" + entry.cause.hex(),
-        "resolves": None if entry.resolves is None else "0x" + entry.resolves.hex(),
-        "reversal_of": None if entry.reversal_of is None else "0x" + entry.reversal_of.hex(),
-        "correlation_id": "0x" + entry.correlation_id.hex(),
-        "booked_at": entry.booked_at,
-        "entry_hash": "0x" + booked.entry_hash.hex(),
-        "postings": [
-            {
-                "code": posting.code,
-                "asset_id": posting.asset_id,
-                "chain_id": posting.chain_id,
-                "units": str(posting.units),
-            }
-            for posting in entry.postings
-        ],
-    }
+    """Return a journal entry as JSON, with its place in the journal."""
+    from relayer.ledger.proof import entry_fields
+
+    place = {"seq": booked.seq, "entry_hash": "0x" + booked.entry_hash.hex()}
+    return place | entry_fields(booked.entry)
 
 
 def entries_answer(

@@ -9,13 +9,13 @@ from relayer.cli.answer import (
     ConfigOption,
     JsonOption,
     LimitOption,
-    YesOption,
     answer,
     confirm,
     log_to_stderr,
     opened_store,
 )
-from relayer.cli.recovery import ReasonOption
+from relayer.cli.option_groups import takes
+from relayer.cli.order import OrderOptions, login_name
 
 if TYPE_CHECKING:
     from relayer.steps.dead_letters import DeadLetter
@@ -85,59 +85,51 @@ def show(
 
 
 @app.command()
+@takes("order", OrderOptions)
 def replay(
     letter_id: Annotated[str, typer.Argument(metavar="ID|all", help="As dlq list shows it.")],
     *,
-    reason: ReasonOption,
-    config: ConfigOption = None,
-    as_json: JsonOption = False,
-    yes: YesOption = False,
+    order: OrderOptions,
 ) -> None:
     """Put a job or an event back, or all of them, their cause healed; one transaction each."""
 
     def make() -> Answer:
         from relayer.steps.dead_letters import dead_letter, dead_letters, put_back
 
-        with opened_store(config) as (settings, store):
+        with opened_store(order.config) as (settings, store):
             log_to_stderr(settings)
             with store.read() as uow:
                 if letter_id == ALL:
                     found = [one for one in dead_letters(uow, LETTERS_MAX) if one.can_replay]
                 else:
                     found = [dead_letter(uow, letter_id)]
-            confirm(yes, f"puts {len(found)} dead letters back")
+            confirm(order.yes, f"puts {len(found)} dead letters back")
             for letter in found:
                 with store.unit_of_work() as uow:
-                    put_back(uow, letter, reason=reason, taken_by=_person())
+                    put_back(uow, letter, reason=order.reason, taken_by=_person())
         return _done("replayed", found)
 
-    answer(make, as_json=as_json)
+    answer(make, as_json=order.as_json)
 
 
 @app.command()
-def close(
-    letter_id: IdArgument,
-    *,
-    reason: ReasonOption,
-    config: ConfigOption = None,
-    as_json: JsonOption = False,
-    yes: YesOption = False,
-) -> None:
+@takes("order", OrderOptions)
+def close(letter_id: IdArgument, *, order: OrderOptions) -> None:
     """Take a failed message off the list; it stays stored, with who closed it and why."""
 
     def make() -> Answer:
         from relayer.steps.dead_letters import close as close_letter
         from relayer.steps.dead_letters import dead_letter
 
-        with opened_store(config) as (_, store):
+        with opened_store(order.config) as (_, store):
             with store.read() as uow:
                 letter = dead_letter(uow, letter_id)
-            confirm(yes, f"takes {letter.letter_id} off the list")
+            confirm(order.yes, f"takes {letter.letter_id} off the list")
             with store.unit_of_work() as uow:
-                close_letter(uow, letter, reason=reason, taken_by=_person())
+                close_letter(uow, letter, reason=order.reason, taken_by=_person())
         return _done("closed", [letter])
 
-    answer(make, as_json=as_json)
+    answer(make, as_json=order.as_json)
 
 
 def letter_value(letter: "DeadLetter") -> dict[str, object]:
@@ -173,7 +165,6 @@ def _done(word: str, letters: "list[DeadLetter]") -> Answer:
 
 
 def _person() -> str:
-    import getpass
     import socket
 
-    return f"{getpass.getuser()}@{socket.gethostname()}"
+    return f"{login_name()}@{socket.gethostname()}"

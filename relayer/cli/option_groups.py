@@ -2,7 +2,7 @@
 
 import inspect
 from collections.abc import Callable
-from dataclasses import MISSING, fields
+from dataclasses import MISSING, Field, fields, is_dataclass
 from functools import wraps
 from typing import Any, get_type_hints
 
@@ -14,8 +14,10 @@ def takes(name: str, group: type[Any]) -> Callable[[Command], Command]:
     Let a command take a dataclass in its argument of that name; its fields become options.
 
     Args:
-        group: a dataclass whose fields are Annotated with typer.Option.
+        group: a dataclass whose fields are Annotated with typer.Option; its own are shown before
+            those that it inherits.
     """
+    shown = _own_first(group)
 
     def _expand(command: Command) -> Command:
         hints = get_type_hints(group, include_extras=True)
@@ -24,7 +26,7 @@ def takes(name: str, group: type[Any]) -> Callable[[Command], Command]:
 
         @wraps(command)
         def _run(**given: Any) -> None:
-            chosen = {each.name: given.pop(each.name) for each in fields(group)}
+            chosen = {each.name: given.pop(each.name) for each in shown}
             command(**given, **{name: group(**chosen)})
 
         options = [
@@ -34,7 +36,7 @@ def takes(name: str, group: type[Any]) -> Callable[[Command], Command]:
                 default=inspect.Parameter.empty if each.default is MISSING else each.default,
                 annotation=hints[each.name],
             )
-            for each in fields(group)
+            for each in shown
         ]
         given_first = [each for each in own if each.kind is not inspect.Parameter.KEYWORD_ONLY]
         keyword_only = [each for each in own if each.kind is inspect.Parameter.KEYWORD_ONLY]
@@ -48,3 +50,10 @@ def takes(name: str, group: type[Any]) -> Callable[[Command], Command]:
         return _run
 
     return _expand
+
+
+def _own_first(group: type[Any]) -> list[Field[Any]]:
+    inherited = {
+        each.name for base in group.__mro__[1:] if is_dataclass(base) for each in fields(base)
+    }
+    return sorted(fields(group), key=lambda each: each.name in inherited)

@@ -18,7 +18,6 @@ if TYPE_CHECKING:
     from relayer.store.unit_of_work import UnitOfWork
 
 MESSAGES_COUNTED_MAX = 10_000
-STATES = ("holes", "quorum", "halted")
 
 
 def status(*, config: ConfigOption = None, as_json: JsonOption = False) -> None:

@@ -5,18 +5,9 @@ from typing import TYPE_CHECKING, Annotated, Final
 
 import typer
 
-from relayer.cli.answer import (
-    Answer,
-    ConfigOption,
-    JsonOption,
-    YesOption,
-    answer,
-    log_to_stderr,
-    opened_store,
-    scales_of,
-    text_of,
-)
+from relayer.cli.answer import Answer, answer, log_to_stderr, opened_reader, opened_store, scales_of
 from relayer.cli.option_groups import takes
+from relayer.cli.order import ByOption, OrderOptions, kept_name, kept_reason
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
@@ -33,32 +24,21 @@ if TYPE_CHECKING:
 
     Command = Callable[..., None]
 
-REASON_LENGTH_MAX: Final = 500
-NAME_LENGTH_MAX: Final = 100
 EVENTS_SHOWN_MAX: Final = 50
-LEASE_ATTEMPTS_MAX: Final = 40
-PAUSE_SECONDS: Final = 0.5
+LEASE_ATTEMPTS_MAX: Final = 100
 
 ChainArgument = Annotated[str, typer.Argument(metavar="CHAIN", help="For example eip155:1.")]
-ReasonOption = Annotated[str, typer.Option("--reason", help="Why; it is kept with the change.")]
-ByOption = Annotated[
-    str | None, typer.Option("--by", help="Who; by default the name of this login.")
-]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class RecoverOptions:
+class RecoverOptions(OrderOptions):
     """What recover takes."""
 
     chain_id: ChainArgument
-    reason: ReasonOption
     to_height: Annotated[
         int | None, typer.Option("--to-height", min=0, help="Go at least down to this block.")
     ] = None
     by: ByOption = None
-    config: ConfigOption = None
-    as_json: JsonOption = False
-    yes: YesOption = False
 
 
 @takes("options", RecoverOptions)
@@ -77,38 +57,6 @@ def recover(options: RecoverOptions) -> None:
     answer(make, as_json=options.as_json)
 
 
-def kept_reason(reason: str) -> str:
-    """
-    Return a reason as it is kept.
-
-    Raises:
-        RefusedError: it is empty or too long.
-    """
-    from relayer.errors import RefusedError
-
-    kept = text_of(reason, "--reason").strip()
-    if not kept or len(kept) > REASON_LENGTH_MAX:
-        raise RefusedError(code="reason", detail=f"--reason: 1 to {REASON_LENGTH_MAX} characters")
-    return kept
-
-
-def kept_name(by: str | None) -> str:
-    """
-    Return who gives an order: as said, or the name of the login.
-
-    Raises:
-        RefusedError: it is empty or too long.
-    """
-    import getpass
-
-    from relayer.errors import RefusedError
-
-    kept = (getpass.getuser() if by is None else by).strip()
-    if not kept or len(kept) > NAME_LENGTH_MAX:
-        raise RefusedError(code="by", detail=f"--by: 1 to {NAME_LENGTH_MAX} characters")
-    return kept
-
-
 def check_resume(settings: "Settings", store: "Store", chain_id: "ChainId") -> None:
     """
     Refuse to resume a chain whose stored final block is not on its node's chain.
@@ -118,15 +66,11 @@ def check_resume(settings: "Settings", store: "Store", chain_id: "ChainId") -> N
     """
     import asyncio
 
-    from relayer import wiring
     from relayer.steps.recover import check_resumable
 
     async def _check() -> None:
-        reader = wiring.chain_reader(settings, chain_id)
-        try:
+        async with opened_reader(settings, chain_id) as reader:
             await check_resumable(store, reader)
-        finally:
-            await reader.close()
 
     asyncio.run(_check())
 
@@ -136,15 +80,11 @@ def _planned(
 ) -> "RecoveryPlan":
     import asyncio
 
-    from relayer import wiring
     from relayer.steps.recover import plan_recovery
 
     async def _plan() -> "RecoveryPlan":
-        reader = wiring.chain_reader(settings, chain_id)
-        try:
+        async with opened_reader(settings, chain_id) as reader:
             return await plan_recovery(store, reader, to_height=to_height)
-        finally:
-            await reader.close()
 
     return asyncio.run(_plan())
 
@@ -163,19 +103,16 @@ def _carry_out(store: "Store", plan: "RecoveryPlan", reason: str, by: str) -> "R
 
 def _watch_lease(store: "Store", chain_id: "ChainId") -> "Lease":
     """Wait until the watcher of the halted chain has let go; the last time its error is raised."""
-    import time
+    import asyncio
+    from functools import partial
 
     from relayer import wiring
-    from relayer.errors import NotYetError
+    from relayer.cli.patience import ask_again
     from relayer.steps.recover import take_watch
 
     holder = f"recover:{wiring.process_name()}"
-    for _ in range(LEASE_ATTEMPTS_MAX):
-        try:
-            return take_watch(store, chain_id, holder)
-        except NotYetError:
-            time.sleep(PAUSE_SECONDS)
-    return take_watch(store, chain_id, holder)
+    take = partial(asyncio.to_thread, take_watch, store, chain_id, holder)
+    return asyncio.run(ask_again(take, attempts_max=LEASE_ATTEMPTS_MAX))
 
 
 def recovery_answer(

@@ -13,6 +13,7 @@ from relayer.cli.answer import (
     answer,
     confirm,
     log_to_stderr,
+    opened_reader,
     opened_store,
 )
 from relayer.cli.audit import shown_progress
@@ -86,12 +87,10 @@ async def _replayed(
         if final is None:
             raise NotYetError(reason="chain_unread", detail=f"{chain_id} has no final block yet")
         heights = (min(limits.start_height, final.height), final.height)
-    reader = wiring.chain_reader(settings, chain_id)
-    try:
-        span = Span(*heights, limits.finalized_span_max, limits.is_movement_enforced)
-        return await read_again(store, wiring.catalog_of(settings), reader, span, progress=progress)
-    finally:
-        await reader.close()
+    catalog = wiring.catalog_of(settings)
+    span = Span(*heights, limits.finalized_span_max, limits.is_movement_enforced)
+    async with opened_reader(settings, chain_id) as reader:
+        return await read_again(store, catalog, reader, span, progress=progress)
 
 
 def replay_answer(chain_id: str, found: "Replayed") -> Answer:

@@ -1,7 +1,6 @@
 """`relayer up`: watchers, worker, sweeper and API of a small deployment in one process."""
 
 import asyncio
-import signal
 import socket
 import threading
 from collections.abc import Coroutine
@@ -13,6 +12,7 @@ from relayer import wiring
 from relayer.api.app import create_app
 from relayer.errors import RelayerError, SettingsError
 from relayer.settings import Settings
+from relayer.steps.stop import stop_at_signals, stopped_within
 from relayer.store.unit_of_work import Store
 from relayer.worker.context import WorkContext
 from relayer.worker.doorbell import Doorbell
@@ -72,10 +72,7 @@ async def _run_parts(
     settings: Settings, context: WorkContext, doorbell: Doorbell, api: "_Api"
 ) -> None:
     """Run watchers and sweeper beside the API; the first that ends stops all."""
-    stop = asyncio.Event()
-    loop = asyncio.get_running_loop()
-    for number in (signal.SIGTERM, signal.SIGINT):
-        loop.add_signal_handler(number, stop.set)
+    stop = stop_at_signals()
     store, catalog = context.store, context.catalog
     parts: dict[str, Coroutine[Any, Any, None]] = {
         f"the watcher of {chain_id}": watch_chain(
@@ -120,11 +117,7 @@ class _Api:
     async def watch(self, stop: asyncio.Event) -> None:
         """Return once told to stop, or when the thread has ended by itself."""
         while self._thread.is_alive() and not stop.is_set():
-            try:
-                async with asyncio.timeout(LOOK_SECONDS):
-                    await stop.wait()
-            except TimeoutError:
-                continue
+            await stopped_within(stop, LOOK_SECONDS)
 
     def stop(self) -> None:
         """Finish the requests under way."""

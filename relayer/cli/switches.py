@@ -1,7 +1,6 @@
 """Commands that stop everything, a chain, a direction or an asset, and let it go on."""
 
 from dataclasses import dataclass
-from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 import typer
@@ -11,12 +10,12 @@ from relayer.cli.answer import (
     Answer,
     ConfigOption,
     JsonOption,
-    YesOption,
     answer,
     confirm,
     opened_store,
 )
 from relayer.cli.option_groups import takes
+from relayer.cli.order import OrderOptions, kept_reason, login_name
 
 if TYPE_CHECKING:
     from relayer.settings import Settings
@@ -24,11 +23,9 @@ if TYPE_CHECKING:
     from relayer.store.switches import SwitchChange
     from relayer.store.unit_of_work import Store
 
-ReasonOption = Annotated[str, typer.Option("--reason", help="Why; it is kept with the change.")]
 
-
-@dataclass(frozen=True, slots=True)
-class SubjectOptions:
+@dataclass(frozen=True, slots=True, kw_only=True)
+class SwitchOptions(OrderOptions):
     """What is stopped or let go on; what is not named is any."""
 
     chain: Annotated[
@@ -43,30 +40,16 @@ class SubjectOptions:
     ] = None
 
 
-@takes("subject", SubjectOptions)
-def pause(
-    *,
-    subject: SubjectOptions,
-    reason: ReasonOption,
-    config: ConfigOption = None,
-    as_json: JsonOption = False,
-    yes: YesOption = False,
-) -> None:
+@takes("options", SwitchOptions)
+def pause(options: SwitchOptions) -> None:
     """Stop what is named, or everything, here and at every guardian; nothing is signed after it."""
-    answer(lambda: _switch(subject, True, reason, config, yes), as_json=as_json)
+    answer(lambda: _switch(options, True), as_json=options.as_json)
 
 
-@takes("subject", SubjectOptions)
-def resume(
-    *,
-    subject: SubjectOptions,
-    reason: ReasonOption,
-    config: ConfigOption = None,
-    as_json: JsonOption = False,
-    yes: YesOption = False,
-) -> None:
+@takes("options", SwitchOptions)
+def resume(options: SwitchOptions) -> None:
     """Let go on what pause stopped; name exactly what was named then."""
-    answer(lambda: _switch(subject, False, reason, config, yes), as_json=as_json)
+    answer(lambda: _switch(options, False), as_json=options.as_json)
 
 
 def switches(*, config: ConfigOption = None, as_json: JsonOption = False) -> None:
@@ -116,36 +99,22 @@ def _names(labels: dict[bytes, str], known: frozenset[bytes]) -> list[str]:
     return sorted(labels.get(guardian, "0x" + guardian.hex()) for guardian in known)
 
 
-def _switch(
-    named: SubjectOptions,
-    is_off: bool,
-    reason: str,
-    config: Path | None,
-    yes: bool,
-) -> Answer:
-    import getpass
-
-    from chains.switch_order import REASON_CHARACTERS_MAX
-    from relayer.errors import RefusedError
+def _switch(options: SwitchOptions, is_off: bool) -> Answer:
     from relayer.governor.switches import Switch
     from relayer.steps.switch import order_switch, subject_of_names
     from relayer.wiring import catalog_of, switch_signer
 
-    kept = reason.strip()
-    if not kept or len(kept) > REASON_CHARACTERS_MAX:
-        raise RefusedError(
-            code="reason", detail=f"--reason: 1 to {REASON_CHARACTERS_MAX} characters"
-        )
-    with opened_store(config) as (settings, store):
+    kept = kept_reason(options.reason)
+    with opened_store(options.config) as (settings, store):
         catalog = catalog_of(settings)
         subject = subject_of_names(
-            catalog, chain_id=named.chain, direction=named.direction, asset_id=named.asset
+            catalog, chain_id=options.chain, direction=options.direction, asset_id=options.asset
         )
-        confirm(yes, f"{'stops' if is_off else 'lets go on'}: {subject}")
+        confirm(options.yes, f"{'stops' if is_off else 'lets go on'}: {subject}")
         is_guardian = settings.guardian is not None
         sign = None if is_guardian else switch_signer(settings)
         switch = Switch(subject, is_off, kept)
-        change = order_switch(store, catalog, switch, who=getpass.getuser(), sign=sign)
+        change = order_switch(store, catalog, switch, who=login_name(), sign=sign)
         if is_guardian:
             return _local_answer(change)
         if sign is None:

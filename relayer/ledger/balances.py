@@ -48,6 +48,11 @@ class Counters:
         net = self.debits_posted - self.credits_posted
         return net if side is Side.DEBIT else -net
 
+    @property
+    def net_units(self) -> int:
+        """Debits less credits, pending ones as if they were final. [base units]"""
+        return self.debits_posted + self.debits_pending - self.credits_posted - self.credits_pending
+
     def soft(self, side: Side) -> int:
         """Return what is announced on the normal side but not final."""
         return self.debits_pending if side is Side.DEBIT else self.credits_pending

@@ -136,11 +136,6 @@ def interest_code(protocol: str) -> AccountCode:
     return AccountCode(f"interest:{_protocol(protocol)}")
 
 
-def debt_prefix(protocol: str) -> str:
-    """Return what the codes of all debts to a protocol begin with."""
-    return f"debt:{_protocol(protocol)}:"
-
-
 @lru_cache(maxsize=PARSED_CODES_MAX)
 def parse_code(text: str) -> ChartAccount:
     """

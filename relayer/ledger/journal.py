@@ -2,7 +2,7 @@
 
 import hashlib
 import struct
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from enum import Enum
 from functools import lru_cache
 from typing import Final, NamedTuple
@@ -106,6 +106,33 @@ class JournalEntry:
         if self.reversal_of is not None and self.phase is not Phase.POSTED:
             raise ValueError("entry reversal_of: a reversal is POSTED; a pending entry is voided")
         _check_postings(self.postings)
+
+    def resolved(
+        self, *, entry_id: bytes, kind: str, phase: Phase, booked_at: UnixSeconds
+    ) -> "JournalEntry":
+        """Return the entry that makes this pending one final (SETTLE) or takes it back (VOID)."""
+        return replace(
+            self,
+            entry_id=entry_id,
+            kind=kind,
+            phase=phase,
+            resolves=self.entry_id,
+            reversal_of=None,
+            booked_at=booked_at,
+        )
+
+    def reversed(self, *, entry_id: bytes, kind: str, booked_at: UnixSeconds) -> "JournalEntry":
+        """Return the entry that cancels what this one posted, linked to it."""
+        return replace(
+            self,
+            entry_id=entry_id,
+            kind=kind,
+            phase=Phase.POSTED,
+            postings=tuple(replace(posting, units=-posting.units) for posting in self.postings),
+            resolves=None,
+            reversal_of=self.entry_id,
+            booked_at=booked_at,
+        )
 
 
 @lru_cache(maxsize=CHAIN_IDS_MAX)

@@ -134,19 +134,13 @@ def tree_hash_of_path(leaf: bytes, index: int, size: int, path: Sequence[bytes])
     """
     if not 0 <= index < size <= SIZE_MAX:
         return None
-    place, last = index, size - 1
+    sides = _sides(index, size - 1, len(path))
+    if sides is None:
+        return None
     found = leaf
-    for sibling in path:
-        if last == 0:
-            return None
-        if place & 1 or place == last:
-            found = node_hash(sibling, found)
-            while place and not place & 1:
-                place, last = place >> 1, last >> 1
-        else:
-            found = node_hash(found, sibling)
-        place, last = place >> 1, last >> 1
-    return found if last == 0 else None
+    for sibling, is_left in zip(path, sides, strict=True):
+        found = node_hash(sibling, found) if is_left else node_hash(found, sibling)
+    return found
 
 
 def growth_path(old_size: int, new_size: int, node_at: NodeAt) -> tuple[bytes, ...]:
@@ -193,19 +187,41 @@ def tree_hashes_of_growth(
     place, last = old_size - 1, new_size - 1
     while place & 1:
         place, last = place >> 1, last >> 1
+    sides = _sides(place, last, len(hashes) - 1)
+    if sides is None:
+        return None
     old_found = new_found = hashes[0]
-    for sibling in hashes[1:]:
-        if last == 0:
-            return None
-        if place & 1 or place == last:
+    for sibling, is_left in zip(hashes[1:], sides, strict=True):
+        if is_left:
             old_found = node_hash(sibling, old_found)
             new_found = node_hash(sibling, new_found)
-            while place and not place & 1:
-                place, last = place >> 1, last >> 1
         else:
             new_found = node_hash(new_found, sibling)
+    return old_found, new_found
+
+
+def _sides(place: int, last: int, count: int) -> list[bool] | None:
+    """
+    Return for each of so many siblings, from a node up to the root, whether it stands on the left.
+
+    Args:
+        place, last: the index of the node and of the last one in its row.
+
+    Returns:
+        None when the way to the root has another length.
+
+    Source: RFC 9162, 2.1.3.2 and 2.1.4.2
+    """
+    sides = []
+    for _ in range(count):
+        if last == 0:
+            return None
+        is_left = bool(place & 1) or place == last
+        while is_left and place and not place & 1:
+            place, last = place >> 1, last >> 1
+        sides.append(is_left)
         place, last = place >> 1, last >> 1
-    return (old_found, new_found) if last == 0 else None
+    return sides if last == 0 else None
 
 
 def _split(count: int) -> int:

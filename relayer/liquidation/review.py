@@ -90,25 +90,6 @@ def plan_objections(
     )
 
 
-def is_acceptable_plan(
-    plan: LiquidationPlan,
-    position: Position,
-    *,
-    parameters: RiskParameters,
-    prices: PriceBook,
-    tolerance_bps: int,
-) -> bool:
-    """
-    Return whether nothing speaks against a plan.
-
-    Raises:
-        StalePriceError: the guardian itself has no usable price; ask again later.
-    """
-    return not plan_objections(
-        plan, position, parameters=parameters, prices=prices, tolerance_bps=tolerance_bps
-    )
-
-
 def _above(value: int, limit: int, tolerance_bps: int) -> bool:
     return value * BPS > limit * (BPS + tolerance_bps)
 

@@ -90,38 +90,21 @@ def returned_entry(hold: JournalEntry, *, booked_at: UnixSeconds) -> JournalEntr
 
 def reversal_entry(entry: JournalEntry, *, stage: str, booked_at: UnixSeconds) -> JournalEntry:
     """Return the entry that cancels a posted one, linked to it."""
-    kind = f"{entry.kind.partition('.')[0]}.{stage}"
-    return JournalEntry(
-        entry_id=entry_id_of(kind, entry.cause),
-        kind=kind,
-        cause=entry.cause,
-        phase=Phase.POSTED,
-        postings=tuple(
-            Posting(posting.code, posting.asset_id, posting.chain_id, -posting.units)
-            for posting in entry.postings
-        ),
-        resolves=None,
-        reversal_of=entry.entry_id,
-        correlation_id=entry.correlation_id,
-        booked_at=booked_at,
-    )
+    kind = _kind_at(entry, stage)
+    return entry.reversed(entry_id=entry_id_of(kind, entry.cause), kind=kind, booked_at=booked_at)
 
 
 def _end_of(
     hold: JournalEntry, *, stage: str, phase: Phase, booked_at: UnixSeconds
 ) -> JournalEntry:
-    kind = f"{hold.kind.partition('.')[0]}.{stage}"
-    return JournalEntry(
-        entry_id=entry_id_of(kind, hold.cause),
-        kind=kind,
-        cause=hold.cause,
-        phase=phase,
-        postings=hold.postings,
-        resolves=hold.entry_id,
-        reversal_of=None,
-        correlation_id=hold.correlation_id,
-        booked_at=booked_at,
+    kind = _kind_at(hold, stage)
+    return hold.resolved(
+        entry_id=entry_id_of(kind, hold.cause), kind=kind, phase=phase, booked_at=booked_at
     )
+
+
+def _kind_at(entry: JournalEntry, stage: str) -> str:
+    return f"{entry.kind.partition('.')[0]}.{stage}"
 
 
 @dataclass(frozen=True, slots=True)

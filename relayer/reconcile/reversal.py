@@ -32,18 +32,9 @@ def final_entry_ids(event: ObservedEvent, revivals: int) -> tuple[bytes, ...]:
 
 def reversal_of_final(entry: JournalEntry, *, booked_at: UnixSeconds) -> JournalEntry:
     """Return the entry that cancels a final one of a gone block, linked to it."""
-    return JournalEntry(
+    return entry.reversed(
         entry_id=entry_id_of("final.reversed", entry.entry_id),
         kind=f"{entry.kind.partition('.')[0]}.{REVERSED}",
-        cause=entry.cause,
-        phase=Phase.POSTED,
-        postings=tuple(
-            Posting(posting.code, posting.asset_id, posting.chain_id, -posting.units)
-            for posting in entry.postings
-        ),
-        resolves=None,
-        reversal_of=entry.entry_id,
-        correlation_id=entry.correlation_id,
         booked_at=booked_at,
     )
 

@@ -221,15 +221,10 @@ def resolve(
     """Return the entry that makes a seen event final (SETTLE) or takes it back (VOID)."""
     stage = FINAL if phase is Phase.SETTLE else REVERTED
     kind = f"{pending.kind.rpartition('.')[0]}.{stage}"
-    return JournalEntry(
+    return pending.resolved(
         entry_id=entry_id_of(kind, pending.cause, revivals),
         kind=kind,
-        cause=pending.cause,
         phase=phase,
-        postings=pending.postings,
-        resolves=pending.entry_id,
-        reversal_of=None,
-        correlation_id=pending.correlation_id,
         booked_at=booked_at,
     )
 

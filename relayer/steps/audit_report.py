@@ -33,9 +33,8 @@ class Source(Enum):
 
 
 class Verdict(Enum):
-    """EQUAL: the same content. MISSING: only derived. EXTRA: only stored. DIFFERENT: both."""
+    """MISSING: only derived. EXTRA: only stored. DIFFERENT: both."""
 
-    EQUAL = "equal"
     MISSING = "missing"
     EXTRA = "extra"
     DIFFERENT = "different"

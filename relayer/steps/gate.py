@@ -13,7 +13,7 @@ from relayer.steps.brakes import Stop, leaving_of_message, stop_of
 from relayer.steps.catalog import Catalog
 from relayer.steps.fence import Fence
 from relayer.steps.govern import abandon, govern
-from relayer.steps.queues import CONFIRM, relay_queue
+from relayer.steps.queues import ring_confirm
 from relayer.store.outbox import StoredMessage
 from relayer.store.unit_of_work import Store, UnitOfWork
 
@@ -67,13 +67,7 @@ def expire_unattested(uow: UnitOfWork, message: OutboxMessage) -> MessageState:
     state = uow.outbox.move(
         message.message_id, MessageEvent.EXPIRE, WaitReason.EXPIRY_PASSED, "no quorum in time", now
     )
-    uow.jobs.ring(
-        CONFIRM,
-        message.message_id.hex(),
-        relay_queue(message.target_chain),
-        now,
-        message.correlation_id,
-    )
+    ring_confirm(uow, message, now)
     return state
 
 

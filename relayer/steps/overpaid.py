@@ -2,7 +2,6 @@
 
 from typing import Final
 
-from relayer.ledger.balances import Counters
 from relayer.ledger.chart import AccountKind, debt_code, parse_code
 from relayer.ledger.journal import JournalEntry, Phase, Posting, entry_id_of
 from relayer.store.unit_of_work import UnitOfWork
@@ -27,7 +26,7 @@ def overpaid_entry(uow: UnitOfWork, moved: JournalEntry) -> JournalEntry | None:
         if account.kind is not AccountKind.ASSUMED or account.word is None:
             continue
         found = uow.ledger.counters(posting.code, posting.asset_id, posting.chain_id)
-        units = -_net_units(found)
+        units = -found.net_units
         if units <= 0 or account.protocol is None:
             continue
         own = debt_code(account.protocol, account.word)
@@ -45,13 +44,4 @@ def overpaid_entry(uow: UnitOfWork, moved: JournalEntry) -> JournalEntry | None:
         reversal_of=None,
         correlation_id=moved.correlation_id,
         booked_at=uow.clock.now(),
-    )
-
-
-def _net_units(counters: Counters) -> int:
-    return (
-        counters.debits_posted
-        + counters.debits_pending
-        - counters.credits_posted
-        - counters.credits_pending
     )

@@ -147,12 +147,12 @@ def committed_limit_units(uow: UnitOfWork, line: CreditLine, account: bytes) -> 
 
 def debt_state(uow: UnitOfWork, line: CreditLine, borrower: bytes) -> DebtState:
     """Return a borrower's debt as the ledger has it, all phases counted, without new interest."""
-    own = _net_units(_counters(uow, line, debt_code(line.protocol, borrower)))
+    own = _counters(uow, line, debt_code(line.protocol, borrower)).net_units
     parts = []
     for found in uow.ledger.counters_of_prefix(_assumed_prefix(line.protocol, borrower)):
         assumer = parse_code(found.line.code).assumer
         if assumer is not None:
-            parts.append(AssumedPart(assumer, _net_units(found.counters)))
+            parts.append(AssumedPart(assumer, found.counters.net_units))
     total_units = own + sum(part.units for part in parts)
     position = _debt_position(uow, line, borrower)
     reported_units = 0 if position is None else position.debt_units(position.index_ray)
@@ -199,15 +199,6 @@ def _assumed_prefix(protocol: str, borrower: bytes) -> str:
 
 def _counters(uow: UnitOfWork, line: CreditLine, code: AccountCode) -> Counters:
     return uow.ledger.counters(code, line.asset_id, ChainId(line.chain_id))
-
-
-def _net_units(counters: Counters) -> int:
-    return (
-        counters.debits_posted
-        + counters.debits_pending
-        - counters.credits_posted
-        - counters.credits_pending
-    )
 
 
 def _unsettled_units(uow: UnitOfWork, line: CreditLine, borrower: bytes, code: AccountCode) -> int:

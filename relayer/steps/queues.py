@@ -1,8 +1,11 @@
-"""Names of jobs and of the queues that their doorbells go to."""
+"""Names of jobs and of the queues that their doorbells go to, and the ring that many steps give."""
 
 from typing import Final
 
 from chains.types import ChainId
+from relayer.clock import UnixSeconds
+from relayer.outbox.message import OutboxMessage
+from relayer.store.unit_of_work import UnitOfWork
 
 RECONCILE: Final = "reconcile"
 ASSESS: Final = "assess"
@@ -32,6 +35,17 @@ def reconcile_queue(chain_id: ChainId) -> str:
 def relay_queue(chain_id: ChainId) -> str:
     """Return the queue of what is sent to a chain."""
     return f"{RELAY}.{chain_part(chain_id)}"
+
+
+def ring_confirm(uow: UnitOfWork, message: OutboxMessage, at: UnixSeconds) -> None:
+    """Have it looked at, from a Unix second on, what became of a message on its target."""
+    uow.jobs.ring(
+        CONFIRM,
+        message.message_id.hex(),
+        relay_queue(message.target_chain),
+        at,
+        message.correlation_id,
+    )
 
 
 def queues_of(chain_ids: tuple[ChainId, ...]) -> tuple[str, ...]:

@@ -21,7 +21,7 @@ from relayer.steps.carrier import Carrier, take_lease
 from relayer.steps.catalog import Catalog
 from relayer.steps.fence import Fence
 from relayer.steps.gate import message_stop
-from relayer.steps.queues import ATTEST, CONFIRM, relay_queue
+from relayer.steps.queues import ATTEST, ring_confirm
 from relayer.steps.sign import Intent, Signed, Unsigned, free, sign
 from relayer.steps.tell import tell
 from relayer.store.leases import Lease
@@ -280,13 +280,7 @@ def _submitted(
                 "0x" + transaction.tx_hash.hex(),
                 now,
             )
-        uow.jobs.ring(
-            CONFIRM,
-            stored.message_id.hex(),
-            relay_queue(stored.message.target_chain),
-            UnixSeconds(now + 1),
-            stored.message.correlation_id,
-        )
+        ring_confirm(uow, stored.message, UnixSeconds(now + 1))
         return state
 
 
@@ -299,10 +293,4 @@ def _wait(
         uow.outbox.wait(
             stored.message_id, reason, next_attempt_at=UnixSeconds(now + 1), detail=detail
         )
-        uow.jobs.ring(
-            CONFIRM,
-            stored.message_id.hex(),
-            relay_queue(stored.message.target_chain),
-            UnixSeconds(now + 1),
-            stored.message.correlation_id,
-        )
+        ring_confirm(uow, stored.message, UnixSeconds(now + 1))

@@ -11,10 +11,9 @@ from relayer.reconcile.rules import resolve, seen_entry_id
 from relayer.steps.catalog import Catalog
 from relayer.steps.deficits import book_deficit
 from relayer.steps.exits import covering_of
-from relayer.steps.queues import CONFIRM, relay_queue
+from relayer.steps.queues import ring_confirm
 from relayer.store.grants import GrantState
 from relayer.store.observed_rows import Booked, EventFilter, EventState, StoredEvent
-from relayer.store.outbox import StoredMessage
 from relayer.store.unit_of_work import UnitOfWork
 
 Post = Callable[[UnitOfWork, JournalEntry], None]
@@ -81,19 +80,9 @@ def _recall(
             event.message_id, MessageEvent.RECOVER, WaitReason.BLOCK_REORGED, place, now
         )
         if not catalog.is_replica:
-            _ring_confirm(uow, stored)
+            ring_confirm(uow, stored.message, uow.clock.now())
     if isinstance(event, CreditGranted):
         _recall_grant(uow, event)
-
-
-def _ring_confirm(uow: UnitOfWork, stored: StoredMessage) -> None:
-    uow.jobs.ring(
-        CONFIRM,
-        stored.message_id.hex(),
-        relay_queue(stored.message.target_chain),
-        uow.clock.now(),
-        stored.message.correlation_id,
-    )
 
 
 def _recall_grant(uow: UnitOfWork, event: CreditGranted) -> None:

@@ -65,6 +65,19 @@ class Watch:
     lease_seconds: int = LEASE_SECONDS
 
 
+def on_new_place(act: Callable[[], object]) -> News:
+    """Return news that call something, in a thread, when the head or the final block has moved."""
+    last_place: list[object] = [None]
+
+    async def _on_news(observation: Observation) -> None:
+        place = (observation.cursor.head, observation.cursor.finalized)
+        if place != last_place[0]:  # all that is done for comes with a block
+            await asyncio.to_thread(act)
+            last_place[0] = place
+
+    return _on_news
+
+
 @dataclass(frozen=True, slots=True)
 class _Memory:
     """What a watcher keeps from round to round."""

@@ -130,12 +130,6 @@ class AccountTable:
         )
         return [_owner_of(row) for row in rows]
 
-    def accounts_of_owner(self, address: bytes) -> list[bytes]:
-        """Return the ids of the accounts that an address opened or is linked to, in order."""
-        opened = select(ACCOUNT.c.account).where(ACCOUNT.c.opener == address)
-        linked = select(OWNER.c.account).where(OWNER.c.owner == address)
-        return sorted(self._connection.scalars(opened.union(linked)))
-
     def is_owner(self, account: bytes, chain_id: ChainId | None, address: bytes) -> bool:
         """
         Return whether an address may act for an account.

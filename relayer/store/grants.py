@@ -85,11 +85,6 @@ class GrantTable:
         """Return all grants that an account ever had, whatever their state."""
         return self._select(CREDIT_GRANT.c.account == account)
 
-    def active_all(self, now: UnixSeconds) -> tuple[CreditGrant, ...]:
-        """Return all grants that are signed or granted and can be drawn on at a Unix second."""
-        states = CREDIT_GRANT.c.state.in_(ACTIVE_STATES)
-        return self._select(CREDIT_GRANT.c.expiry_seconds >= now, states)
-
     def expired(self, now: UnixSeconds) -> tuple[CreditGrant, ...]:
         """Return all grants that are signed or granted and past their last second."""
         states = CREDIT_GRANT.c.state.in_(ACTIVE_STATES)

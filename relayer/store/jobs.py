@@ -285,10 +285,6 @@ class JobTable:
         ):
             raise StateMovedError(what=f"job {kind} {key}", expected=JobState.QUARANTINED.value)
 
-    def due_queues(self, now: UnixSeconds) -> tuple[str, ...]:
-        """Return the queues that have work to claim: the doorbells to ring."""
-        return tuple(sorted({queue for queue, _ in self.due_doorbells(now)}))
-
     def due_doorbells(self, now: UnixSeconds) -> tuple[tuple[str, str], ...]:
         """Return the (queue, kind) pairs that have work to claim."""
         pairs = select(JOB.c.queue, JOB.c.kind).where(JOB.c.ready_at <= now).distinct()

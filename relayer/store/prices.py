@@ -74,10 +74,6 @@ class PriceTable:
         """Return the newest answer of each feed of an asset, by feed label."""
         return self._newest(PRICE.c.asset_id == asset_id)
 
-    def latest_of_all(self) -> tuple[PricePoint, ...]:
-        """Return the newest answer of each feed, by feed label."""
-        return self._newest()
-
     def at(self, asset_id: AssetId, observed_by: UnixSeconds) -> tuple[PricePoint, ...]:
         """Return what latest_of_asset answered at a past second."""
         return self._newest(PRICE.c.asset_id == asset_id, PRICE.c.observed_at <= observed_by)

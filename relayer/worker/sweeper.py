@@ -1,7 +1,6 @@
 """The sweeper: rings again for due work, and winds the clocks that no event winds."""
 
 import asyncio
-import signal
 import time
 from typing import Final
 
@@ -12,6 +11,7 @@ from relayer.steps.lapse import lapse_grants
 from relayer.steps.observe import ring_assess
 from relayer.steps.publish_root import publish_due_roots
 from relayer.steps.queues import CUSTODY, reconcile_queue
+from relayer.steps.stop import stop_at_signals, stopped_within
 from relayer.store.engine import DATABASE_ERRORS
 from relayer.store.roots import JournalBrokenError
 from relayer.store.unit_of_work import Store
@@ -47,11 +47,7 @@ async def sweep(store: Store, catalog: Catalog, doorbell: Doorbell, stop: asynci
             log.warning("sweep.failed", reason=type(exc).__name__)
         except Exception:  # the sweeper is what makes everything else good: it never ends by itself
             log.exception("sweep.failed")
-        try:
-            async with asyncio.timeout(_until_next_second()):
-                await stop.wait()
-        except TimeoutError:
-            continue
+        await stopped_within(stop, _until_next_second())
 
 
 def _until_next_second() -> float:
@@ -86,11 +82,7 @@ def run_sweeper(settings: Settings) -> None:
     doorbell = Doorbell(create_app(catalog, settings), store, settings)
 
     async def _main() -> None:
-        stop = asyncio.Event()
-        loop = asyncio.get_running_loop()
-        for name in (signal.SIGTERM, signal.SIGINT):
-            loop.add_signal_handler(name, stop.set)
-        await sweep(store, catalog, doorbell, stop)
+        await sweep(store, catalog, doorbell, stop_at_signals())
 
     try:
         asyncio.run(_main())

@@ -1,16 +1,16 @@
 """The watcher process of one chain: watch in a loop, ring the doorbell for what it stored."""
 
 import asyncio
-import signal
 from collections.abc import Callable
+from dataclasses import replace
 from typing import Final
 
 from chains.types import ChainId
 from relayer import wiring
 from relayer.settings import Settings
 from relayer.steps.catalog import Catalog
-from relayer.steps.observe import Observation
-from relayer.steps.watch import Watch, watch
+from relayer.steps.stop import stop_at_signals, stopped_within
+from relayer.steps.watch import Watch, on_new_place, watch
 from relayer.store.engine import DATABASE_ERRORS
 from relayer.store.unit_of_work import Store
 from relayer.telemetry import event_log
@@ -18,7 +18,6 @@ from relayer.worker.app import create_app
 from relayer.worker.collector import spare_collections
 from relayer.worker.doorbell import Doorbell
 
-MILLISECONDS: Final = 1_000
 PAUSE_SECONDS: Final = 2.0
 log = event_log()
 
@@ -40,56 +39,27 @@ async def watch_chain(
     Raises:
         WrongChainError: the node serves another chain than the stored one.
     """
-    store, catalog = parts
-    chain = settings.chain(chain_id)
-    reader = wiring.chain_reader(settings, chain_id)
     wakeup = wiring.head_wakeup(settings, chain_id)
-    listening = None if wakeup is None else asyncio.create_task(wakeup.run())
 
     async def _wait(seconds: float) -> None:
-        if wakeup is not None and seconds > 0:
-            waiting = asyncio.create_task(wakeup.wait(seconds))
-            stopping = asyncio.create_task(stop.wait())
-            _, pending = await asyncio.wait(
-                (waiting, stopping), return_when=asyncio.FIRST_COMPLETED
-            )
-            for task in pending:
-                task.cancel()
+        if wakeup is None or seconds <= 0:
+            await stopped_within(stop, seconds)
             return
-        try:
-            async with asyncio.timeout(seconds):
-                await stop.wait()
-        except TimeoutError:
-            return
+        waiting = asyncio.create_task(wakeup.wait(seconds))
+        stopping = asyncio.create_task(stop.wait())
+        _, pending = await asyncio.wait((waiting, stopping), return_when=asyncio.FIRST_COMPLETED)
+        for task in pending:
+            task.cancel()
 
-    last_place: list[object] = [None]
-
-    async def _on_news(observation: Observation) -> None:
-        place = (observation.cursor.head, observation.cursor.finalized)
-        if place != last_place[0]:  # all that is rung for comes with a block
-            await asyncio.to_thread(ring_due)
-            last_place[0] = place
-
-    watcher = Watch(
-        store=store,
-        catalog=catalog,
-        reader=reader,
-        prices=wiring.price_source(reader),
-        limits=wiring.observe_limits(settings, chain_id),
-        poll_seconds=chain.poll_milliseconds / MILLISECONDS,
-        holder=wiring.process_name(),
-        wait=_wait,
-        on_news=_on_news,
-        backup=wiring.backup_of(settings, store, catalog, reader),
-        pool=wiring.node_pool(reader),
-        lease_seconds=chain.watch_lease_seconds,
-    )
+    watcher = wiring.watch_of(settings, parts, chain_id, wait=_wait, on_news=on_new_place(ring_due))
+    watcher = replace(watcher, pool=wiring.node_pool(watcher.reader))
+    listening = None if wakeup is None else asyncio.create_task(wakeup.run())
     try:
         await _watch_on(watcher, stop)
     finally:
         if listening is not None:
             listening.cancel()
-        await reader.close()
+        await watcher.reader.close()
 
 
 async def _watch_on(watcher: Watch, stop: asyncio.Event) -> None:
@@ -114,12 +84,12 @@ def run_watcher(settings: Settings, chain_id: ChainId) -> None:
     doorbell = Doorbell(create_app(catalog, settings), store, settings)
 
     async def _main() -> None:
-        stop = asyncio.Event()
-        loop = asyncio.get_running_loop()
-        for name in (signal.SIGTERM, signal.SIGINT):
-            loop.add_signal_handler(name, stop.set)
         await watch_chain(
-            settings, chain_id, parts=(store, catalog), ring_due=doorbell.ring_soon, stop=stop
+            settings,
+            chain_id,
+            parts=(store, catalog),
+            ring_due=doorbell.ring_soon,
+            stop=stop_at_signals(),
         )
 
     spare_collections()

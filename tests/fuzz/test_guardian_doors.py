@@ -11,7 +11,8 @@ from fastapi.testclient import TestClient
 from hypothesis import example, given
 from hypothesis import strategies as st
 
-from chains.bridges.guardian_door import CODE_CHARACTERS_MAX, TEXT_CHARACTERS_MAX, GuardianHttpDoor
+from chains.bridges.door import CODE_CHARACTERS_MAX, TEXT_CHARACTERS_MAX
+from chains.bridges.guardian_door import GuardianHttpDoor
 from chains.errors import MessageFormatError
 from relayer.api.guardian import create_guardian_app
 from relayer.clock import FixedClock

@@ -149,6 +149,32 @@ def test_r3_the_second_reading_asks_each_node_alone_another_one_first(
     assert backup.limits.observe.is_movement_enforced
 
 
+def test_a_watch_is_made_of_the_settings(nodes: tuple[FakeNode, ...]) -> None:
+    """Each process that watches a chain gets the same, under a name of its own."""
+    settings = settings_of(nodes[0].url)
+    chain = settings.chain(CHAIN).model_copy(
+        update={"poll_milliseconds": 250, "watch_lease_seconds": 7}
+    )
+    others = tuple(each for each in settings.chains if each.id != CHAIN)
+    settings = settings.model_copy(update={"chains": (chain, *others)})
+    parts = (wiring.unchecked_store(settings), wiring.catalog_of(settings))
+
+    async def unused(_: object) -> None:
+        raise AssertionError
+
+    first, second = (
+        wiring.watch_of(settings, parts, CHAIN, wait=unused, on_news=unused) for _ in range(2)
+    )
+    parts[0].close()
+
+    assert (first.poll_seconds, first.lease_seconds) == (0.25, 7)
+    assert first.limits == wiring.observe_limits(settings, CHAIN)
+    assert first.backup is not None
+    assert first.backup.reader is first.reader
+    assert (first.reader.chain_id, first.pool) == (CHAIN, None)
+    assert first.holder != second.holder
+
+
 def test_r14_the_readers_look_for_the_movements_of_the_configured_tokens(
     nodes: tuple[FakeNode, ...],
 ) -> None:

@@ -24,8 +24,8 @@ class ChainOptions:
     How a chain in memory runs.
 
     Args:
-        safe_lag, finalized_lag: how many blocks the tags stay behind the newest; None leaves them
-            to safe_to and finalize_to.
+        safe_lag, finalized_lag: how many blocks the tags stay behind the newest; None leaves the
+            final one to finalize_to, and makes the safe one the same.
     """
 
     chain_number: int = 31337
@@ -76,7 +76,6 @@ class MemoryChain:
         self.lock = threading.RLock()  # held while the chain changes and while it answers
         self._height_of: dict[bytes, int] = {}
         self._tx_place: dict[bytes, tuple[int, int]] = {}
-        self._safe_height = 0
         self._final_height = 0
         self._made = 0
         self.mine()
@@ -101,8 +100,7 @@ class MemoryChain:
     def safe_height(self) -> int:
         """The height of the newest safe block."""
         lag = self.options.safe_lag
-        safe = self._safe_height if lag is None else self.height - lag
-        return max(safe, self.final_height)
+        return self.final_height if lag is None else max(self.final_height, self.height - lag)
 
     def mine(self, *txs: Tx) -> BlockRef:
         """
@@ -150,11 +148,6 @@ class MemoryChain:
         with self.lock:
             reached = self.height if height is None else self._known(height)
             self._final_height = max(self._final_height, reached)
-
-    def safe_to(self, height: int | None = None) -> None:
-        """Declare a height safe, by default the newest."""
-        with self.lock:
-            self._safe_height = self.height if height is None else self._known(height)
 
     def set_view(self, contract: bytes, function: str, *arguments: Argument, answer: bytes) -> None:
         """Let a view answer these bytes from the newest block on."""
@@ -214,7 +207,6 @@ class MemoryChain:
         del self.blocks[first_height:]
         self.views.cut(first_height)
         self._final_height = min(self._final_height, self.height)
-        self._safe_height = min(self._safe_height, self.height)
 
     def _known(self, height: int) -> int:
         if not 0 <= height <= self.height:

@@ -1,19 +1,19 @@
 """The node: a chain in memory behind an HTTP address of loopback."""
 
-from types import TracebackType
-from typing import Any, Self
+from typing import Any
 
-from chains.devnet.exchange import answer_body
-from chains.devnet.loopback import LoopbackServer, Reply
+from chains.devnet.exchange import Body, answer_to
+from chains.devnet.loopback import Reply
 from chains.devnet.memory_node.chain import MemoryChain
 from chains.devnet.memory_node.commands import COMMANDS, command
 from chains.devnet.memory_node.methods import NodeLimits, NodeMethods
+from chains.devnet.rpc_server import RpcServer
 from chains.types import ChainId
 
 
-class MemoryNode:
+class MemoryNode(RpcServer):
     """
-    Serves a chain; a context manager.
+    Serves a chain; a context manager. It starts again with the same chain.
 
     The chain may be changed from any thread while it is served, and two nodes may serve one.
 
@@ -31,40 +31,16 @@ class MemoryNode:
         self.chain = chain or MemoryChain()
         self.methods = NodeMethods(self.chain, limits)
         self.request_count = 0
-        self._server = LoopbackServer(self._reply, port=port)
-
-    def __enter__(self) -> Self:
-        self.start()
-        return self
-
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        traceback: TracebackType | None,
-    ) -> None:
-        self.stop()
+        super().__init__(port=port)
 
     @property
     def chain_id(self) -> ChainId:
         """The chain's CAIP-2 name."""
         return self.chain.chain_id
 
-    @property
-    def rpc_url(self) -> str:
-        """The node's HTTP address."""
-        return self._server.url
-
-    def start(self) -> None:
-        """Listen; after stop() on the same port, with the same chain."""
-        self._server.start()
-
-    def stop(self) -> None:
-        """Close every connection; calling it twice is fine."""
-        self._server.stop()
-
-    async def _reply(self, raw: bytes) -> Reply:
-        return Reply(await answer_body(raw, self._ask))
+    async def reply_to(self, body: Body) -> Reply:
+        """Return what the chain says."""
+        return Reply(body.joined([await answer_to(each, self._ask) for each in body.requests]))
 
     async def _ask(self, method: str, params: list[Any]) -> Any:
         self.request_count += 1

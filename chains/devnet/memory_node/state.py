@@ -2,13 +2,11 @@
 
 from bisect import bisect_left, bisect_right
 from dataclasses import dataclass, field
-from typing import Final
 
 from chains.evm.abi import encode_call
 from chains.port import Argument
 
 Key = tuple[bytes, bytes]  # contract as left-padded address, call data
-WORD_ZERO: Final = bytes(32)
 
 
 def key_of(contract: bytes, function: str, *arguments: Argument) -> Key:

@@ -4,122 +4,52 @@ import asyncio
 import gzip
 import json
 import socket
-import threading
 from collections.abc import Iterator
-from contextlib import contextmanager
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import Any
 
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from chains.bridges.guardian_door import (
-    ANSWER_BYTES_MAX,
-    TEXT_CHARACTERS_MAX,
-    DoorAnswer,
-    GuardianHttpDoor,
-)
+from chains.bridges.door import ANSWER_BYTES_MAX, TEXT_CHARACTERS_MAX
+from chains.bridges.guardian_door import DoorAnswer, GuardianHttpDoor
+from tests.chains.bridges.guardian_server import GuardianServer, serving
 
 ADDRESS = bytes(31) + b"\x01"
 SIGNATURE = "0x" + "ab" * 65
 REQUEST = {"message": "0x00"}
 
 
-class Guardian(ThreadingHTTPServer):
-    """A server that answers what a test tells it to."""
-
-    daemon_threads = True
-
-    def __init__(self) -> None:
-        super().__init__(("127.0.0.1", 0), _Handler)
-        self.status = 200
-        self.body = b"{}"
-        self.headers: dict[str, str] = {}
-        self.endless = False
-        self.silent = threading.Event()
-        self.is_silent = False
-        self.sent_bytes = 0
-        self.asked: list[tuple[str, bytes]] = []
-
-    @property
-    def door(self) -> GuardianHttpDoor:
-        """What asks this server."""
-        return GuardianHttpDoor(
-            label="g0",
-            address=ADDRESS,
-            url=f"http://127.0.0.1:{self.server_address[1]}/",
-            seconds_max=0.5 if self.is_silent else 5.0,
-        )
-
-
-class _Handler(BaseHTTPRequestHandler):
-    server: Guardian
-
-    def do_POST(self) -> None:
-        """Answer."""
-        length = int(self.headers["Content-Length"])
-        self.server.asked.append((self.path, self.rfile.read(length)))
-        if self.server.is_silent:
-            self.send_response(200)
-            self.end_headers()
-            self.server.silent.wait(10)
-            return
-        self.send_response(self.server.status)
-        for name, value in self.server.headers.items():
-            self.send_header(name, value)
-        self.end_headers()
-        try:
-            self.wfile.write(self.server.body)
-            while self.server.endless:
-                self.wfile.write(b"x" * 65_536)
-                self.server.sent_bytes += 65_536
-        except OSError:
-            return
-
-    def log_message(self, format: str, *args: Any) -> None:  # noqa: A002
-        """Say nothing."""
-
-
-@contextmanager
-def serving() -> Iterator[Guardian]:
-    """Yield a running server."""
-    server = Guardian()
-    thread = threading.Thread(target=server.serve_forever, args=(0.01,))
-    thread.start()
-    try:
-        yield server
-    finally:
-        server.silent.set()
-        server.shutdown()
-        thread.join()
-        server.server_close()
+def door_to(server: GuardianServer) -> GuardianHttpDoor:
+    """Return what asks a server."""
+    seconds_max = 0.5 if server.is_silent else 5.0
+    return GuardianHttpDoor(label="g0", address=ADDRESS, url=server.url, seconds_max=seconds_max)
 
 
 @pytest.fixture(scope="module")
-def shared() -> Iterator[Guardian]:
+def shared() -> Iterator[GuardianServer]:
     """A server for answers that are only bytes."""
     with serving() as server:
         yield server
 
 
-def ask(server: Guardian, status: int = 200, body: Any = None) -> DoorAnswer:
+def ask(server: GuardianServer, status: int = 200, body: Any = None) -> DoorAnswer:
     """Return what becomes of an answer."""
     server.status = status
     server.body = body if isinstance(body, bytes) else json.dumps(body).encode()
-    return asyncio.run(server.door.ask(REQUEST))
+    return asyncio.run(door_to(server).ask(REQUEST))
 
 
-def test_a_signature_is_handed_on(shared: Guardian) -> None:
+def test_a_signature_is_handed_on(shared: GuardianServer) -> None:
     """Unjudged: the step recovers its signer."""
     answer = ask(shared, 200, {"signature": SIGNATURE})
 
     assert answer == DoorAnswer(b"\xab" * 65, False, "signed", "")
     assert shared.asked[-1] == ("/v1/attestations", b'{"message":"0x00"}')
-    assert (shared.door.label, shared.door.address) == ("g0", ADDRESS)
+    assert (door_to(shared).label, door_to(shared).address) == ("g0", ADDRESS)
 
 
-def test_refused_and_not_yet_are_told_apart(shared: Guardian) -> None:
+def test_refused_and_not_yet_are_told_apart(shared: GuardianServer) -> None:
     """Only a refusal is final."""
     fields = {"code": "behind", "detail": "at 1"}
 
@@ -154,7 +84,9 @@ def test_refused_and_not_yet_are_told_apart(shared: Guardian) -> None:
         (422, {"code": "request_malformed", "detail": "context"}),
     ],
 )
-def test_everything_else_is_a_passing_failure(shared: Guardian, status: int, body: Any) -> None:
+def test_everything_else_is_a_passing_failure(
+    shared: GuardianServer, status: int, body: Any
+) -> None:
     """Nothing is signed and nothing is final."""
     answer = ask(shared, status, body)
 
@@ -175,7 +107,7 @@ def test_everything_else_is_a_passing_failure(shared: Guardian, status: int, bod
         ),
     ),
 )
-def test_no_answer_raises(shared: Guardian, status: int, body: Any) -> None:
+def test_no_answer_raises(shared: GuardianServer, status: int, body: Any) -> None:
     """And none signs without 65 bytes."""
     answer = ask(shared, status, body)
 
@@ -183,7 +115,7 @@ def test_no_answer_raises(shared: Guardian, status: int, body: Any) -> None:
     assert answer.is_final is (status == 409 and answer.code != "answer_unusable")
 
 
-def test_texts_are_short_and_printable(shared: Guardian) -> None:
+def test_texts_are_short_and_printable(shared: GuardianServer) -> None:
     """A zero byte would stop PostgreSQL, a line break would forge a log line."""
     evil = {"code": "a\x00b\nc" * 99, "detail": "\x1b[31m\u2028" * 9_00}
 
@@ -208,7 +140,7 @@ def test_an_endless_answer_is_cut_while_it_is_read() -> None:
         server.endless = True
         server.body = b"{"
 
-        answer = asyncio.run(server.door.ask(REQUEST))
+        answer = asyncio.run(door_to(server).ask(REQUEST))
 
         assert answer.detail == "g0 answered too much"
         server.endless = False
@@ -232,7 +164,7 @@ def test_a_guardian_that_keeps_silent_is_left() -> None:
     with serving() as server:
         server.is_silent = True
 
-        answer = asyncio.run(server.door.ask(REQUEST))
+        answer = asyncio.run(door_to(server).ask(REQUEST))
 
     assert (answer.code, answer.is_final) == ("unreachable", False)
 

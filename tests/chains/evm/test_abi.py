@@ -15,7 +15,6 @@ from chains.evm.abi import (
     encode_call,
     number_of,
     selector_of,
-    signed_of,
     topic_of,
     words_of,
 )
@@ -116,9 +115,3 @@ def test_a_number_with_too_many_bits_is_refused() -> None:
     assert number_of((2**64 - 1).to_bytes(32, "big"), 64) == 2**64 - 1
     with pytest.raises(ValueError, match="uint64"):
         number_of((2**64).to_bytes(32, "big"), 64)
-
-
-@given(value=st.integers(-(2**255), 2**255 - 1))
-def test_a_signed_number_is_read_as_twos_complement(value: int) -> None:
-    """Prices may be negative."""
-    assert signed_of(encode(["int256"], [value])) == value

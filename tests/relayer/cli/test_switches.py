@@ -12,7 +12,6 @@ import pytest
 
 from chains.evm.keys import read_key_file
 from chains.types import word_of_evm_address
-from relayer.cli.switches import SubjectOptions
 from relayer.clock import SystemClock
 from relayer.settings import load_settings
 from relayer.store.unit_of_work import Store
@@ -179,6 +178,5 @@ def test_without_yes_or_a_reason_nothing_is_stopped(ask: Ask, deployment: Deploy
 
 
 def test_the_operators_key_signs(deployment: Deployment) -> None:
-    """And what is not named is any."""
+    """As configured."""
     assert switch_signer(deployment.settings) is not None
-    assert SubjectOptions() == SubjectOptions(None, None, None)

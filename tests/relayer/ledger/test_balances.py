@@ -63,3 +63,8 @@ def test_applying_an_entry_leaves_the_given_counters_alone() -> None:
     assert before[ANN] == Counters(credits_posted=1)
     assert set(after) == {ANN, BASE}
     assert after[ANN].credits_posted == 6
+
+
+def test_the_net_counts_what_is_pending_on_both_sides() -> None:
+    """Debits less credits, below zero where credits prevail."""
+    assert Counters(1, 20, 300, 4_000).net_units == 1 + 20 - 300 - 4_000

@@ -13,7 +13,6 @@ from relayer.ledger.chart import (
     Side,
     assumed_code,
     debt_code,
-    debt_prefix,
     in_flight_code,
     interest_code,
     lent_code,
@@ -52,12 +51,6 @@ def test_a_code_gives_back_what_it_was_made_from() -> None:
     assert parse_code(margin_code(ANN)) == ChartAccount(AccountKind.MARGIN, word=ANN)
     debt = parse_code(debt_code("credit-line", ANN))
     assert (debt.kind, debt.word, debt.protocol) == (AccountKind.DEBT, ANN, "credit-line")
-
-
-def test_debt_codes_begin_with_the_prefix_of_their_protocol_only() -> None:
-    """A prefix with its colon keeps protocol `a` apart from `ab`."""
-    assert debt_code("ab", ANN).startswith(debt_prefix("ab"))
-    assert not debt_code("ab", ANN).startswith(debt_prefix("a"))
 
 
 @pytest.mark.parametrize(

@@ -178,3 +178,41 @@ def test_line_keys_do_not_confuse_neighbouring_parts() -> None:
     right = line_key_of(Line(FEES, AssetId("A"), ChainId("Bc")))
 
     assert left != right
+
+
+def test_a_pending_entry_is_resolved_by_one_that_names_it() -> None:
+    """The same postings for the same cause, in another phase."""
+    pending = entry(phase=Phase.PENDING)
+    settled = pending.resolved(
+        entry_id=entry_id_of("lock.final", b"event"),
+        kind="lock.final",
+        phase=Phase.SETTLE,
+        booked_at=UnixSeconds(1_800_000_009),
+    )
+
+    assert settled == entry(
+        entry_id=entry_id_of("lock.final", b"event"),
+        kind="lock.final",
+        phase=Phase.SETTLE,
+        resolves=pending.entry_id,
+        booked_at=UnixSeconds(1_800_000_009),
+    )
+
+
+def test_a_posted_entry_is_reversed_by_its_opposite() -> None:
+    """Even one that resolved another: the reversal resolves nothing, and names what it cancels."""
+    settled = entry(phase=Phase.SETTLE, resolves=entry_id_of("lock.seen", b"event"))
+    back = settled.reversed(
+        entry_id=entry_id_of("lock.back", b"event"),
+        kind="lock.back",
+        booked_at=UnixSeconds(1_800_000_009),
+    )
+
+    assert back == entry(
+        posting(VAULT, -5),
+        posting(ANN, 5),
+        entry_id=entry_id_of("lock.back", b"event"),
+        kind="lock.back",
+        reversal_of=settled.entry_id,
+        booked_at=UnixSeconds(1_800_000_009),
+    )

@@ -5,7 +5,7 @@ from dataclasses import replace
 import pytest
 
 from relayer.errors import StalePriceError
-from relayer.liquidation.review import is_acceptable_plan, plan_objections
+from relayer.liquidation.review import plan_objections
 from relayer.liquidation.sizing import LiquidationPlan, size_liquidation
 from relayer.risk.margin import CollateralLine
 from tests.relayer.risk.example import (
@@ -44,7 +44,7 @@ def objection(plan: LiquidationPlan, *, tolerance_bps: int = 0) -> str:
 
 def test_the_own_plan_is_acceptable_without_tolerance() -> None:
     """Equal prices give no objection."""
-    assert is_acceptable_plan(
+    assert not plan_objections(
         honest_plan(), example_position(), parameters=PARAMETERS, prices=FALLEN, tolerance_bps=0
     )
 
@@ -54,7 +54,7 @@ def test_the_own_plan_is_acceptable_without_tolerance() -> None:
 )
 def test_slightly_different_prices_are_tolerated(eth_cents: int, sol_cents: int) -> None:
     """Within 50 bps on a ratio, honest guardians agree."""
-    assert is_acceptable_plan(
+    assert not plan_objections(
         honest_plan(),
         example_position(),
         parameters=PARAMETERS,
@@ -117,7 +117,7 @@ def test_more_than_there_is_is_refused() -> None:
 def test_a_guardian_without_a_price_of_its_own_waits() -> None:
     """It neither signs nor refuses for good."""
     with pytest.raises(StalePriceError, match="SOL"):
-        is_acceptable_plan(
+        plan_objections(
             honest_plan(),
             example_position(),
             parameters=PARAMETERS,
@@ -140,7 +140,7 @@ def test_a_guardian_judges_its_own_position() -> None:
 def test_a_tolerance_outside_its_range_is_refused() -> None:
     """Zero to all of it."""
     with pytest.raises(ValueError, match="tolerance_bps"):
-        is_acceptable_plan(
+        plan_objections(
             honest_plan(),
             example_position(),
             parameters=PARAMETERS,

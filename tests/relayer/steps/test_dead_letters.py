@@ -89,7 +89,7 @@ def test_r12_an_event_put_back_is_booked_once_its_cause_is_healed(store: Store) 
     bench, letter_id = parked(store)
     with store.unit_of_work() as uow:
         put_back(uow, dead_letter(uow, letter_id), reason="try", taken_by=WHO)
-        assert uow.jobs.due_queues(uow.clock.now())
+        assert uow.jobs.due_doorbells(uow.clock.now())
     assert bench.book().parked == 1
 
     with store.unit_of_work() as uow:

@@ -38,7 +38,11 @@ def ask(store: Store, chain: SimulatedChain, feeds: SimulatedFeeds) -> bool:
 def answers(store: Store) -> dict[str, int]:
     """Return the newest answer of each feed."""
     with store.read() as uow:
-        return {point.feed_label: point.answer for point in uow.prices.latest_of_all()}
+        return {
+            point.feed_label: point.answer
+            for rule in CATALOG.feed_rules
+            for point in uow.prices.latest_of_asset(rule.asset_id)
+        }
 
 
 def is_rung(store: Store) -> bool:

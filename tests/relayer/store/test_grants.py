@@ -40,8 +40,6 @@ def test_a_grant_counts_while_it_is_signed_or_granted(store: Store) -> None:
     with store.read() as uow:
         assert uow.grants.active(ANN) == (FIRST, SECOND)
         assert uow.grants.active(BOB) == ()
-        assert uow.grants.active_all(UnixSeconds(NOW)) == (FIRST, SECOND)
-        assert uow.grants.active_all(UnixSeconds(NOW + 1)) == (SECOND,)
         assert uow.grants.expired(UnixSeconds(NOW + 1)) == (FIRST,)
         assert uow.grants.get(FIRST.message_id) == FIRST
         assert uow.grants.get(ANN) is None

@@ -168,7 +168,7 @@ def test_r12_deadlines_and_the_ladder_survive_a_restart(store: Store, clock: Fix
     again = Store(engine_of(store.engine.url.render_as_string(hide_password=False)), clock)
     with again.read() as uow:
         assert uow.jobs.job("assess", "ann") == before
-        assert uow.jobs.due_queues(clock.now())  # nothing but the table says that there is work
+        assert uow.jobs.due_doorbells(clock.now())  # nothing but the table says that there is work
     (job,) = claim(again)
     with again.unit_of_work() as uow:
         uow.jobs.fail(job, "nonsense")
@@ -251,12 +251,12 @@ def test_the_sweeper_sees_queues_with_work(store: Store, clock: FixedClock) -> N
     with store.unit_of_work() as uow:
         later = UnixSeconds(NOW + 60)
         uow.jobs.ring_all([Ring("send", "k", "sends", later, FLOW)])
-        assert uow.jobs.due_queues(UnixSeconds(NOW)) == (QUEUE,)
+        assert uow.jobs.due_doorbells(UnixSeconds(NOW)) == ((QUEUE, "assess"),)
     claim(store)
     with store.read() as uow:
-        assert uow.jobs.due_queues(UnixSeconds(NOW)) == ()
+        assert uow.jobs.due_doorbells(UnixSeconds(NOW)) == ()
         clock.move(60)
-        assert uow.jobs.due_queues(clock.now()) == (QUEUE, "sends")
+        assert uow.jobs.due_doorbells(clock.now()) == ((QUEUE, "assess"), ("sends", "send"))
 
 
 def test_statistics_tell_counts_and_ages(store: Store, clock: FixedClock) -> None:

@@ -37,7 +37,6 @@ def test_an_answer_is_kept_once_until_it_changes(store: Store) -> None:
         assert uow.prices.latest("nobody") is None
         assert uow.prices.latest_of_asset(ETHER) == (SECOND, OTHER)
         assert uow.prices.latest_of_asset(AssetId("BTC")) == ()
-        assert uow.prices.latest_of_all() == (SECOND, OTHER)
 
 
 def test_an_answer_that_a_reorg_took_back_is_the_latest_again(store: Store) -> None:
