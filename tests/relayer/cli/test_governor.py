@@ -23,6 +23,7 @@ def hold_back(deployment: Deployment) -> str:
         is_counted=True,
         queued_at=now,
         due_at=UnixSeconds(now + 600),
+        expires_at=UnixSeconds(now + 90_000),
         decided_at=None,
         reason="the window is full",
         who=GOVERNOR,

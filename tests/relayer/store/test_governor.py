@@ -31,6 +31,7 @@ QUEUED = GovernorRelease(
     is_counted=True,
     queued_at=UnixSeconds(NOW),
     due_at=UnixSeconds(NOW + 86_400),
+    expires_at=UnixSeconds(NOW + 90_000),
     decided_at=None,
     reason="full",
     who=GOVERNOR,
