@@ -10,7 +10,7 @@ from relayer.steps.catalog import Catalog
 from relayer.steps.govern import EXPIRED, Candidate, abandon, assess_outflow, settle
 from relayer.steps.reread import DENIED
 from relayer.store.governor import GOVERNOR, WAITING, GovernorRelease
-from relayer.store.observed_rows import StoredEvent
+from relayer.store.observed_rows import EventState, StoredEvent
 from relayer.store.unit_of_work import Store, UnitOfWork
 
 
@@ -67,10 +67,11 @@ def _conclude(uow: UnitOfWork, catalog: Catalog, held: GovernorRelease) -> bool:
     if stored is None:
         chain_id = held.path.chain_id
         contract = catalog.vaults.get(chain_id)
-        is_executed = bool(effects_of(uow, held.message_id, chain_id=chain_id, contract=contract))
+        effects = effects_of(uow, held.message_id, chain_id=chain_id, contract=contract)
+        is_executed = any(effect.state is EventState.FINAL for effect in effects)
         reason = EXPIRED
         if not is_executed and held.expires_at >= uow.clock.now():
-            return False  # a forged effect ends nothing
+            return False  # a forged effect, or one whose block may go, ends nothing
     else:
         is_executed = stored.state is MessageState.CONFIRMED
         reason = f"the message is {stored.state.value}"
