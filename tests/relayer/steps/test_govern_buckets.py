@@ -21,7 +21,7 @@ from relayer.store.unit_of_work import Store
 from tests.databases import NOW
 from tests.relayer.api.kit import ACCOUNT, CHAIN_A, CHAIN_B, HUB
 from tests.relayer.steps.braking import granted, limited, unlock
-from tests.relayer.steps.test_govern import DAY, FAR, log_of, row, run_attest
+from tests.relayer.steps.test_govern import DAY, FAR, log_of, queued, row, run_attest
 from tests.relayer.steps.world import (
     ETHER,
     SIGNATORY,
@@ -54,22 +54,12 @@ def missing_usd(store: Store, catalog: Catalog) -> int:
     return missing_wad // WAD
 
 
-def waiting(store: Store, catalog: Catalog) -> bytes:
-    """Empty most of the bucket with one ether, and return a second one that waits for it."""
-    settled_world(store)
-    run_attest(store, catalog, granted(store, catalog, unlock(ETHER, 1, FAR)))
-    message_id = granted(store, catalog, unlock(ETHER, 2, FAR))
-    outcome, asked = run_attest(store, catalog, message_id)
-    assert (outcome.reason, asked) == (WaitReason.GOVERNOR_QUEUED, 0)
-    return message_id
-
-
 def test_r15_what_the_bucket_lacks_waits_to_the_second(
     store: Store, catalog: Catalog, clock: FixedClock
 ) -> None:
     """2,000 of 5,000 USD are left after one ether; the second needs 1,000 more, at 10 a second."""
     governed = bucketed(catalog, 5_000, 10)
-    message_id = waiting(store, governed)
+    message_id = queued(store, governed)
     clock.move(99)
     early, asked_early = run_attest(store, governed, message_id)
     clock.move(1)
@@ -87,7 +77,7 @@ def test_r15_a_restart_does_not_refill_the_bucket(
 ) -> None:
     """Another process with the same database goes on at the same level."""
     governed = bucketed(catalog, 5_000, 10)
-    message_id = waiting(store, governed)
+    message_id = queued(store, governed)
     before = bucket_in(store, governed)
     clock.move(40)
     store.close()
@@ -105,7 +95,7 @@ def test_r15_no_day_in_the_queue_goes_past_the_bucket(
 ) -> None:
     """The windows let it leave after a day; the bucket has refilled by half a dollar only."""
     governed = bucketed(catalog, 5_000, 1)
-    message_id = waiting(quick_store, governed)
+    message_id = queued(quick_store, governed)
     slow = BucketLimit(LANE, 5_000 * WAD, WAD // (2 * DAY))
     governed = bucketed(catalog, 0, buckets=(slow,), limits=limited(catalog, 0).governor.limits)
     clock.move(DAY)
