@@ -282,6 +282,15 @@ class OutflowLimitSettings(Section):
     flow_cancel: bool = False
 
 
+class BucketSettings(Section):
+    """How fast value may leave along one lane; without origin, the lane begins at the hub."""
+
+    origin: ChainIdText | None = None
+    target: ChainIdText
+    capacity_usd: Annotated[int, Field(ge=0)]
+    refill_usd_per_second: UsdText
+
+
 class ExposureSettings(Section):
     """How much collateral of one path may carry new credit."""
 
@@ -296,6 +305,7 @@ class GovernorSettings(Section):
 
     mode: Literal["log", "enforce"] = "enforce"
     limits: tuple[OutflowLimitSettings, ...] = ()
+    buckets: tuple[BucketSettings, ...] = ()
     exposures: tuple[ExposureSettings, ...] = ()
 
 

@@ -130,6 +130,10 @@ def _duplicates(settings: Settings) -> list[str]:
             f"{limit.chain_id} {limit.bridge if limit.asset_id else ANY} {limit.asset_id or ANY}"
             for limit in settings.governor.limits
         ],
+        "governor.buckets": [
+            f"{bucket.origin or settings.hub} -> {bucket.target}"
+            for bucket in settings.governor.buckets
+        ],
         "governor.exposures": [
             f"{each.asset_id} {each.chain_id} {each.bridge}" for each in settings.governor.exposures
         ],
@@ -206,6 +210,20 @@ def _ungoverned(settings: Settings) -> list[str]:
             mistakes.append(
                 f"governor.limits: all on {limit.chain_id} has a floor_price_usd; a price belongs "
                 "to a limit with asset_id"
+            )
+    for bucket in settings.governor.buckets:
+        name = f"governor.buckets.{bucket.target}"
+        if bucket.target not in chain_ids:
+            mistakes.append(f"{name}: chain {bucket.target} is not configured; correct target")
+        if bucket.origin not in (None, settings.hub):
+            mistakes.append(
+                f"{name}: origin {bucket.origin} sends nothing; all messages leave "
+                f"{settings.hub}, so leave origin out"
+            )
+        if not bucket.refill_usd_per_second.strip("0."):
+            mistakes.append(
+                f"{name}: refill_usd_per_second is 0, so what left would never be refilled; set "
+                "it above 0, or pause the direction instead"
             )
     mistakes += [
         f"governor.exposures: {each.asset_id} has no token on {each.chain_id}"

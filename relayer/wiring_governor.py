@@ -4,6 +4,7 @@ from typing import Final
 
 from chains.types import ChainId, chain_id_of, word_of_text
 from relayer.assets import Path
+from relayer.governor.buckets import BucketLimit, Lane
 from relayer.governor.confirmations import (
     AT_ONCE,
     DEFAULT_TIERS,
@@ -27,6 +28,14 @@ def governor_rules(settings: Settings) -> GovernorRules:
     return GovernorRules(
         mode=Mode(governor.mode),
         limits=tuple(_limit(limit) for limit in governor.limits),
+        buckets=tuple(
+            BucketLimit(
+                Lane(chain_id_of(bucket.origin or settings.hub), chain_id_of(bucket.target)),
+                bucket.capacity_usd * WAD,
+                usd_wad(bucket.refill_usd_per_second),
+            )
+            for bucket in governor.buckets
+        ),
         floors_wad={
             Path(AssetId(limit.asset_id), chain_id_of(limit.chain_id), limit.bridge): usd_wad(
                 limit.floor_price_usd

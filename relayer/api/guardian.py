@@ -19,6 +19,7 @@ from relayer.errors import NotYetError, RefusedError, SettingsError
 from relayer.guardian.request import request_of_fields
 from relayer.settings import Settings
 from relayer.steps.catalog import Catalog
+from relayer.steps.conclude import conclude_governed
 from relayer.steps.countersign import Signatory, countersign
 from relayer.steps.expire import return_expired
 from relayer.steps.fence import open_fence
@@ -129,6 +130,7 @@ def book(store: Store, catalog: Catalog, chain_id: ChainId) -> None:
     with store.unit_of_work() as uow:
         lapse_grants(uow, catalog)
         return_expired(uow, catalog)
+        conclude_governed(uow, catalog)
 
 
 async def _watch_own(

@@ -45,6 +45,11 @@ ADVICE: Final[dict[WaitReason, Advice]] = {
         "nothing; it goes on by itself. relayer governor status shows the window and the time; "
         "governor release, extend or drop change it",
     ),
+    _R.GOVERNOR_HELD: Advice(
+        "a person: it is worth more than the bucket of its lane ever holds",
+        "check with its owner that it is meant, then relayer governor release or drop; asking for "
+        "several smaller amounts needs nobody",
+    ),
     _R.GOVERNOR_DROPPED: Advice(
         "nothing, it has ended",
         "nothing; a person dropped it before any guardian saw it, and what it held was given back",

@@ -1,7 +1,7 @@
 """Commands about what the governor holds back by value."""
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING, Annotated, Final
 
 import typer
 
@@ -20,33 +20,59 @@ from relayer.cli.order import OrderOptions, kept_reason, login_name
 
 if TYPE_CHECKING:
     from relayer.clock import UnixSeconds
+    from relayer.governor.buckets import Bucket, BucketLimit
     from relayer.governor.windows import Window
     from relayer.store.governor import GovernorEntry, GovernorRelease
 
 app = typer.Typer(
-    help="Outflow limits: what waits, and why.", no_args_is_help=True, rich_markup_mode=None
+    help="Outflow limits and buckets: what waits, and why.",
+    no_args_is_help=True,
+    rich_markup_mode=None,
 )
 MessageArgument = Annotated[str, typer.Argument(metavar="MESSAGE", help="Its id, 0x-hex.")]
+
+BY_TIME: Final = "time"
+BY_BUCKET: Final = "bucket"
+BY_PERSON: Final = "person"
+
+
+@dataclass(frozen=True, slots=True)
+class Shown:
+    """What status shows; beside each message that waits, the bucket of its lane."""
+
+    mode: str
+    windows: "tuple[Window, ...]"
+    buckets: "tuple[Bucket, ...]"
+    waiting: "tuple[tuple[GovernorRelease, BucketLimit | None], ...]"
+    entries: "tuple[GovernorEntry, ...]"
 
 
 @app.command()
 def status(
     *, config: ConfigOption = None, as_json: JsonOption = False, limit: LimitOption = 100
 ) -> None:
-    """Show every window with what is used, what waits and until when, and the last decisions."""
+    """Show every window and bucket, what waits and until when, and the last decisions."""
 
     def make() -> Answer:
-        from relayer.steps.govern import window_of
+        from relayer.steps.gauge import bucket_of, lane_of, window_of
         from relayer.wiring import catalog_of
 
         with opened_store(config) as (settings, store):
             catalog = catalog_of(settings)
+            rules = catalog.governor
             with store.read() as uow:
                 now = store.clock.now()
-                windows = [window_of(uow, catalog, each) for each in catalog.governor.limits]
-                waiting = uow.governor.waiting(limit)
-                entries = uow.governor.entries(limit=limit)
-        return _status_answer(catalog.governor.mode.value, windows, waiting, entries, now)
+                shown = Shown(
+                    mode=rules.mode.value,
+                    windows=tuple(window_of(uow, catalog, each) for each in rules.limits),
+                    buckets=tuple(bucket_of(uow, each) for each in rules.buckets),
+                    waiting=tuple(
+                        (each, rules.bucket_of(lane_of(catalog, each.path)))
+                        for each in uow.governor.waiting(limit)
+                    ),
+                    entries=uow.governor.entries(limit=limit),
+                )
+        return _status_answer(shown, now)
 
     answer(make, as_json=as_json)
 
@@ -54,7 +80,7 @@ def status(
 @app.command()
 @takes("order", OrderOptions)
 def release(message: MessageArgument, *, order: OrderOptions) -> None:
-    """Let a message leave now; it fills no window."""
+    """Let a message leave now; it fills no window and empties no bucket."""
     answer(lambda: _overrule("release", message, order), as_json=order.as_json)
 
 
@@ -107,33 +133,37 @@ def _when(release: "GovernorRelease", now_seconds: int) -> str:
     return words.get(release.state.value, f"it leaves {when_text(release.due_at, now_seconds)}")
 
 
-def _status_answer(
-    mode: str,
-    windows: list["Window"],
-    waiting: tuple["GovernorRelease", ...],
-    entries: tuple["GovernorEntry", ...],
-    now: "UnixSeconds",
-) -> Answer:
+def _status_answer(shown: Shown, now: "UnixSeconds") -> Answer:
     from relayer.cli.render import plain, table_of, when_text
 
+    is_limited = shown.windows or shown.buckets
     return Answer(
         value={
-            "mode": mode,
-            "windows": [_window_value(window, now) for window in windows],
-            "waiting": [_release_value(each) for each in waiting],
-            "log": [_entry_value(each) for each in entries],
+            "mode": shown.mode,
+            "windows": [_window_value(window, now) for window in shown.windows],
+            "buckets": [_bucket_value(bucket, now) for bucket in shown.buckets],
+            "waiting": [
+                _release_value(each) | {"leaves_by": _leaves_by(each, limit)}
+                for each, limit in shown.waiting
+            ],
+            "log": [_entry_value(each) for each in shown.entries],
         },
         shown=(
-            plain(f"mode {mode}" + ("" if windows else "; no limit is configured")),
+            plain(f"mode {shown.mode}" + ("" if is_limited else "; no limit is configured")),
             table_of(
                 "Windows of 24 hours",
                 ("what leaves", "used", "limit", "big from", "next free"),
-                [_window_row(window, now) for window in windows],
+                [_window_row(window, now) for window in shown.windows],
+            ),
+            table_of(
+                "Token buckets",
+                ("lane", "in it", "capacity", "refill per second", "full"),
+                [_bucket_row(bucket, now) for bucket in shown.buckets],
             ),
             table_of(
                 "Held back",
                 ("message", "what", "value", "state", "leaves at the latest", "why"),
-                [_release_row(each, now) for each in waiting],
+                [_release_row(each, limit, now) for each, limit in shown.waiting],
             ),
             table_of(
                 "Last decisions",
@@ -146,7 +176,7 @@ def _status_answer(
                         each.who,
                         each.reason,
                     )
-                    for each in entries
+                    for each in shown.entries
                 ],
             ),
         ),
@@ -166,18 +196,45 @@ def _window_row(window: "Window", now: "UnixSeconds") -> tuple[str, ...]:
     )
 
 
-def _release_row(release: "GovernorRelease", now: "UnixSeconds") -> tuple[str, ...]:
+def _bucket_row(bucket: "Bucket", now: "UnixSeconds") -> tuple[str, ...]:
     from relayer.cli.render import when_text
     from relayer.risk.limits import usd_text
 
+    return (
+        str(bucket.limit.lane),
+        usd_text(bucket.level_wad(now)),
+        usd_text(bucket.limit.capacity_wad),
+        usd_text(bucket.limit.refill_wad),
+        when_text(bucket.full_at(now), now),
+    )
+
+
+def _release_row(
+    release: "GovernorRelease", limit: "BucketLimit | None", now: "UnixSeconds"
+) -> tuple[str, ...]:
+    from relayer.cli.render import when_text
+    from relayer.risk.limits import usd_text
+
+    words = {
+        BY_TIME: when_text(release.due_at, now),
+        BY_BUCKET: "when its bucket holds it",
+        BY_PERSON: "when a person releases it",
+    }
     return (
         "0x" + release.message_id.hex(),
         str(release.path),
         usd_text(release.value_wad),
         release.state.value,
-        when_text(release.due_at, now),
+        words[_leaves_by(release, limit)],
         release.reason,
     )
+
+
+def _leaves_by(release: "GovernorRelease", limit: "BucketLimit | None") -> str:
+    """Return what lets it leave in the end: time alone only where its lane has no bucket."""
+    if limit is None:
+        return BY_TIME
+    return BY_PERSON if limit.is_too_small_for(release.value_wad) else BY_BUCKET
 
 
 def _entry_value(entry: "GovernorEntry") -> dict[str, object]:
@@ -211,6 +268,19 @@ def _window_value(window: "Window", now: "UnixSeconds") -> dict[str, object]:
     }
 
 
+def _bucket_value(bucket: "Bucket", now: "UnixSeconds") -> dict[str, object]:
+    limit = bucket.limit
+    return {
+        "origin": limit.lane.origin,
+        "target": limit.lane.target,
+        "level_wad": str(bucket.level_wad(now)),
+        "missing_wad": str(bucket.missing_wad(now)),
+        "capacity_wad": str(limit.capacity_wad),
+        "refill_wad_per_second": str(limit.refill_wad),
+        "full_at": bucket.full_at(now),
+    }
+
+
 def _release_value(release: "GovernorRelease") -> dict[str, object]:
     return {
         "message_id": "0x" + release.message_id.hex(),
@@ -222,6 +292,7 @@ def _release_value(release: "GovernorRelease") -> dict[str, object]:
         "state": release.state.value,
         "queued_at": release.queued_at,
         "due_at": release.due_at,
+        "expires_at": release.expires_at,
         "who": release.who,
         "reason": release.reason,
     }

@@ -6,6 +6,7 @@ from enum import Enum
 
 from chains.types import ChainId
 from relayer.assets import Path
+from relayer.governor.buckets import BucketLimit, Lane
 from relayer.governor.confirmations import AT_ONCE, ConfirmationTiers
 from relayer.governor.windows import OutflowLimit, Transfer
 
@@ -23,6 +24,7 @@ class GovernorRules:
     Limits of one process; without any it stops nothing by value.
 
     Args:
+        buckets: one for each lane that has one.
         floors_wad: the least price at which outflow on a path is counted. [USD x 1e18]
         exposures_wad: how much collateral of a path may carry new credit. [USD x 1e18]
         tiers: how deep locks must lie to count before they are final; other chains count at once.
@@ -31,6 +33,7 @@ class GovernorRules:
 
     mode: Mode = Mode.ENFORCE
     limits: tuple[OutflowLimit, ...] = ()
+    buckets: tuple[BucketLimit, ...] = ()
     floors_wad: Mapping[Path, int] = field(default_factory=dict)
     exposures_wad: Mapping[Path, int] = field(default_factory=dict)
     tiers: Mapping[ChainId, ConfirmationTiers] = field(default_factory=dict)
@@ -39,6 +42,10 @@ class GovernorRules:
     def limits_of(self, transfer: Transfer) -> tuple[OutflowLimit, ...]:
         """Return the limits that govern a transfer."""
         return tuple(limit for limit in self.limits if limit.governs(transfer))
+
+    def bucket_of(self, lane: Lane) -> BucketLimit | None:
+        """Return the bucket of a lane, None where it has none."""
+        return next((bucket for bucket in self.buckets if bucket.lane == lane), None)
 
     def tiers_of(self, chain_id: ChainId) -> ConfirmationTiers:
         """Return how deep locks on a chain must lie."""

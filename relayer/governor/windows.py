@@ -109,11 +109,17 @@ def _sum_wad(flows: Iterable[Flow], now: UnixSeconds) -> int:
 
 
 class VerdictKind(Enum):
-    """RELEASE: it may leave now. WAIT: until there is room. DELAY: big, so until a fixed time."""
+    """
+    What is to happen.
+
+    RELEASE: it may leave now. WAIT: until there is room. DELAY: big, so until a fixed time. HOLD:
+    there will never be room, so until a person releases it.
+    """
 
     RELEASE = "RELEASE"
     WAIT = "WAIT"
     DELAY = "DELAY"
+    HOLD = "HOLD"
 
 
 @dataclass(frozen=True, slots=True)
@@ -122,7 +128,8 @@ class Verdict:
     What the governor says of a transfer.
 
     Args:
-        until: now for RELEASE; else the second from which it may leave if nothing else does.
+        until: now for RELEASE and HOLD; else the second from which it may leave if nothing else
+            does.
         is_counted: a released transfer fills windows, unless it is big or had its time.
         detail: the limit that decided, with its numbers.
     """
@@ -148,7 +155,7 @@ def judge(transfer: Transfer, windows: Sequence[Window], *, now: UnixSeconds) ->
     delay = _delay_of(transfer, [window.limit for window in governing])
     if delay is not None:
         until, limit = delay
-        detail = f"{limit}: {_usd(transfer.value_wad)} is a big transfer"
+        detail = f"{limit}: {short_usd_text(transfer.value_wad)} is a big transfer"
         if now >= until:
             return Verdict(VerdictKind.RELEASE, now, False, f"{detail}; its delay is over")
         return Verdict(VerdictKind.DELAY, until, False, detail)
@@ -157,8 +164,9 @@ def judge(transfer: Transfer, windows: Sequence[Window], *, now: UnixSeconds) ->
         return Verdict(VerdictKind.RELEASE, now, True, "within every window")
     latest = transfer.queued_at + QUEUE_SECONDS_MAX
     detail = (
-        f"{full.limit}: {_usd(full.used_wad(now))} of {_usd(full.limit.window_value_wad or 0)} "
-        f"left in 24 hours, {_usd(transfer.value_wad)} more would be too much"
+        f"{full.limit}: {short_usd_text(full.used_wad(now))} of "
+        f"{short_usd_text(full.limit.window_value_wad or 0)} left in 24 hours, "
+        f"{short_usd_text(transfer.value_wad)} more would be too much"
     )
     if now >= latest:
         return Verdict(VerdictKind.RELEASE, now, False, f"{detail}; it waited its time")
@@ -253,6 +261,7 @@ def flow_value_wad(units: int, *, price_wad: int, whole_units: int, rounding: Ro
     return mul_div(units, price_wad, whole_units, rounding)
 
 
-def _usd(value_wad: int) -> str:
+def short_usd_text(value_wad: int) -> str:
+    """Return dollars with two digits, the rest cut off."""
     whole, rest = divmod(value_wad, 10**18)
     return f"{whole}.{f'{rest:018d}'[:2]} USD"

@@ -57,6 +57,7 @@ class WaitReason(Enum):
     GUARDIANS_REFUSED = "guardians_refused"
     QUORUM_REACHED = "quorum_reached"
     GOVERNOR_QUEUED = "governor_queued"
+    GOVERNOR_HELD = "governor_held"
     GOVERNOR_DROPPED = "governor_dropped"
     OUTFLOW_EXHAUSTED = "outflow_exhausted"
     PRICE_REFUSED = "price_refused"

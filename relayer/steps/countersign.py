@@ -18,16 +18,16 @@ from chains.command import (
 )
 from chains.events import Borrowed, CollateralSeized, ObservedEvent, Repaid
 from chains.types import ChainId
-from relayer.errors import NotYetError
+from relayer.errors import NotYetError, RefusedError
 from relayer.guardian.checks import GuardianView, check_binding, check_signers, refuse
 from relayer.guardian.request import AttestationRequest
 from relayer.outbox.life import MessageEvent, MessageState, WaitReason
 from relayer.steps.catalog import Catalog
 from relayer.steps.compose import commit_grant, hold, liquidate
+from relayer.steps.conclude import conclude_refused, effects_of, is_denied
 from relayer.steps.decide import check_credit, check_unlock
 from relayer.steps.observe import ring_reconcile
 from relayer.steps.reconcile import MESSAGE_UNKNOWN, payer_account_of
-from relayer.steps.reread import DENIED
 from relayer.steps.restrain import GovernedError, check_brakes, check_room, keep_waiting
 from relayer.steps.review import check_liquidation
 from relayer.store.observed_rows import StoredEvent
@@ -69,6 +69,9 @@ def countersign(
         return _countersign(store, catalog, signatory, request)
     except GovernedError as exc:
         keep_waiting(store, exc)
+        raise
+    except RefusedError as exc:
+        conclude_refused(store, request.message.message_id, exc)
         raise
 
 
@@ -310,19 +313,10 @@ def _check_command(
 
 
 def _effects(uow: UnitOfWork, request: AttestationRequest) -> list[StoredEvent]:
-    """Return the effects that a message's own target emitted before; what nodes deny is none."""
     message = request.message
-    return [
-        parked
-        for parked in uow.chains.parked_events(message_id=message.message_id)
-        if (parked.event.position.chain_id, parked.event.position.contract)
-        == (request.target_chain, message.vault)
-        and not _is_denied(parked)
-    ]
-
-
-def _is_denied(parked: StoredEvent) -> bool:
-    return (parked.parked_reason or "").startswith(DENIED)
+    return effects_of(
+        uow, message.message_id, chain_id=request.target_chain, contract=message.vault
+    )
 
 
 def _check_owner(uow: UnitOfWork, account: bytes, address: bytes) -> None:
@@ -355,7 +349,7 @@ def _unpark(uow: UnitOfWork, request: AttestationRequest) -> None:
         waiting += [
             parked
             for parked in uow.chains.parked_events(account=command.account)
-            if isinstance(parked.event, Borrowed | Repaid) and not _is_denied(parked)
+            if isinstance(parked.event, Borrowed | Repaid) and not is_denied(parked)
         ]
     for chain_id in sorted({parked.event.position.chain_id for parked in waiting}):
         ring_reconcile(uow, chain_id)

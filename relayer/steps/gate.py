@@ -110,6 +110,8 @@ def _pass(uow: UnitOfWork, catalog: Catalog, stored: StoredMessage) -> HeldBack 
 
 def _delay_seconds(stop: Stop, now: UnixSeconds) -> int | None:
     """Return when to look again: when there may be room, and each minute at least."""
+    if stop.reason is WaitReason.GOVERNOR_HELD:
+        return LOOK_SECONDS_MAX  # its price may change; who releases it rings for it
     if stop.until is None:
         return None
     return max(1, min(LOOK_SECONDS_MAX, stop.until - now))

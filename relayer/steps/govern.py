@@ -1,6 +1,7 @@
 """Govern: hold back by value what leaves a chain, until its windows have room or its time is up."""
 
 from dataclasses import dataclass, replace
+from typing import Final
 
 import structlog
 
@@ -9,30 +10,36 @@ from chains.message import Message
 from relayer.assets import Path
 from relayer.clock import UnixSeconds
 from relayer.errors import InvariantError
+from relayer.governor.buckets import Bucket, judge_by_bucket, stricter
 from relayer.governor.rules import Mode
 from relayer.governor.windows import (
     QUEUE_SECONDS_MAX,
-    WINDOW_SECONDS,
-    Flow,
-    OutflowLimit,
     Transfer,
+    Verdict,
     VerdictKind,
-    Window,
-    flow_value_wad,
-    inflow_price_wad,
     judge,
-    outflow_price_wad,
 )
-from relayer.money import WAD, AssetId, Rounding, mul_div
-from relayer.oracle.price import PriceBook
 from relayer.outbox.life import WaitReason
 from relayer.outbox.message import HOLDING_KINDS, OutboxMessage
 from relayer.steps.brakes import Stop, leaving_of, leaving_of_message, may_wait
 from relayer.steps.catalog import Catalog
+from relayer.steps.gauge import (
+    bucket_of,
+    lane_of,
+    last_value_wad,
+    outflow_value_wad,
+    window_at,
+)
 from relayer.steps.position import prices_of
 from relayer.store.governor import GOVERNOR, WAITING, GovernorRelease, ReleaseState
 from relayer.store.unit_of_work import UnitOfWork
 
+EXPIRED: Final = "expired"
+ACTIONS: Final = {
+    ReleaseState.QUEUED: "queue",
+    ReleaseState.DELAYED: "delay",
+    ReleaseState.RELEASED: "release",
+}
 log = structlog.get_logger(__name__)
 
 
@@ -43,16 +50,18 @@ class Candidate:
     message_id: bytes
     path: Path
     units: int
+    expires_at: UnixSeconds
     may_wait: bool = True
 
 
 @dataclass(frozen=True, slots=True)
 class Assessment:
-    """What is stored of a candidate, and what the rules make of it now."""
+    """What is stored of a candidate, and what the rules make of it now; bucket is its lane's."""
 
     before: GovernorRelease | None
     after: GovernorRelease
     stop: Stop | None
+    bucket: Bucket | None = None
 
 
 def govern(uow: UnitOfWork, catalog: Catalog, message: OutboxMessage) -> Stop | None:
@@ -80,6 +89,7 @@ def candidate_of(catalog: Catalog, message: Message, command: Command) -> Candid
         message.message_id,
         catalog.path_of(leaving.asset_id, leaving.chain_id),
         message.amount_units,
+        UnixSeconds(message.expiry_seconds),
         may_wait(command),
     )
 
@@ -88,38 +98,50 @@ def assess_outflow(uow: UnitOfWork, catalog: Catalog, candidate: Candidate) -> A
     """Return what the rules make of a candidate now; None where no limit governs it."""
     now = uow.clock.now()
     before = uow.governor.get(candidate.message_id)
-    if before is not None and before.state not in WAITING:
+    if before is not None and before.is_decided:
         is_free = _is_released(before) or not candidate.may_wait
         return Assessment(before, before, None if is_free else _stop(before, None))
-    queued_at = now if before is None else before.queued_at
-    transfer = _transfer(candidate, 0, queued_at)
-    limits = catalog.governor.limits_of(transfer)
-    if not limits and before is None:
+    path = candidate.path
+    bucket_limit = catalog.governor.bucket_of(lane_of(catalog, path))
+    limits = catalog.governor.limits_of(_transfer(candidate, 0, now))
+    if before is None and bucket_limit is None and not limits:
         return None
+    bucket = None if bucket_limit is None else bucket_of(uow, bucket_limit)
     prices = prices_of(uow, catalog, now)
-    value_wad = _value_wad(uow, catalog, candidate, prices)
-    known_wad = value_wad if value_wad is not None else _last_value_wad(uow, catalog, candidate)
-    held = before or _fresh(candidate, known_wad, now)
-    if before is not None and before.state is ReleaseState.DELAYED and candidate.may_wait:
+    value_wad = outflow_value_wad(uow, catalog, path, candidate.units, prices)
+    held = _held(uow, catalog, candidate, before, value_wad)
+    if held.state is ReleaseState.DELAYED and candidate.may_wait:
         # Until then and not earlier, whatever the price does: a person may have set the time.
-        if now < before.due_at:
-            return Assessment(before, before, _stop(before, before.due_at))
-        return _released(before, held, False, f"{before.reason}; its delay is over", now)
-    if value_wad is None:
-        reason = f"{candidate.path}: no price and no floor, so nothing is released by value"
-        after = replace(held, reason=reason)
+        if now < held.due_at:
+            return Assessment(before, held, _stop(held, held.due_at))
+        verdict = Verdict(VerdictKind.RELEASE, now, False, f"{held.reason}; its delay is over")
+    elif value_wad is None:
+        reason = f"{path}: no price and no floor, so nothing is released by value"
         stop = Stop(WaitReason.PRICE_REFUSED, reason, now + 1)
-        return _loosened(catalog, candidate, Assessment(before, after, stop), now)
-    windows = [_window(uow, catalog, limit, prices, now) for limit in limits]
-    verdict = judge(_transfer(candidate, value_wad, queued_at), windows, now=now)
-    valued = replace(held, value_wad=value_wad)
+        unpriced = Assessment(before, replace(held, reason=reason), stop, bucket)
+        return _loosened(catalog, candidate, unpriced, now)
+    else:
+        transfer = _transfer(candidate, value_wad, held.queued_at)
+        windows = [window_at(uow, catalog, limit, prices, now) for limit in limits]
+        verdict = judge(transfer, windows, now=now)
+    if bucket is not None:
+        verdict = stricter(verdict, judge_by_bucket(held.value_wad, bucket, now=now))
+    return _assessed(catalog, candidate, Assessment(before, held, None, bucket), verdict, now)
+
+
+def _assessed(
+    catalog: Catalog, candidate: Candidate, held: Assessment, verdict: Verdict, now: UnixSeconds
+) -> Assessment:
     if verdict.kind is VerdictKind.RELEASE:
-        return _released(before, valued, verdict.is_counted, verdict.detail, now)
-    after = replace(valued, state=ReleaseState.QUEUED, reason=verdict.detail)
+        released = _released(held.after, verdict.is_counted, verdict.detail, now)
+        return replace(held, after=released)
+    after = replace(held.after, reason=verdict.detail)
+    stop = _stop(after, verdict.until)
     if verdict.kind is VerdictKind.DELAY:
         after = replace(after, state=ReleaseState.DELAYED, due_at=verdict.until)
-    assessment = Assessment(before, after, _stop(after, verdict.until))
-    return _loosened(catalog, candidate, assessment, now)
+    if verdict.kind is VerdictKind.HOLD:
+        stop = Stop(WaitReason.GOVERNOR_HELD, verdict.detail)
+    return _loosened(catalog, candidate, replace(held, after=after, stop=stop), now)
 
 
 def settle(uow: UnitOfWork, assessment: Assessment) -> Stop | None:
@@ -130,9 +152,9 @@ def settle(uow: UnitOfWork, assessment: Assessment) -> Stop | None:
         if assessment.stop is not None:
             _note(after, "held")
     elif before != after:
-        action = "release" if _is_released(after) else "delay"
-        uow.governor.change(before, after, action)
+        uow.governor.change(before, after, ACTIONS[after.state])
     if _is_released(after) and before != after:
+        _take(uow, assessment)
         log.info(
             "governor.released",
             message_id="0x" + after.message_id.hex(),
@@ -143,15 +165,21 @@ def settle(uow: UnitOfWork, assessment: Assessment) -> Stop | None:
     return assessment.stop
 
 
-def abandon(uow: UnitOfWork, message_id: bytes) -> bool:
-    """Drop what the governor holds back of a message that expired; False where it holds nothing."""
+def _take(uow: UnitOfWork, assessment: Assessment) -> None:
+    """Take what leaves out of its bucket, in the transaction that lets it leave."""
+    bucket, after = assessment.bucket, assessment.after
+    if bucket is not None and after.decided_at is not None:
+        shortage = bucket.shortage_after(after.value_wad, after.decided_at)
+        uow.governor.take(after.message_id, bucket.limit.lane, after.value_wad, shortage)
+
+
+def abandon(uow: UnitOfWork, message_id: bytes, reason: str = EXPIRED) -> bool:
+    """Drop what the governor holds back of a message that ended; False where it holds nothing."""
     before = uow.governor.get(message_id)
     if before is None or before.state not in WAITING:
         return False
     now = uow.clock.now()
-    after = replace(
-        before, state=ReleaseState.DROPPED, decided_at=now, reason="expired", who=GOVERNOR
-    )
+    after = replace(before, state=ReleaseState.DROPPED, decided_at=now, reason=reason, who=GOVERNOR)
     uow.governor.change(before, after, "drop")
     return True
 
@@ -165,27 +193,46 @@ def queue_times(
         return now, now
     leaving = leaving_of(catalog, command)
     path = catalog.path_of(leaving.asset_id, leaving.chain_id)
-    assessment = assess_outflow(uow, catalog, Candidate(bytes(32), path, command.amount))
+    assessment = assess_outflow(uow, catalog, Candidate(bytes(32), path, command.amount, now))
     if assessment is None or assessment.stop is None:
         return now, now
-    until = assessment.stop.until
-    return UnixSeconds(now if until is None else until), assessment.after.due_at
+    until = UnixSeconds(now if assessment.stop.until is None else assessment.stop.until)
+    return until, max(until, assessment.after.due_at)
 
 
-def _fresh(candidate: Candidate, value_wad: int, now: UnixSeconds) -> GovernorRelease:
-    return GovernorRelease(
-        message_id=candidate.message_id,
-        path=candidate.path,
-        units=candidate.units,
-        value_wad=value_wad,
-        state=ReleaseState.QUEUED,
-        is_counted=True,
-        queued_at=now,
-        due_at=UnixSeconds(now + QUEUE_SECONDS_MAX),
-        decided_at=None,
-        reason="",
-        who=GOVERNOR,
-    )
+def _held(
+    uow: UnitOfWork,
+    catalog: Catalog,
+    candidate: Candidate,
+    before: GovernorRelease | None,
+    value_wad: int | None,
+) -> GovernorRelease:
+    """Return what is stored of a candidate as it is judged now."""
+    now = uow.clock.now()
+    if before is None:
+        if value_wad is None:
+            value_wad = last_value_wad(uow, catalog, candidate.path, candidate.units)
+        return GovernorRelease(
+            message_id=candidate.message_id,
+            path=candidate.path,
+            units=candidate.units,
+            value_wad=value_wad,
+            state=ReleaseState.QUEUED,
+            is_counted=True,
+            queued_at=now,
+            due_at=UnixSeconds(now + QUEUE_SECONDS_MAX),
+            expires_at=candidate.expires_at,
+            decided_at=None,
+            reason="",
+            who=GOVERNOR,
+        )
+    held = replace(before, expires_at=candidate.expires_at)
+    if value_wad is not None:
+        held = replace(held, value_wad=value_wad)
+    if before.state is ReleaseState.DROPPED:
+        # It had ended as far as the governor knew, and is shown again.
+        held = replace(held, state=ReleaseState.QUEUED, decided_at=None)
+    return held
 
 
 def _transfer(candidate: Candidate, value_wad: int, queued_at: UnixSeconds) -> Transfer:
@@ -203,17 +250,14 @@ def _loosened(
     word = f"not held back ({'log only' if candidate.may_wait else 'it may not wait'})"
     after = assessment.after
     _note(after, word)
-    return _released(assessment.before, after, True, f"{word}: {after.reason}", now)
+    released = _released(after, True, f"{word}: {after.reason}", now)
+    return replace(assessment, after=released, stop=None)
 
 
 def _released(
-    before: GovernorRelease | None,
-    held: GovernorRelease,
-    is_counted: bool,
-    reason: str,
-    now: UnixSeconds,
-) -> Assessment:
-    after = replace(
+    held: GovernorRelease, is_counted: bool, reason: str, now: UnixSeconds
+) -> GovernorRelease:
+    return replace(
         held,
         state=ReleaseState.RELEASED,
         is_counted=is_counted,
@@ -221,7 +265,6 @@ def _released(
         reason=reason,
         who=GOVERNOR,
     )
-    return Assessment(before, after, None)
 
 
 def _note(release: GovernorRelease, what: str) -> None:
@@ -240,82 +283,3 @@ def _stop(release: GovernorRelease, until: int | None) -> Stop:
 
 def _is_released(release: GovernorRelease) -> bool:
     return release.state is ReleaseState.RELEASED
-
-
-def _value_wad(
-    uow: UnitOfWork, catalog: Catalog, candidate: Candidate, prices: PriceBook
-) -> int | None:
-    """Return what counts of a candidate, rounded up; None where no price may be used."""
-    asset_id = candidate.path.asset_id
-    price_wad = outflow_price_wad(
-        prices.find(asset_id),
-        floor_wad=catalog.governor.floors_wad.get(candidate.path),
-        last_known_wad=_last_price_wad(uow, asset_id),
-    )
-    if price_wad is None:
-        return None
-    whole_units = catalog.assets.asset(asset_id).whole_units
-    return flow_value_wad(
-        candidate.units, price_wad=price_wad, whole_units=whole_units, rounding=Rounding.UP
-    )
-
-
-def _last_value_wad(uow: UnitOfWork, catalog: Catalog, candidate: Candidate) -> int:
-    price_wad = _last_price_wad(uow, candidate.path.asset_id) or 0
-    whole_units = catalog.assets.asset(candidate.path.asset_id).whole_units
-    return flow_value_wad(
-        candidate.units, price_wad=price_wad, whole_units=whole_units, rounding=Rounding.UP
-    )
-
-
-def _last_price_wad(uow: UnitOfWork, asset_id: AssetId) -> int | None:
-    """Return the highest of the newest answers of an asset's feeds, however old. [x 1e18]"""
-    answers = [
-        mul_div(point.answer, WAD, int(10**point.scale), Rounding.UP)
-        for point in uow.prices.latest_of_asset(asset_id)
-        if point.answer > 0
-    ]
-    return max(answers, default=None)
-
-
-def window_of(uow: UnitOfWork, catalog: Catalog, limit: OutflowLimit) -> Window:
-    """Return a limit with what was released and what came in under it in the last 24 hours."""
-    now = uow.clock.now()
-    return _window(uow, catalog, limit, prices_of(uow, catalog, now), now)
-
-
-def _window(
-    uow: UnitOfWork, catalog: Catalog, limit: OutflowLimit, prices: PriceBook, now: UnixSeconds
-) -> Window:
-    since = now - WINDOW_SECONDS
-    outflows = tuple(
-        outflow.flow
-        for outflow in uow.governor.outflows(limit.chain_id, since)
-        if limit.asset_id is None
-        or (outflow.path.asset_id, outflow.path.bridge) == (limit.asset_id, limit.bridge)
-    )
-    inflows = _inflows(uow, catalog, limit, prices, since) if limit.is_flow_cancelled else ()
-    return Window(limit, outflows, inflows)
-
-
-def _inflows(
-    uow: UnitOfWork, catalog: Catalog, limit: OutflowLimit, prices: PriceBook, since: int
-) -> tuple[Flow, ...]:
-    """Return the final locks on a chain, valued at the lower price, rounded down."""
-    flows = []
-    for inflow in uow.governor.inflows(limit.chain_id, since):
-        asset = catalog.asset_of(limit.chain_id, inflow.token)
-        if limit.asset_id not in (None, asset.asset_id):
-            continue
-        path = catalog.path_of(asset.asset_id, limit.chain_id)
-        price_wad = inflow_price_wad(
-            prices.find(asset.asset_id), floor_wad=catalog.governor.floors_wad.get(path)
-        )
-        value_wad = flow_value_wad(
-            inflow.units,
-            price_wad=price_wad,
-            whole_units=asset.whole_units,
-            rounding=Rounding.DOWN,
-        )
-        flows.append(Flow(inflow.at, value_wad))
-    return tuple(flows)

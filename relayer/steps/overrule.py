@@ -9,7 +9,7 @@ from relayer.errors import RefusedError
 from relayer.outbox.life import MessageEvent, MessageState, WaitReason
 from relayer.steps.ending import drop_hold
 from relayer.steps.queues import ATTEST
-from relayer.store.governor import WAITING, GovernorRelease, ReleaseState
+from relayer.store.governor import GOVERNOR, WAITING, GovernorRelease, ReleaseState
 from relayer.store.unit_of_work import Store, UnitOfWork
 
 EXTEND_SECONDS_MAX: Final = 30 * 86_400
@@ -38,6 +38,8 @@ class Overruling:
             raise RefusedError(
                 code="reason", detail=f"--reason: 1 to {REASON_CHARACTERS_MAX} characters"
             )
+        if self.who == GOVERNOR:
+            raise RefusedError(code="who", detail=f"{GOVERNOR!r} is no person; use another user")
         is_extending = self.action is Action.EXTEND
         if is_extending and not 1 <= self.extend_seconds <= EXTEND_SECONDS_MAX:
             raise RefusedError(
@@ -49,7 +51,7 @@ def overrule(store: Store, message_id: bytes, overruling: Overruling) -> Governo
     """
     Change what the governor decided, and keep who did and why; the decision before stays logged.
 
-    What a person releases fills no window: others are not held back for it.
+    What a person releases fills no window and empties no bucket: others are not held back for it.
 
     Raises:
         RefusedError: the governor holds no such message back, or it would wait past its expiry.
@@ -69,7 +71,7 @@ def overrule(store: Store, message_id: bytes, overruling: Overruling) -> Governo
             case Action.DROP:
                 _drop(uow, message_id, overruling)
             case Action.EXTEND:
-                _check_expiry(uow, after)
+                _check_expiry(after)
         uow.governor.change(before, after, overruling.action.value)
     return after
 
@@ -109,16 +111,12 @@ def _drop(uow: UnitOfWork, message_id: bytes, overruling: Overruling) -> None:
     drop_hold(uow, stored.message)
 
 
-def _check_expiry(uow: UnitOfWork, after: GovernorRelease) -> None:
-    stored = uow.outbox.get(after.message_id)
-    if stored is None:
-        return
-    expires_at = stored.message.message.expiry_seconds
-    if after.due_at >= expires_at:
+def _check_expiry(after: GovernorRelease) -> None:
+    if after.due_at >= after.expires_at:
         raise RefusedError(
             code="past_expiry",
-            detail=f"it would wait until {after.due_at} and expires at {expires_at}; extend it by "
-            "less, or drop it",
+            detail=f"it would wait until {after.due_at} and expires at {after.expires_at}; extend "
+            "it by less, or drop it",
         )
 
 

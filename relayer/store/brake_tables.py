@@ -1,4 +1,4 @@
-"""Tables of switches and of the governor. Comments and checks are in migration 0008."""
+"""Tables of switches and of the governor. Comments and checks are in 0010 and 0012."""
 
 from typing import Final
 
@@ -59,6 +59,7 @@ GOVERNOR_RELEASE: Final = Table(
     Column("is_counted", Integer, nullable=False),
     Column("queued_at", BigInteger, nullable=False),
     Column("due_at", BigInteger, nullable=False),
+    Column("expires_at", BigInteger, nullable=False),
     Column("decided_at", BigInteger),
     Column("reason", Text, nullable=False),
     Column("who", Text, nullable=False),
@@ -73,5 +74,17 @@ GOVERNOR_LOG: Final = Table(
     Column("reason", Text, nullable=False),
     Column("who", Text, nullable=False),
     Column("due_at", BigInteger, nullable=False),
+    Column("at", BigInteger, nullable=False),
+)
+
+GOVERNOR_TAKE: Final = Table(
+    "governor_take",
+    METADATA,
+    Column("seq", IDENTITY, primary_key=True),
+    Column("message_id", Bytes32, nullable=False),
+    Column("origin", Text, nullable=False),
+    Column("target", Text, nullable=False),
+    Column("value_wad", U256, nullable=False),
+    Column("missing_wad", U256, nullable=False),
     Column("at", BigInteger, nullable=False),
 )

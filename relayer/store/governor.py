@@ -4,23 +4,27 @@ from dataclasses import dataclass
 from enum import Enum
 from typing import Any, Final
 
-from sqlalchemy import Connection, Row, select, update
+from sqlalchemy import Connection, Row, exists, or_, select, update
 
 from chains.events import CollateralLocked
 from chains.types import ChainId
 from relayer.assets import Path
 from relayer.clock import Clock, UnixSeconds
 from relayer.errors import StateMovedError
+from relayer.governor.buckets import Lane, Shortage
 from relayer.governor.windows import Flow
 from relayer.money import AssetId
-from relayer.store.brake_tables import GOVERNOR_LOG, GOVERNOR_RELEASE
+from relayer.outbox.life import FINAL_STATES, MessageState
+from relayer.store.brake_tables import GOVERNOR_LOG, GOVERNOR_RELEASE, GOVERNOR_TAKE
 from relayer.store.chain_tables import OBSERVED_EVENT
+from relayer.store.fleet_tables import OUTBOX_MESSAGE
 from relayer.store.observed_rows import Booked, EventState, stored_of
 from relayer.store.statements import insert_into, rows_changed, stores_row
 
 GOVERNOR: Final = "governor"
 ROWS_PER_QUERY_MAX: Final = 1_000
 INFLOWS_MAX: Final = 10_000
+ENDED_STATES: Final = FINAL_STATES | {MessageState.DISPUTED}
 
 
 class ReleaseState(Enum):
@@ -40,7 +44,8 @@ class GovernorRelease:
     """
     One message under the governor. Units in base units, value in USD x 1e18, times in seconds.
 
-    due_at is when it leaves at the latest; is_counted: it fills windows once it is RELEASED.
+    due_at is when the windows let it leave at the latest, expires_at the last second of its
+    message; is_counted: it fills windows once it is RELEASED.
     """
 
     message_id: bytes
@@ -51,9 +56,20 @@ class GovernorRelease:
     is_counted: bool
     queued_at: UnixSeconds
     due_at: UnixSeconds
+    expires_at: UnixSeconds
     decided_at: UnixSeconds | None
     reason: str
     who: str
+
+    @property
+    def is_decided(self) -> bool:
+        """
+        Return whether nothing more is judged: it was released, or a person dropped it.
+
+        The governor itself drops what had ended as far as it knew, and judges it if shown again.
+        """
+        is_dropped_here = self.state is ReleaseState.DROPPED and self.who == GOVERNOR
+        return self.state not in WAITING and not is_dropped_here
 
 
 @dataclass(frozen=True, slots=True)
@@ -121,7 +137,7 @@ class GovernorTable:
 
     def change(self, before: GovernorRelease, after: GovernorRelease, action: str) -> None:
         """
-        Move a waiting message on and log it; a new value or time alone is not logged.
+        Move a message that is not decided on and log it; a new value or time alone is not logged.
 
         Args:
             action: queue, delay, release, drop or extend.
@@ -136,7 +152,7 @@ class GovernorTable:
             .where(table.state == before.state.value, table.due_at == before.due_at)
             .values(**_changing(after))
         )
-        if before.state not in WAITING or not rows_changed(self._connection, statement):
+        if before.is_decided or not rows_changed(self._connection, statement):
             raise StateMovedError(
                 what=f"governed message 0x{before.message_id.hex()}", expected=before.state.value
             )
@@ -154,6 +170,30 @@ class GovernorTable:
         )
         return tuple(
             Outflow(_path(row), Flow(UnixSeconds(row.decided_at), row.value_wad)) for row in rows
+        )
+
+    def shortage(self, lane: Lane) -> Shortage | None:
+        """Return what the newest taking left a lane's bucket short of; None before the first."""
+        table = GOVERNOR_TAKE.c
+        row = self._connection.execute(
+            select(GOVERNOR_TAKE)
+            .where(table.origin == lane.origin, table.target == lane.target)
+            .order_by(table.seq.desc())
+            .limit(1)
+        ).one_or_none()
+        return None if row is None else Shortage(row.missing_wad, UnixSeconds(row.at))
+
+    def take(self, message_id: bytes, lane: Lane, value_wad: int, shortage: Shortage) -> None:
+        """Store what a message took out of its lane's bucket, and what that left it short of."""
+        self._connection.execute(
+            GOVERNOR_TAKE.insert().values(
+                message_id=message_id,
+                origin=lane.origin,
+                target=lane.target,
+                value_wad=value_wad,
+                missing_wad=shortage.missing_wad,
+                at=shortage.at,
+            )
         )
 
     def inflows(self, chain_id: ChainId, since: int) -> tuple[Inflow, ...]:
@@ -182,6 +222,28 @@ class GovernorTable:
             .where(table.state.in_([state.value for state in WAITING]))
             .order_by(table.due_at, table.message_id)
             .limit(limit)
+        )
+        return tuple(_release(row) for row in rows)
+
+    def ended(self, now: UnixSeconds) -> tuple[GovernorRelease, ...]:
+        """
+        Return what is held back of messages that may have ended, by when they expire.
+
+        Their own state is final, or in doubt after their expiry; or they are not stored here, and
+        a final block has their effect, or they expired.
+        """
+        table, effect, message = GOVERNOR_RELEASE.c, OBSERVED_EVENT.c, OUTBOX_MESSAGE.c
+        is_known = exists().where(message.message_id == table.message_id)
+        has_ended = is_known.where(message.state.in_([state.value for state in ENDED_STATES]))
+        is_executed = exists().where(
+            effect.message_id == table.message_id, effect.state == EventState.FINAL.value
+        )
+        rows = self._connection.execute(
+            select(GOVERNOR_RELEASE)
+            .where(table.state.in_([state.value for state in WAITING]))
+            .where(or_(has_ended, ~is_known & or_(is_executed, table.expires_at < now)))
+            .order_by(table.expires_at, table.message_id)
+            .limit(ROWS_PER_QUERY_MAX)
         )
         return tuple(_release(row) for row in rows)
 
@@ -224,6 +286,7 @@ def _changing(release: GovernorRelease) -> dict[str, Any]:
         "state": release.state.value,
         "is_counted": int(release.is_counted),
         "due_at": release.due_at,
+        "expires_at": release.expires_at,
         "decided_at": release.decided_at,
         "reason": release.reason,
         "who": release.who,
@@ -244,6 +307,7 @@ def _release(row: Row[Any]) -> GovernorRelease:
         is_counted=bool(row.is_counted),
         queued_at=UnixSeconds(row.queued_at),
         due_at=UnixSeconds(row.due_at),
+        expires_at=UnixSeconds(row.expires_at),
         decided_at=None if row.decided_at is None else UnixSeconds(row.decided_at),
         reason=row.reason,
         who=row.who,

@@ -35,6 +35,8 @@ _FLEET: Final = frozenset(
         "governor_log_no_update",
         "governor_release_fixed",
         "governor_release_no_delete",
+        "governor_take_no_delete",
+        "governor_take_no_update",
         "job_no_delete",
         "lease_no_delete",
         "malformed_log_no_delete",

@@ -7,6 +7,7 @@ from typing import Final
 from relayer import wiring
 from relayer.settings import Settings
 from relayer.steps.catalog import Catalog
+from relayer.steps.conclude import conclude_governed
 from relayer.steps.lapse import lapse_grants
 from relayer.steps.observe import ring_assess
 from relayer.steps.publish_root import publish_due_roots
@@ -60,6 +61,7 @@ def _ring_custody(store: Store, catalog: Catalog) -> None:
         for chain_id in catalog.vaults:
             uow.jobs.ring(CUSTODY, chain_id, reconcile_queue(chain_id), uow.clock.now(), bytes(32))
         lapse_grants(uow, catalog)
+        conclude_governed(uow, catalog)
 
 
 def _ring_assess(store: Store) -> None:

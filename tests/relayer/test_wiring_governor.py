@@ -6,12 +6,13 @@ import pytest
 
 from relayer import wiring
 from relayer.assets import Path
+from relayer.governor.buckets import BucketLimit, Lane
 from relayer.governor.confirmations import AT_ONCE, FINAL_ONLY, ConfirmationTier
 from relayer.governor.rules import GovernorRules, Mode
 from relayer.governor.windows import OutflowLimit
 from relayer.money import WAD, AssetId
 from relayer.wiring_governor import governor_rules, usd_wad
-from tests.relayer.api.kit import CHAIN_A, CHAIN_B, CHAIN_C, deployment_settings, signer
+from tests.relayer.api.kit import CHAIN_A, CHAIN_B, CHAIN_C, HUB, deployment_settings, signer
 
 WETH = AssetId("WETH")
 LIMIT: dict[str, Any] = {
@@ -21,6 +22,12 @@ LIMIT: dict[str, Any] = {
     "big_transfer_usd": 3,
     "floor_price_usd": "1500.25",
     "flow_cancel": True,
+}
+
+BUCKET: dict[str, Any] = {
+    "target": CHAIN_A,
+    "capacity_usd": 7,
+    "refill_usd_per_second": "0.5",
 }
 
 
@@ -56,6 +63,19 @@ def test_limits_floors_exposures_and_operator_arrive() -> None:
     assert rules.floors_wad == {path: 1_500 * WAD + WAD // 4}
     assert rules.exposures_wad == {path: 9 * WAD}
     assert rules.operator == operator
+
+
+def test_buckets_begin_at_the_hub_and_refill_exactly() -> None:
+    """Half a dollar a second is half a wad; the origin may be left out."""
+    named = BUCKET | {"target": CHAIN_B, "origin": HUB, "capacity_usd": 0}
+    rules = governor_rules(deployment_settings(governor={"buckets": [BUCKET, named]}))
+
+    assert rules.buckets == (
+        BucketLimit(Lane(HUB, CHAIN_A), 7 * WAD, WAD // 2),
+        BucketLimit(Lane(HUB, CHAIN_B), 0, WAD // 2),
+    )
+    assert rules.bucket_of(Lane(HUB, CHAIN_B)) == rules.buckets[1]
+    assert rules.bucket_of(Lane(HUB, CHAIN_C)) is None
 
 
 def test_r19_tiers_are_as_set_or_the_default_of_the_profile() -> None:
@@ -99,6 +119,13 @@ def test_dollars_are_read_exactly(text: str, wad: int) -> None:
         ({"limits": [LIMIT | {"floor_price_usd": "1e3"}]}, "floor_price_usd"),
         ({"limits": [LIMIT | {"window_usd": -1}]}, "window_usd"),
         ({"mode": "off"}, "mode"),
+        ({"buckets": [BUCKET, BUCKET | {"origin": HUB}]}, "governor.buckets: .* stands twice"),
+        ({"buckets": [BUCKET | {"target": "eip155:9"}]}, "eip155:9 is not configured; correct"),
+        ({"buckets": [BUCKET | {"origin": CHAIN_B}]}, "all messages leave hub:test, so leave"),
+        ({"buckets": [BUCKET | {"refill_usd_per_second": "0.00"}]}, "set it above 0, or pause"),
+        ({"buckets": [BUCKET | {"refill_usd_per_second": "-1"}]}, "refill_usd_per_second"),
+        ({"buckets": [BUCKET | {"capacity_usd": -1}]}, "capacity_usd"),
+        ({"buckets": [{"target": CHAIN_A, "capacity_usd": 1}]}, "refill_usd_per_second"),
         (
             {"exposures": [{"chain_id": CHAIN_B, "asset_id": "WETH", "collateral_usd": 1}]},
             "governor.exposures: WETH has no token",

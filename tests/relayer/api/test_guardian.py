@@ -12,12 +12,15 @@ from hypothesis import strategies as st
 
 from relayer.api.guardian import REQUEST_BYTES_MAX, book, create_guardian_app
 from relayer.clock import FixedClock
+from relayer.errors import NotYetError
 from relayer.guardian.request import AttestationRequest, request_fields
 from relayer.outbox.life import MessageState
 from relayer.steps.catalog import Catalog
+from relayer.steps.countersign import countersign
 from relayer.store.unit_of_work import Store
 from tests.databases import NOW, TestDatabases
 from tests.relayer.api.kit import BOB, CHAIN_A, CHAIN_B, UNLOCK
+from tests.relayer.steps.braking import limited
 from tests.relayer.steps.mutations import (
     CREDIT_MUTATIONS,
     RELEASE_MUTATIONS,
@@ -210,6 +213,23 @@ def test_booking_settles_and_gives_back(
 
     states = [stored_message(store, each.message.message_id).state for each in (first, second)]
     assert states == [MessageState.CONFIRMED, MessageState.RETURNED]
+
+
+def test_booking_ends_what_the_governor_holds_back_of_expired_messages(
+    store: Store, world_catalog: Catalog, clock: FixedClock
+) -> None:
+    """Nobody shows it again, so nothing else would."""
+    settled_world(store)
+    governed = limited(world_catalog, 1)
+    request = request_of(SIGNED_UNLOCK)
+    with pytest.raises(NotYetError, match="governor_queued"):
+        countersign(store, governed, SIGNATORY, request)
+    clock.move(4_000)
+
+    book(store, governed, CHAIN_A)
+
+    with store.read() as uow:
+        assert uow.governor.waiting() == ()
 
 
 def test_a_door_with_a_token_asks_for_it(own_store: Store, world_catalog: Catalog) -> None:

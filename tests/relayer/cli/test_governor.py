@@ -2,8 +2,12 @@
 
 from dataclasses import replace
 
+import pytest
+
+from chains.types import ChainId
 from relayer.assets import Path
 from relayer.clock import UnixSeconds
+from relayer.governor.buckets import Lane, Shortage
 from relayer.money import WAD
 from relayer.store.governor import GOVERNOR, GovernorRelease, ReleaseState
 from tests.relayer.cli.conftest import Ask, Run
@@ -23,6 +27,7 @@ def hold_back(deployment: Deployment) -> str:
         is_counted=True,
         queued_at=now,
         due_at=UnixSeconds(now + 600),
+        expires_at=UnixSeconds(now + 90_000),
         decided_at=None,
         reason="the window is full",
         who=GOVERNOR,
@@ -52,6 +57,46 @@ def test_status_shows_windows_queue_and_log(ask: Ask, deployment: Deployment) ->
     assert window["next_free_at"] == now + 86_400
     assert [each["message_id"] for each in status["waiting"]] == [message]
     assert [each["action"] for each in status["log"]] == ["release", "queue"]
+
+
+def test_status_shows_what_is_in_each_bucket(ask: Ask, deployment: Deployment) -> None:
+    """What is there, what it holds, and when it is full again."""
+    hold_back(deployment)
+    ahead = UnixSeconds(deployment.store.clock.now() + 1_000)  # so that nothing refills meanwhile
+    lane = Lane(ChainId(deployment.settings.hub), CHAIN_ID)
+    with deployment.store.unit_of_work() as uow:
+        uow.governor.take(b"t" * 32, lane, 5, Shortage(100 * WAD, ahead))
+
+    (bucket,) = ask("governor", "status")["buckets"]
+
+    assert bucket == {
+        "origin": deployment.settings.hub,
+        "target": CHAIN_ID,
+        "level_wad": str(1_999_900 * WAD),
+        "missing_wad": str(100 * WAD),
+        "capacity_wad": str(2_000_000 * WAD),
+        "refill_wad_per_second": str(25 * WAD),
+        "full_at": ahead + 4,
+    }
+
+
+@pytest.mark.parametrize(("value_usd", "leaves_by"), [(4_500, "bucket"), (2_000_001, "person")])
+def test_status_says_what_lets_a_message_leave(
+    ask: Ask, run: Run, deployment: Deployment, value_usd: int, leaves_by: str
+) -> None:
+    """Time alone does where its lane has no bucket."""
+    message = hold_back(deployment)
+    with deployment.store.unit_of_work() as uow:
+        before = uow.governor.get(bytes.fromhex(message[2:]))
+        assert before is not None
+        uow.governor.change(before, replace(before, value_wad=value_usd * WAD), "queue")
+
+    (waiting,) = ask("governor", "status")["waiting"]
+
+    assert waiting["leaves_by"] == leaves_by
+    words = {"bucket": "when its bucket holds it", "person": "when a person releases it"}
+    shown = run("governor", "status", *deployment.options).output
+    assert words[leaves_by] in " ".join(shown.split())
 
 
 def test_status_is_readable(run: Run, deployment: Deployment) -> None:

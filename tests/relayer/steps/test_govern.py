@@ -67,7 +67,7 @@ def log_of(store: Store, message_id: bytes) -> list[tuple[str, str]]:
 
 
 def queued(store: Store, catalog: Catalog) -> bytes:
-    """Fill the window with one message, and return a second that waits."""
+    """Let one message leave, and return a second for which there is no room yet."""
     settled_world(store)
     run_attest(store, catalog, granted(store, catalog, unlock(ETHER, 1, FAR)))
     message_id = granted(store, catalog, unlock(ETHER, 2, FAR))

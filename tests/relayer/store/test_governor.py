@@ -10,6 +10,7 @@ from chains.types import ChainId
 from relayer.assets import Path
 from relayer.clock import UnixSeconds
 from relayer.errors import StateMovedError
+from relayer.governor.buckets import Lane, Shortage
 from relayer.governor.windows import Flow
 from relayer.money import AssetId
 from relayer.store.governor import GOVERNOR, GovernorRelease, Outflow, ReleaseState
@@ -22,6 +23,7 @@ from tests.simulated_chain import SimulatedChain
 
 CHAIN = ChainId("eip155:1")
 PATH = Path(AssetId("WETH"), CHAIN, "guardian")
+LANE = Lane(ChainId("hub:test"), CHAIN)
 QUEUED = GovernorRelease(
     message_id=b"m" * 32,
     path=PATH,
@@ -31,6 +33,7 @@ QUEUED = GovernorRelease(
     is_counted=True,
     queued_at=UnixSeconds(NOW),
     due_at=UnixSeconds(NOW + 86_400),
+    expires_at=UnixSeconds(NOW + 90_000),
     decided_at=None,
     reason="full",
     who=GOVERNOR,
@@ -103,15 +106,47 @@ def test_a_new_value_alone_is_no_line_of_the_log(store: Store) -> None:
         "DELETE FROM governor_release",
         "UPDATE governor_release SET queued_at = 0",
         "UPDATE governor_release SET asset_id = 'USDC'",
+        "UPDATE governor_take SET missing_wad = value_wad",
+        "DELETE FROM governor_take",
     ],
 )
 def test_what_was_judged_cannot_be_changed_or_forgotten(store: Store, statement: str) -> None:
     """The database refuses it."""
     with store.unit_of_work() as uow:
         uow.governor.add(QUEUED)
+        uow.governor.take(QUEUED.message_id, LANE, 5, Shortage(7, UnixSeconds(NOW)))
 
     with pytest.raises(DBAPIError), store.unit_of_work() as uow:
         uow.connection.execute(text(statement))
+
+
+def test_r15_a_bucket_is_as_its_newest_taking_left_it(store: Store) -> None:
+    """Each lane has its own, and each message takes once."""
+    other = Lane(LANE.target, LANE.origin)
+    with store.unit_of_work() as uow:
+        assert uow.governor.shortage(LANE) is None
+        uow.governor.take(b"a" * 32, LANE, 5, Shortage(2**255, UnixSeconds(NOW)))
+        uow.governor.take(b"b" * 32, other, 1, Shortage(1, UnixSeconds(NOW + 9)))
+        uow.governor.take(b"c" * 32, LANE, 5, Shortage(3, UnixSeconds(NOW)))
+
+    with store.read() as uow:
+        assert uow.governor.shortage(LANE) == Shortage(3, UnixSeconds(NOW))
+        assert uow.governor.shortage(other) == Shortage(1, UnixSeconds(NOW + 9))
+    with pytest.raises(DBAPIError), store.unit_of_work() as uow:
+        uow.governor.take(b"a" * 32, LANE, 5, Shortage(8, UnixSeconds(NOW)))
+
+
+def test_what_the_governor_dropped_itself_may_be_judged_again(store: Store) -> None:
+    """What a person dropped may not."""
+    dropped = replace(QUEUED, state=ReleaseState.DROPPED, decided_at=UnixSeconds(NOW))
+    by_person = replace(dropped, message_id=b"p" * 32, who="ann")
+    with store.unit_of_work() as uow:
+        uow.governor.add(dropped)
+        uow.governor.add(by_person)
+        uow.governor.change(dropped, QUEUED, "queue")
+
+    with pytest.raises(StateMovedError), store.unit_of_work() as uow:
+        uow.governor.change(by_person, replace(QUEUED, message_id=b"p" * 32), "queue")
 
 
 def test_r15_a_lock_that_is_not_booked_makes_no_room(store: Store) -> None:

@@ -2,22 +2,26 @@
 
 import multiprocessing
 from collections.abc import Iterator
+from typing import Any
 
 import pytest
 from alembic.config import Config
 from alembic.script import ScriptDirectory
-from sqlalchemy import URL, delete, inspect, select, text, update
+from sqlalchemy import URL, Column, MetaData, Table, delete, inspect, select, text, update
 from sqlalchemy.exc import DBAPIError
 
 from chains.correction import Correction, CorrectionPosting, SignedCorrection
 from chains.nodes import NodeStatus, Standing
+from chains.types import ChainId
 from relayer.clock import FixedClock, UnixSeconds
+from relayer.governor.buckets import Lane
 from relayer.governor.switches import Subject, Switch
 from relayer.ledger.text import entry_of_text
 from relayer.money import AssetId
 from relayer.store.brake_tables import (
     GOVERNOR_LOG,
     GOVERNOR_RELEASE,
+    GOVERNOR_TAKE,
     SWITCH,
     SWITCH_ACK,
     SWITCH_LOG,
@@ -34,7 +38,7 @@ from relayer.store.unit_of_work import MIGRATIONS, Store, newest_migration
 from tests.databases import NOW, TestDatabases
 from tests.relayer.store.samples import CHAIN, VAULT, block, header, lock
 
-BRAKE_TABLES = (SWITCH, SWITCH_LOG, SWITCH_ACK, GOVERNOR_RELEASE, GOVERNOR_LOG)
+BRAKE_TABLES = (SWITCH, SWITCH_LOG, SWITCH_ACK, GOVERNOR_RELEASE, GOVERNOR_LOG, GOVERNOR_TAKE)
 LEDGER_TABLES = (HEAD, ENTRY, LINE, POSTING, CHECKPOINT, ACCOUNT, OWNER)
 LOCK = entry_of_text("2026-01-02 vault:base +5 USDC@eip155:1 | margin:ann -5 USDC@eip155:1")
 WAIT_SECONDS_MAX = 90
@@ -269,3 +273,40 @@ def test_recoveries_and_corrections_come_beside_what_is_stored(empty_store: Stor
         assert uow.chains.is_halted(CHAIN)
         assert [one.correction for one in uow.corrections.of_break(found.break_id)] == [made]
         assert uow.recoveries.recoveries(CHAIN) == ()
+
+
+def test_what_waited_before_buckets_expires_with_its_time_in_the_queue(
+    empty_store: Store,
+) -> None:
+    """A row of 0011 stays as it is; all buckets begin full."""
+    empty_store.upgrade("0011")
+    row = {
+        "message_id": b"\x01" * 32,
+        "chain_id": CHAIN,
+        "bridge": "guardian",
+        "asset_id": "WETH",
+        "units": 5,
+        "value_wad": 2**200,
+        "state": "QUEUED",
+        "is_counted": 1,
+        "queued_at": NOW,
+        "due_at": NOW + 86_400,
+        "reason": "full",
+        "who": "governor",
+    }
+    before = Table("governor_release", MetaData(), *(_plain(name) for name in row))
+    with empty_store.unit_of_work() as uow:
+        uow.connection.execute(before.insert(), [row])
+
+    empty_store.upgrade()
+
+    with empty_store.read() as uow:
+        (found,) = uow.governor.waiting()
+        assert (found.message_id, found.value_wad) == (row["message_id"], 2**200)
+        assert (found.due_at, found.expires_at) == (NOW + 86_400, NOW + 86_400)
+        assert uow.governor.shortage(Lane(ChainId("hub:test"), CHAIN)) is None
+
+
+def _plain(name: str) -> Column[Any]:
+    kind = GOVERNOR_RELEASE.c[name].type
+    return Column(name, kind)

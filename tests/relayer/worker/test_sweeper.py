@@ -8,9 +8,12 @@ from contextlib import contextmanager
 import pytest
 from sqlalchemy.exc import OperationalError
 
+from relayer.clock import UnixSeconds
+from relayer.money import AssetId
 from relayer.settings import Settings
 from relayer.steps.catalog import Catalog
 from relayer.steps.queues import ASSESS, CUSTODY
+from relayer.store.governor import GOVERNOR, GovernorRelease, ReleaseState
 from relayer.store.job_records import JobState
 from relayer.store.roots import JournalBrokenError
 from relayer.store.unit_of_work import Store
@@ -111,3 +114,32 @@ def test_it_publishes_the_roots_that_are_due(
         assert goes_on()
 
     assert published == [store]
+
+
+def test_it_ends_what_the_governor_holds_back_of_messages_that_ended(
+    store: Store, catalog: Catalog, doorbell: CountingDoorbell
+) -> None:
+    """The row is of a message that is not stored here and whose last second is over."""
+    held = GovernorRelease(
+        message_id=b"m" * 32,
+        path=catalog.path_of(AssetId("WETH"), CHAIN_A),
+        units=1,
+        value_wad=1,
+        state=ReleaseState.QUEUED,
+        is_counted=True,
+        queued_at=UnixSeconds(1),
+        due_at=UnixSeconds(2),
+        expires_at=UnixSeconds(3),
+        decided_at=None,
+        reason="full",
+        who=GOVERNOR,
+    )
+    with store.unit_of_work() as uow:
+        uow.governor.add(held)
+
+    def is_waiting() -> bool:
+        with store.read() as uow:
+            return bool(uow.governor.waiting())
+
+    with sweeping(store, catalog, doorbell):
+        wait_until(lambda: not is_waiting(), "the row to be dropped", seconds=10)
