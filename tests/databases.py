@@ -15,6 +15,7 @@ from sqlalchemy import URL, make_url
 from relayer.clock import Clock, FixedClock
 from relayer.store.engine import engine_of
 from relayer.store.unit_of_work import Store
+from tests.restoring import Template
 
 BACKENDS: Final = ("sqlite", "postgresql")
 LOCAL_SERVER_URL: Final = "postgresql://postgres@127.0.0.1:5432/postgres"
@@ -32,11 +33,16 @@ class TestDatabases:
         self._server_url: URL | None = make_url(server_url) if server_url else None
         self._embedded: Any = None
         self._templates: dict[str, str] = {}
+        self._template: Template | None = None
+        self._lent: set[str] = set()
+        self._idle: list[str] = []
 
     def close(self) -> None:
         """Remove everything."""
+        for url in (*self._idle, *self._lent):
+            self._drop_on_server(url)
         if "postgresql" in self._templates:
-            self.drop(self._templates["postgresql"])
+            self._drop_on_server(self._templates["postgresql"])
         if self._embedded is not None:
             self._embedded.cleanup()
         shutil.rmtree(self._folder)
@@ -49,7 +55,7 @@ class TestDatabases:
         return self._url_on_server(name, f"CREATE DATABASE {name}")
 
     def migrated_url(self, backend: str) -> str:
-        """Return the URL of a new database at the newest migration."""
+        """Return the URL of a database at the newest migration, without a row of any test."""
         if backend not in self._templates:
             url = self.empty_url(backend)
             store = Store(engine_of(url), FixedClock(NOW))
@@ -61,25 +67,25 @@ class TestDatabases:
             url = self._new_file_url()
             shutil.copyfile(path_of(template), path_of(url))
             return url
-        name = f"relayer_test_{uuid4().hex}"
-        created = f"CREATE DATABASE {name} TEMPLATE {make_url(template).database}"
-        # A test may lose its last transaction in a power cut.
-        return self._url_on_server(
-            name, created, f"ALTER DATABASE {name} SET synchronous_commit = off"
-        )
+        url = self._idle.pop() if self._idle else self._copied_url(template)
+        self._lent.add(url)
+        return url
 
     def drop(self, url: str) -> None:
-        """Remove a database."""
+        """Remove a database, or keep what is like new again for the next test."""
         if url.startswith("sqlite"):
             for suffix in ("", "-wal", "-shm"):
                 path_of(url).with_name(path_of(url).name + suffix).unlink(missing_ok=True)
+        elif url in self._lent and self._is_restored(url):
+            self._lent.remove(url)
+            self._idle.append(url)
         else:
-            name = make_url(url).database
-            self._url_on_server(str(name), f"DROP DATABASE IF EXISTS {name} WITH (FORCE)")
+            self._lent.discard(url)
+            self._drop_on_server(url)
 
     @contextmanager
     def store(self, backend: str, clock: Clock) -> Iterator[Store]:
-        """Yield a store on a new migrated database; it is removed afterwards."""
+        """Yield a store on a migrated database of its own; it is given back afterwards."""
         url = self.migrated_url(backend)
         store = Store(engine_of(url), clock)
         try:
@@ -87,6 +93,24 @@ class TestDatabases:
         finally:
             store.close()
             self.drop(url)
+
+    def _copied_url(self, template: str) -> str:
+        """Return the URL of a new copy of a database on the server."""
+        name = f"relayer_test_{uuid4().hex}"
+        created = f"CREATE DATABASE {name} TEMPLATE {make_url(template).database}"
+        # A test may lose its last transaction in a power cut.
+        return self._url_on_server(
+            name, created, f"ALTER DATABASE {name} SET synchronous_commit = off"
+        )
+
+    def _is_restored(self, url: str) -> bool:
+        if self._template is None:
+            self._template = Template.of(self._templates["postgresql"])
+        return self._template.is_restored(url)
+
+    def _drop_on_server(self, url: str) -> None:
+        name = make_url(url).database
+        self._url_on_server(str(name), f"DROP DATABASE IF EXISTS {name} WITH (FORCE)")
 
     def _new_file_url(self) -> str:
         return f"sqlite:///{self._folder / uuid4().hex}.sqlite3"

@@ -1,7 +1,6 @@
 """Below the final block: after a recovery the ledger is that of the branch that stands."""
 
 import asyncio
-from collections.abc import Iterator
 from random import Random
 from typing import Any, Final
 
@@ -20,14 +19,6 @@ from tests.relayer.steps.bookings import Bench, unlock_message
 WORLDS: Final = 18
 ORDER: Final = Order("the node lied", "ann")
 SPENDER, OTHER = ACCOUNTS
-
-
-@pytest.fixture(scope="module")
-def databases() -> Iterator[TestDatabases]:
-    """What makes the databases."""
-    made = TestDatabases()
-    yield made
-    made.close()
 
 
 def violate(world: ReorgWorld) -> None:

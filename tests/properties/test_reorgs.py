@@ -1,7 +1,6 @@
 """Whatever a chain goes through above its final block, the ledger is that of its last branch."""
 
 from collections import Counter
-from collections.abc import Iterator
 from contextlib import suppress
 from dataclasses import dataclass, field
 from random import Random
@@ -25,14 +24,6 @@ from tests.relayer.steps.bookings import Bench
 WORLDS: Final = 25
 REORGS_PER_WORLD: Final = 20
 KINDS: Final = ("single", "single", "double", "nested", "return", "mid-poll", "finality")
-
-
-@pytest.fixture(scope="module")
-def databases() -> Iterator[TestDatabases]:
-    """What makes the databases."""
-    made = TestDatabases()
-    yield made
-    made.close()
 
 
 @dataclass(slots=True)

@@ -21,14 +21,6 @@ TICKS_SPARE = 400
 
 
 @pytest.fixture
-def databases() -> Iterator[TestDatabases]:
-    """What makes databases."""
-    made = TestDatabases()
-    yield made
-    made.close()
-
-
-@pytest.fixture
 def _quiet() -> Iterator[None]:
     """Thousands of log lines are not looked at."""
     structlog.configure(wrapper_class=structlog.make_filtering_bound_logger("critical"))

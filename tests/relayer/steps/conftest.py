@@ -14,14 +14,6 @@ from tests.relayer.steps.world import catalog_of_world
 
 
 @pytest.fixture(scope="session")
-def databases() -> Iterator[TestDatabases]:
-    """What makes databases."""
-    made = TestDatabases()
-    yield made
-    made.close()
-
-
-@pytest.fixture(scope="session")
 def catalog() -> Catalog:
     """The deployment of the tests, with one liquidator."""
     return catalog_of_world()
