@@ -56,20 +56,17 @@ class TestDatabases:
 
     def migrated_url(self, backend: str) -> str:
         """Return the URL of a database at the newest migration, without a row of any test."""
-        if backend not in self._templates:
-            url = self.empty_url(backend)
-            store = Store(engine_of(url), FixedClock(NOW))
-            store.upgrade()
-            store.close()
-            self._templates[backend] = url
-        template = self._templates[backend]
         if backend == "sqlite":
-            url = self._new_file_url()
-            shutil.copyfile(path_of(template), path_of(url))
-            return url
+            return self.migrated_file(path_of(self.empty_url(backend)))
+        template = self._migrated_template(backend)
         url = self._idle.pop() if self._idle else self._copied_url(template)
         self._lent.add(url)
         return url
+
+    def migrated_file(self, path: Path) -> str:
+        """Put an SQLite database at the newest migration at a path, and return its URL."""
+        shutil.copyfile(path_of(self._migrated_template("sqlite")), path)
+        return f"sqlite:///{path}"
 
     def drop(self, url: str) -> None:
         """Remove a database, or keep what is like new again for the next test."""
@@ -94,6 +91,16 @@ class TestDatabases:
             store.close()
             self.drop(url)
 
+    def _migrated_template(self, backend: str) -> str:
+        """Return the URL of the database that others are copied from; made at its first use."""
+        if backend not in self._templates:
+            url = self.empty_url(backend)
+            store = Store(engine_of(url), FixedClock(NOW))
+            store.upgrade()
+            store.close()
+            self._templates[backend] = url
+        return self._templates[backend]
+
     def _copied_url(self, template: str) -> str:
         """Return the URL of a new copy of a database on the server."""
         name = f"relayer_test_{uuid4().hex}"
@@ -111,9 +118,6 @@ class TestDatabases:
     def _drop_on_server(self, url: str) -> None:
         name = make_url(url).database
         self._url_on_server(str(name), f"DROP DATABASE IF EXISTS {name} WITH (FORCE)")
-
-    def _new_file_url(self) -> str:
-        return f"sqlite:///{self._folder / uuid4().hex}.sqlite3"
 
     def _url_on_server(self, name: str, *statements: str) -> str:
         url = self._server()
