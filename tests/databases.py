@@ -1,6 +1,7 @@
 """Databases for tests: a fresh one each, copied from one that was migrated once."""
 
 import shutil
+import sqlite3
 import tempfile
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
@@ -10,7 +11,7 @@ from uuid import uuid4
 
 import psycopg
 import pytest
-from sqlalchemy import URL, make_url
+from sqlalchemy import URL, event, make_url
 
 from relayer.clock import Clock, FixedClock
 from relayer.store.engine import engine_of
@@ -85,6 +86,8 @@ class TestDatabases:
         """Yield a store on a migrated database of its own; it is given back afterwards."""
         url = self.migrated_url(backend)
         store = Store(engine_of(url), clock)
+        if backend == "sqlite":
+            event.listen(store.engine, "connect", _hasten)
         try:
             yield store
         finally:
@@ -144,6 +147,11 @@ class TestDatabases:
             # Whatever keeps the package from starting, the test is skipped with its reason;
             # tests/conftest.py makes that a failure where everything is required.
             pytest.skip(f"no PostgreSQL on 127.0.0.1:5432 and no embedded one: {exc}")
+
+
+def _hasten(connection: sqlite3.Connection, _record: object) -> None:
+    """Let SQLite not wait for the disk: a test may lose its data in a power cut."""
+    connection.execute("PRAGMA synchronous = OFF")
 
 
 def path_of(url: str) -> Path:
