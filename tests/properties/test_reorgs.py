@@ -120,7 +120,7 @@ def settle(bench: Bench, before: tuple[int, ...]) -> tuple[int, ...]:
 @pytest.mark.timeout(600)
 @pytest.mark.parametrize(
     "reorgs",
-    [pytest.param(500, marks=pytest.mark.long), pytest.param(160, marks=pytest.mark.slow)],
+    [pytest.param(500, marks=pytest.mark.long), pytest.param(240, marks=pytest.mark.slow)],
 )
 def test_r1_reorgs_leave_what_a_fresh_index_of_the_last_branch_finds(
     databases: TestDatabases, reorgs: int
