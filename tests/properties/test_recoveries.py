@@ -18,10 +18,11 @@ from tests.relayer.steps.bookings import Bench, unlock_message
 
 # worlds of each kind: make long goes through all of them
 WORLDS: Final = pytest.mark.parametrize(
-    "worlds", [
+    "worlds",
+    [
         pytest.param(18, marks=[pytest.mark.long, pytest.mark.timeout(600)]),
         pytest.param(6, marks=pytest.mark.slow),
-    ]
+    ],
 )
 ORDER: Final = Order("the node lied", "ann")
 SPENDER, OTHER = ACCOUNTS
