@@ -12,6 +12,8 @@ WORKERS ?= 2
 SERVICES := services and not devnet and not slow and not story and not long
 BENCH ?= *
 MINUTES ?= 30
+# each worker takes a half in order, so that what a file shares is made once; who is done takes over
+IN_PARALLEL := $(BIN)/python -m pytest -q -n $(WORKERS) --dist worksteal
 BY_FAULTS := --ignore tests/faults/test_kills.py --ignore tests/faults/test_outages.py \
 	--ignore tests/faults/load
 KERNELS := $(wildcard relayer/risk/*.pyx relayer/risk/*.pxd)
@@ -36,11 +38,11 @@ demo: setup ## the whole story on local chains, nothing else needed
 demo-fleet: setup ## the same story on PostgreSQL and RabbitMQ, in separate processes
 	$(BIN)/relayer demo --fleet
 
-test: setup ## every test: units, properties, contracts, devnets, the story
-	$(BIN)/python -m pytest -q -n $(WORKERS) -m "$(OFFLINE)" tests
+test: setup ## the tests of less than ten minutes: units, properties, contracts, devnets, the story
+	$(IN_PARALLEL) -m "$(OFFLINE)" --ignore tests/style tests
 	cd $(EVM) && $(FORGE_FOLDER)/forge test --force
-	$(BIN)/python -m pytest -q -n $(WORKERS) -m "$(SERVICES)" tests
-	$(BIN)/python -m pytest -q -m "(devnet or slow or story) and not long" $(BY_FAULTS) tests
+	$(IN_PARALLEL) -m "$(SERVICES)" tests
+	$(IN_PARALLEL) -m "(devnet or slow or story) and not long" $(BY_FAULTS) tests
 
 check: setup ## format, lint, types, imports, tidy and the offline tests
 	$(BIN)/ruff format --check .
@@ -49,7 +51,7 @@ check: setup ## format, lint, types, imports, tidy and the offline tests
 	$(BIN)/lint-imports --no-logo
 	cd $(EVM) && $(FORGE_FOLDER)/forge fmt --check
 	$(BIN)/python -m pytest -q tests/style
-	$(BIN)/python -m pytest -q -n $(WORKERS) -m "$(OFFLINE)" --ignore tests/style tests
+	$(IN_PARALLEL) -m "$(OFFLINE)" --ignore tests/style tests
 
 bench: setup ## measure; BENCH=risk runs one; results go to build/bench.json
 	@failed=; test "$(BENCH)" != "*" || rm -f build/bench.json; \
@@ -68,8 +70,9 @@ soak: setup ## load a deployment and see whether it grows; MINUTES=30, FLEET=1 f
 sim: setup ## the whole relayer under random faults, one seed a run; SEEDS=n, JOBS=n
 	$(BIN)/python -m tests.simulation --seeds $(or $(SEEDS),1000) --jobs $(or $(JOBS),2)
 
-long: setup ## the tests that take many minutes: 10,000 sends with faults
-	$(BIN)/python -m pytest -q -m long tests
+long: setup ## the tests of many minutes: all worlds, 10,000 sends, mutants; SLICE=1 for the worlds alone
+	$(if $(SLICE),$(IN_PARALLEL) -m long -k "not 10000" tests/properties tests/relayer, \
+		$(BIN)/python -m pytest -q -m long tests)
 
 format: setup ## put Python and Solidity into shape
 	$(BIN)/ruff format .

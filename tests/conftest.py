@@ -3,12 +3,14 @@
 import ipaddress
 import os
 import sys
-from collections.abc import Generator
+from collections.abc import Generator, Iterator
 from pathlib import Path
 from typing import Any, Final
 
 import pytest
 from hypothesis import HealthCheck, settings
+
+from tests.databases import TestDatabases
 
 REQUIRE_ALL: Final = os.environ.get("RELAYER_REQUIRE_ALL") == "1"
 TESTS_FOLDER: Final = Path(__file__).parent
@@ -50,6 +52,14 @@ def refuse_network(event: str, arguments: tuple[Any, ...]) -> None:
 
 
 sys.addaudithook(refuse_network)
+
+
+@pytest.fixture(scope="session")
+def databases() -> Iterator[TestDatabases]:
+    """What makes databases; its templates serve all tests of a process."""
+    made = TestDatabases()
+    yield made
+    made.close()
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:

@@ -36,14 +36,6 @@ Poll = Callable[[], object]
 
 
 @pytest.fixture
-def databases() -> Iterator[TestDatabases]:
-    """What makes the databases."""
-    made = TestDatabases()
-    yield made
-    made.close()
-
-
-@pytest.fixture
 def chain(anvil_binary: str) -> Iterator[DeployedChain]:
     """Chain A of a layout whose final blocks are far behind."""
     del anvil_binary

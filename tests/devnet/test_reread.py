@@ -34,12 +34,10 @@ LOCKS = 6
 
 
 @pytest.fixture
-def store() -> Iterator[Store]:
+def store(databases: TestDatabases) -> Iterator[Store]:
     """A migrated, empty store."""
-    databases = TestDatabases()
     with databases.store("sqlite", FixedClock(NOW)) as made:
         yield made
-    databases.close()
 
 
 def catalog_of(devnet: Devnet) -> Catalog:

@@ -66,11 +66,9 @@ REFUSED_MIN: Final = 400
 
 
 @pytest.fixture(scope="module")
-def database_url() -> Iterator[str]:
+def database_url(databases: TestDatabases) -> str:
     """The URL of the hub's database."""
-    databases = TestDatabases()
-    yield databases.migrated_url("sqlite")
-    databases.close()
+    return databases.migrated_url("sqlite")
 
 
 @pytest.fixture(scope="module")

@@ -203,11 +203,9 @@ class Worker:
 
 
 @pytest.fixture(scope="module")
-def database_url() -> Iterator[str]:
+def database_url(databases: TestDatabases) -> str:
     """The URL of a database for the worker."""
-    databases = TestDatabases()
-    yield databases.migrated_url("sqlite")
-    databases.close()
+    return databases.migrated_url("sqlite")
 
 
 @pytest.fixture(scope="module")

@@ -1,7 +1,6 @@
 """Arguments of the operator's commands: done, refused or broken with a reason, no traceback."""
 
 import json
-from collections.abc import Iterator
 from pathlib import Path
 from typing import Final
 
@@ -48,11 +47,9 @@ EXITS: Final = {0, 1, 2}
 
 
 @pytest.fixture(scope="module")
-def database_url() -> Iterator[str]:
+def database_url(databases: TestDatabases) -> str:
     """The URL of an empty, migrated database."""
-    databases = TestDatabases()
-    yield databases.migrated_url("sqlite")
-    databases.close()
+    return databases.migrated_url("sqlite")
 
 
 @pytest.fixture(scope="module")

@@ -115,11 +115,9 @@ def test_a_request_is_read_or_malformed(value: Any) -> None:
 
 
 @pytest.fixture(scope="module")
-def own_database() -> Iterator[str]:
+def own_database(databases: TestDatabases) -> str:
     """The URL of a guardian's database that knows the world."""
-    databases = TestDatabases()
-    yield databases.migrated_url("sqlite")
-    databases.close()
+    return databases.migrated_url("sqlite")
 
 
 @pytest.fixture(scope="module")

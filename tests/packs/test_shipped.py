@@ -39,14 +39,6 @@ SIZE_MAX = 200_000
 ETHER = 10**18
 
 
-@pytest.fixture(scope="module")
-def databases() -> Iterator[TestDatabases]:
-    """What makes databases."""
-    made = TestDatabases()
-    yield made
-    made.close()
-
-
 @pytest.fixture
 def store(databases: TestDatabases) -> Iterator[Store]:
     """An empty store on SQLite."""

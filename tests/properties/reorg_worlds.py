@@ -8,7 +8,6 @@ from random import Random
 from typing import Any, Final
 
 from eth_hash.auto import keccak
-from sqlalchemy import event as hook
 from sqlalchemy import func, select
 
 from chains.events import Borrowed, EventPosition, ObservedEvent, Repaid
@@ -44,7 +43,6 @@ MESSAGES: Final = 5
 EVENTS_MAX: Final = 100_000
 LIMITS: Final = ObserveLimits(start_height=0, blocks_per_run_max=100, finalized_span_max=500)
 TABLES: Final = (OBSERVED_EVENT, CHECKPOINT, MALFORMED_LOG, ENTRY, POSTING)
-WITHOUT_DISK: Final = "PRAGMA synchronous = OFF"
 LIVING: Final = (EventState.SEEN, EventState.FINAL)
 
 
@@ -200,8 +198,6 @@ def _index_at(position: EventPosition) -> int:
 def started(world: ReorgWorld, databases: TestDatabases) -> Iterator[Bench]:
     """Yield a bench on an empty store that has booked the world's beginning."""
     with databases.store("sqlite", FixedClock(NOW)) as store:
-        # A test may lose its data in a power cut; waiting for the disk is most of its time.
-        hook.listen(store.engine, "connect", lambda link, _: link.execute(WITHOUT_DISK))
         bench = Bench(store, world.chain)
         world.prepare(bench)
         yield bench

@@ -28,14 +28,6 @@ STEPS = 12
 MESSAGES = 3
 
 
-@pytest.fixture(scope="module")
-def databases() -> Iterator[TestDatabases]:
-    """What makes the databases."""
-    made = TestDatabases()
-    yield made
-    made.close()
-
-
 @pytest.fixture
 def store(databases: TestDatabases) -> Iterator[Store]:
     """An empty store on SQLite."""

@@ -6,7 +6,6 @@ I-4: a release or seize exists exactly when its hold is booked.
 I-6: an account's margin never goes below zero, and every journal entry balances.
 """
 
-from collections.abc import Iterator
 from contextlib import suppress
 from dataclasses import replace
 from typing import Any, Final
@@ -54,14 +53,6 @@ ACTIONS: Final = st.one_of(
     st.tuples(st.just("price"), st.integers(1_000, 4_000)),
     st.tuples(st.just("liquidate"), st.just(0)),
 )
-
-
-@pytest.fixture(scope="module")
-def databases() -> Iterator[TestDatabases]:
-    """What makes databases."""
-    made = TestDatabases()
-    yield made
-    made.close()
 
 
 class Life:

@@ -1,6 +1,5 @@
 """Any interleaving of rings, claims, ends and lost leases against a model of one queue."""
 
-from collections.abc import Iterator
 from contextlib import ExitStack
 
 import pytest
@@ -124,14 +123,6 @@ class JobMachine(RuleBasedStateMachine):
 
     def _is_live(self, job: Job) -> bool:
         return self._is_owner(job) and self.clock.now() < job.lease_ends_at
-
-
-@pytest.fixture(scope="module")
-def databases() -> Iterator[TestDatabases]:
-    """What makes databases."""
-    made = TestDatabases()
-    yield made
-    made.close()
 
 
 @pytest.mark.parametrize(("backend", "runs"), [("sqlite", 60), ("postgresql", 10)])

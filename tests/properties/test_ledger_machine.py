@@ -1,6 +1,5 @@
 """The ledger in the database against a model of dictionaries, step by step."""
 
-from collections.abc import Iterator
 from dataclasses import dataclass, field, replace
 from typing import Final
 
@@ -271,14 +270,6 @@ class LedgerMachine(RuleBasedStateMachine):
             found = uow.ledger.post(entry)
         assert found.status is expected
         return entry
-
-
-@pytest.fixture(scope="module")
-def databases() -> Iterator[TestDatabases]:
-    """What makes databases."""
-    made = TestDatabases()
-    yield made
-    made.close()
 
 
 @pytest.mark.slow

@@ -1,7 +1,6 @@
 """Below the final block: after a recovery the ledger is that of the branch that stands."""
 
 import asyncio
-from collections.abc import Iterator
 from random import Random
 from typing import Any, Final
 
@@ -17,17 +16,16 @@ from tests.properties.reorg_worlds import ACCOUNTS, ReorgWorld, counts, detected
 from tests.relayer.api.kit import VAULT_A, WETH_A
 from tests.relayer.steps.bookings import Bench, unlock_message
 
-WORLDS: Final = 18
+# worlds of each kind: make long goes through all of them
+WORLDS: Final = pytest.mark.parametrize(
+    "worlds",
+    [
+        pytest.param(18, marks=[pytest.mark.long, pytest.mark.timeout(600)]),
+        pytest.param(6, marks=pytest.mark.slow),
+    ],
+)
 ORDER: Final = Order("the node lied", "ann")
 SPENDER, OTHER = ACCOUNTS
-
-
-@pytest.fixture(scope="module")
-def databases() -> Iterator[TestDatabases]:
-    """What makes the databases."""
-    made = TestDatabases()
-    yield made
-    made.close()
 
 
 def violate(world: ReorgWorld) -> None:
@@ -63,10 +61,12 @@ def grown(world: ReorgWorld, bench: Bench) -> None:
         bench.catch_up()
 
 
-@pytest.mark.slow
-def test_r2_a_recovered_chain_is_what_a_fresh_index_finds(databases: TestDatabases) -> None:
+@WORLDS
+def test_r2_a_recovered_chain_is_what_a_fresh_index_finds(
+    databases: TestDatabases, worlds: int
+) -> None:
     """Where nobody had used what went: 0 differences, nothing deleted, the journal sound."""
-    for seed in range(WORLDS):
+    for seed in range(worlds):
         world = ReorgWorld(Random(seed), is_credit=seed % 3 == 2)
         with started(world, databases) as bench:
             for _ in range(2):
@@ -110,11 +110,13 @@ def worth(found: dict[str, Any]) -> int:
     return -sum(int(posted) + int(pending) for posted, pending, _ in lines)
 
 
-@pytest.mark.slow
-def test_r2_collateral_that_was_used_is_missing_visibly(databases: TestDatabases) -> None:
+@WORLDS
+def test_r2_collateral_that_was_used_is_missing_visibly(
+    databases: TestDatabases, worlds: int
+) -> None:
     """Custody equals the chain to the unit, the hub bears the rest, and nobody else notices."""
     booked = 0
-    for seed in range(WORLDS):
+    for seed in range(worlds):
         world = ReorgWorld(Random(1_000 + seed), is_credit=False)
         with started(world, databases) as bench:
             grown(world, bench)

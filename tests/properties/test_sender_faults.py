@@ -5,11 +5,10 @@ from random import Random
 
 import pytest
 import structlog
-from sqlalchemy import event, select
+from sqlalchemy import select
 
 from relayer.clock import FixedClock
 from relayer.store.fleet_tables import SEND, SEND_ATTEMPT
-from relayer.store.unit_of_work import Store
 from tests.databases import NOW, TestDatabases
 from tests.relayer.steps.pool_node import FILLER, STRANGER, parsed
 from tests.relayer.steps.sending_world import Faults, SendingWorld, store_messages
@@ -21,27 +20,11 @@ TICKS_SPARE = 400
 
 
 @pytest.fixture
-def databases() -> Iterator[TestDatabases]:
-    """What makes databases."""
-    made = TestDatabases()
-    yield made
-    made.close()
-
-
-@pytest.fixture
 def _quiet() -> Iterator[None]:
     """Thousands of log lines are not looked at."""
     structlog.configure(wrapper_class=structlog.make_filtering_bound_logger("critical"))
     yield
     structlog.reset_defaults()
-
-
-def hasten(store: Store) -> None:
-    """Let SQLite not wait for the disk: a test may lose its data in a power cut."""
-
-    @event.listens_for(store.engine, "connect")
-    def _connected(dbapi_connection: object, _record: object) -> None:
-        dbapi_connection.execute("PRAGMA synchronous = OFF")  # type: ignore[attr-defined]
 
 
 def check_chain(world: SendingWorld, message_ids: list[bytes]) -> None:
@@ -74,7 +57,7 @@ def check_records(world: SendingWorld) -> None:
     "count",
     [
         pytest.param(10_000, marks=pytest.mark.long),
-        pytest.param(1_000, marks=pytest.mark.slow),
+        pytest.param(1_000, marks=pytest.mark.long),
         200,
     ],
 )
@@ -84,7 +67,6 @@ def test_r9_sends_with_faults_land_exactly_once(databases: TestDatabases, count:
     catalog = catalog_of_world()
     faults = Faults(Random(count))
     with databases.store("sqlite", clock) as store:
-        hasten(store)
         message_ids = store_messages(store, catalog, count)
         world = SendingWorld(store, catalog, clock, faults)
         ticks = 0

@@ -40,13 +40,11 @@ POLL_SECONDS = 0.02
 SPAWN = multiprocessing.get_context("spawn")
 
 
-@pytest.fixture(scope="module")
-def databases() -> Iterator[TestDatabases]:
-    """What makes databases."""
+@pytest.fixture(autouse=True, scope="module")
+def _quiet() -> Iterator[None]:
+    """Only what is critical is logged."""
     structlog.configure(wrapper_class=structlog.make_filtering_bound_logger("critical"))
-    made = TestDatabases()
-    yield made
-    made.close()
+    yield
     structlog.reset_defaults()
 
 

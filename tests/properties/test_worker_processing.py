@@ -1,11 +1,9 @@
 """Whatever steps do and whenever processes die: no wish is lost, no job runs twice at once."""
 
 from collections import Counter
-from collections.abc import Iterator
 from contextlib import suppress
 from dataclasses import dataclass, field
 
-import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
@@ -59,14 +57,6 @@ class Script:
                 ring_keys(self.store, job.key)
         self.done.add(job.key)
         return Done()
-
-
-@pytest.fixture(scope="module")
-def databases() -> Iterator[TestDatabases]:
-    """What makes databases."""
-    made = TestDatabases()
-    yield made
-    made.close()
 
 
 def longest_row_of_failures(acts: list[str]) -> int:

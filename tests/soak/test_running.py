@@ -1,6 +1,5 @@
 """A minute of the soak: it runs, its books are right, and no thread or file is left open."""
 
-from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -13,14 +12,6 @@ SECONDS = 60.0
 # A minute is all warm-up (17 % and 31 MiB per 1,000 events were measured), so memory is judged by
 # the long run; here threads and files are, and memory only against gross growth.
 BOUNDS = Bounds(growth_percent_max=50.0, mib_per_1000_events_max=100.0)
-
-
-@pytest.fixture
-def databases() -> Iterator[TestDatabases]:
-    """What makes databases."""
-    made = TestDatabases()
-    yield made
-    made.close()
 
 
 @pytest.mark.long

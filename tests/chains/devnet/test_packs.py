@@ -115,7 +115,8 @@ def test_headers_that_say_too_much_or_too_little_are_refused() -> None:
 
 def lines(*fields: object) -> bytes:
     """Return a pack file of these lines."""
-    return gzip.compress(b"\n".join(orjson.dumps(line) for line in fields))
+    # Without the time, so that each process names the tests alike.
+    return gzip.compress(b"\n".join(orjson.dumps(line) for line in fields), mtime=0)
 
 
 HEAD: dict[str, Any] = {
@@ -133,8 +134,8 @@ LINE = {"provider": "a", "method": "m", "params": [], "result": 1}
     [
         (b"plain text", "no readable pack"),
         (lines(HEAD, LINE)[:-9], "no readable pack"),
-        (gzip.compress(b""), "is empty"),
-        (gzip.compress(b"{"), "line 1: not JSON"),
+        (gzip.compress(b"", mtime=0), "is empty"),
+        (gzip.compress(b"{", mtime=0), "line 1: not JSON"),
         (lines([1]), "line 1: an object"),
         (lines({"a": 1}), "no pack"),
         (lines(HEAD | {"version": 2}), "version 2, this reads 1; record it again"),
@@ -166,7 +167,7 @@ def test_a_pack_that_is_not_there_is_named(tmp_path: Path) -> None:
 
 def packed(path: Path, *lines: bytes) -> Path:
     """Write lines as a pack."""
-    path.write_bytes(gzip.compress(b"\n".join(lines)))
+    path.write_bytes(gzip.compress(b"\n".join(lines), mtime=0))
     return path
 
 

@@ -8,7 +8,6 @@ waiting until the process runs again or ends. Processes that share a file share 
 import os
 import threading
 import time
-from collections.abc import Iterator
 from pathlib import Path
 from signal import SIGCONT
 from typing import Final
@@ -30,14 +29,6 @@ THAWED_SECONDS: Final = 2.0
 BEGIN_OF_WORKER: Final = 3  # the second is the first claim
 BEGIN_OF_WATCHER: Final = 4  # those before take the lease and remember the chain
 FREEZES: Final = min(6, int(os.environ.get(KILLS_VARIABLE) or 6))
-
-
-@pytest.fixture
-def databases() -> Iterator[TestDatabases]:
-    """What makes databases."""
-    made = TestDatabases()
-    yield made
-    made.close()
 
 
 def freeze_and_thaw(load: LoadDeployment, name: str, begin: int, successor: str) -> str:

@@ -4,7 +4,6 @@ import os
 import sys
 import time
 from collections import Counter
-from collections.abc import Iterator
 from pathlib import Path
 from random import Random
 from typing import Final
@@ -19,14 +18,6 @@ from tests.faults.load.killing import EVENTS, kill_at_random
 
 pytestmark = [pytest.mark.timeout(600)]
 KILLS: Final = 50
-
-
-@pytest.fixture(scope="module")
-def databases() -> Iterator[TestDatabases]:
-    """What makes databases."""
-    made = TestDatabases()
-    yield made
-    made.close()
 
 
 @pytest.mark.parametrize("backend", ["sqlite", "postgresql"])

@@ -4,7 +4,6 @@ import sys
 import threading
 import time
 from collections import Counter
-from collections.abc import Iterator
 from pathlib import Path
 from typing import Final
 
@@ -26,14 +25,6 @@ DONE_SECONDS_MAX: Final = 120.0
 QUARANTINE_SECONDS_MAX: Final = 120.0
 POLL_SECONDS: Final = 0.05
 POISON: Final = "killer-0"
-
-
-@pytest.fixture
-def databases() -> Iterator[TestDatabases]:
-    """What makes databases."""
-    made = TestDatabases()
-    yield made
-    made.close()
 
 
 class Acting:

@@ -2,7 +2,6 @@
 
 import os
 import sys
-from collections.abc import Iterator
 from pathlib import Path
 from random import Random
 from typing import Final
@@ -23,14 +22,6 @@ COMMIT_FIRST: Final = 2  # the first one only looks at the schema; nobody listen
 COMMIT_LAST: Final = 15
 EVENTS_PER_BLOCK: Final = 8
 BLOCKS: Final = 3
-
-
-@pytest.fixture
-def databases() -> Iterator[TestDatabases]:
-    """What makes databases."""
-    made = TestDatabases()
-    yield made
-    made.close()
 
 
 def end_in_commits(load: LoadDeployment, name: str, endings: int, chance: Random) -> list[float]:

@@ -15,14 +15,6 @@ from tests.relayer.api.kit import ANN, OPEN, deployment_settings, key_header, me
 
 
 @pytest.fixture(scope="session")
-def api_databases() -> Iterator[TestDatabases]:
-    """What makes databases."""
-    made = TestDatabases()
-    yield made
-    made.close()
-
-
-@pytest.fixture(scope="session")
 def catalog() -> Catalog:
     """The deployment of the tests."""
     return wiring.catalog_of(deployment_settings())
@@ -35,9 +27,9 @@ def clock() -> FixedClock:
 
 
 @pytest.fixture
-def store(api_databases: TestDatabases, clock: FixedClock) -> Iterator[Store]:
+def store(databases: TestDatabases, clock: FixedClock) -> Iterator[Store]:
     """A migrated, empty store."""
-    with api_databases.store("sqlite", clock) as made:
+    with databases.store("sqlite", clock) as made:
         yield made
 
 

@@ -45,9 +45,9 @@ SUFFIXES: Final = ["", "/health", "/history", "/events"]
 
 
 @pytest.fixture(scope="module")
-def fuzzed(api_databases: TestDatabases, catalog: Catalog) -> Iterator[TestClient]:
+def fuzzed(databases: TestDatabases, catalog: Catalog) -> Iterator[TestClient]:
     """One app for all hostile requests; ann's account is open."""
-    with api_databases.store("sqlite", FixedClock(NOW)) as store:
+    with databases.store("sqlite", FixedClock(NOW)) as store:
         app = app_of(store, catalog)
         with TestClient(app, raise_server_exceptions=False) as client:
             client.post("/v1/messages", json=MESSAGES[0], headers={"Idempotency-Key": "open"})

@@ -43,12 +43,12 @@ def test_the_description_is_served(client: TestClient) -> None:
 
 
 @pytest.mark.slow
-def test_the_program_of_the_guide_runs(api_databases: TestDatabases) -> None:
+def test_the_program_of_the_guide_runs(databases: TestDatabases) -> None:
     """Against a served API, with a wallet library instead of our own signing."""
     guide = GUIDE.read_text()
     (program,) = re.findall(r"```python\n(.*?)```", guide, re.DOTALL)
 
-    with served(api_databases.migrated_url("sqlite")) as api:
+    with served(databases.migrated_url("sqlite")) as api:
         done = subprocess.run(
             [sys.executable, "-c", program],
             env={**os.environ, "API": api.url},

@@ -52,9 +52,9 @@ def world_catalog() -> Catalog:
 
 
 @pytest.fixture(scope="module")
-def own_store(api_databases: TestDatabases) -> Iterator[Store]:
+def own_store(databases: TestDatabases) -> Iterator[Store]:
     """A guardian's store that only sees what it refuses."""
-    with api_databases.store("sqlite", FixedClock(NOW)) as made:
+    with databases.store("sqlite", FixedClock(NOW)) as made:
         settled_world(made, owed_usd=24_000)
         yield made
 

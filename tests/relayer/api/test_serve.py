@@ -17,10 +17,10 @@ END_SECONDS: Final = 15
 
 
 @pytest.mark.slow
-def test_sigterm_ends_it_cleanly_with_a_request_waiting(api_databases: TestDatabases) -> None:
+def test_sigterm_ends_it_cleanly_with_a_request_waiting(databases: TestDatabases) -> None:
     """Status 0; who waits for events is answered; every log line is JSON."""
     answers: list[httpx.Response] = []
-    with served(api_databases.migrated_url("sqlite")) as api:
+    with served(databases.migrated_url("sqlite")) as api:
         waiter = threading.Thread(
             target=lambda: answers.append(
                 httpx.get(f"{api.url}/v1/events", params={"wait_seconds": 30}, timeout=60)
@@ -40,9 +40,9 @@ def test_sigterm_ends_it_cleanly_with_a_request_waiting(api_databases: TestDatab
     assert all(line.startswith("{") and line.endswith("}") for line in lines), lines
 
 
-def test_an_old_database_is_not_served(api_databases: TestDatabases) -> None:
+def test_an_old_database_is_not_served(databases: TestDatabases) -> None:
     """It ends at once with the command that helps."""
-    settings = deployment_settings(api_databases.empty_url("sqlite"))
+    settings = deployment_settings(databases.empty_url("sqlite"))
 
     with pytest.raises(SchemaVersionError, match="relayer db upgrade"):
         serve(settings)

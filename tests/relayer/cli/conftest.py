@@ -11,6 +11,7 @@ from typer.testing import CliRunner, Result
 from relayer.cli.main import app
 from relayer.clock import FixedClock, SystemClock
 from relayer.settings import load_settings
+from tests.databases import TestDatabases
 from tests.relayer.cli.samples import Deployment, open_at, write_config
 
 Run = Callable[..., Result]
@@ -29,12 +30,11 @@ def run() -> Run:
 
 
 @pytest.fixture
-def deployment(tmp_path: Path) -> Iterator[Deployment]:
+def deployment(tmp_path: Path, databases: TestDatabases) -> Iterator[Deployment]:
     """A configuration and its migrated SQLite store, at the clock that commands use."""
-    url = f"sqlite:///{tmp_path / 'hub.db'}"
+    url = databases.migrated_file(tmp_path / "hub.db")
     config = write_config(tmp_path, url)
     store = open_at(url, FixedClock(SystemClock().now()))
-    store.upgrade()
     yield Deployment(config=config, settings=load_settings(config), store=store)
     store.close()
 

@@ -16,6 +16,7 @@ from relayer.ledger.chart import margin_code, vault_code
 from relayer.money import AssetId
 from relayer.settings import Settings, load_settings
 from relayer.store.breaks import CustodyDifference
+from tests.databases import TestDatabases
 from tests.properties.test_custody import HonestVault
 from tests.relayer.api.kit import signer
 from tests.relayer.cli.conftest import Ask, Run
@@ -36,13 +37,12 @@ EXAMPLE_SIGNERS = tuple(f"0x{'0' * 36}0c0{number}" for number in (1, 2, 3))
 
 
 @pytest.fixture
-def deployment(tmp_path: Path) -> Iterator[Deployment]:
+def deployment(tmp_path: Path, databases: TestDatabases) -> Iterator[Deployment]:
     """The sample deployment with three accountants, two of whom must sign."""
-    url = f"sqlite:///{tmp_path / 'hub.db'}"
+    url = databases.migrated_file(tmp_path / "hub.db")
     addresses = ("0x" + key.address[12:].hex() for key in SIGNERS)
     config = write_config(tmp_path, url, *zip(EXAMPLE_SIGNERS, addresses, strict=True))
     store = open_at(url, FixedClock(SystemClock().now()))
-    store.upgrade()
     yield Deployment(config=config, settings=load_settings(config), store=store)
     store.close()
 

@@ -46,14 +46,6 @@ WAIT_SECONDS = 60
 
 
 @pytest.fixture(scope="session")
-def accept_databases() -> Iterator[TestDatabases]:
-    """What makes databases."""
-    made = TestDatabases()
-    yield made
-    made.close()
-
-
-@pytest.fixture(scope="session")
 def catalog() -> Catalog:
     """The deployment of the tests."""
     return wiring.catalog_of(deployment_settings())
@@ -67,10 +59,10 @@ def clock() -> FixedClock:
 
 @pytest.fixture(params=BACKENDS)
 def store(
-    request: pytest.FixtureRequest, accept_databases: TestDatabases, clock: FixedClock
+    request: pytest.FixtureRequest, databases: TestDatabases, clock: FixedClock
 ) -> Iterator[Store]:
     """An empty store on each kind of database."""
-    with accept_databases.store(str(request.param), clock) as made:
+    with databases.store(str(request.param), clock) as made:
         yield made
 
 

@@ -2,7 +2,6 @@
 
 import threading
 import time
-from collections.abc import Iterator
 
 import pytest
 from sqlalchemy import text
@@ -24,14 +23,6 @@ WAITING = text(
 )
 
 
-@pytest.fixture(scope="module")
-def made() -> Iterator[TestDatabases]:
-    """What makes a database."""
-    databases = TestDatabases()
-    yield databases
-    databases.close()
-
-
 def until_blocked(store: Store) -> None:
     """Return once a transaction waits for another one."""
     deadline = time.monotonic() + WAIT_SECONDS
@@ -46,10 +37,10 @@ def until_blocked(store: Store) -> None:
 @pytest.mark.parametrize("kind", ["postgresql"])
 @pytest.mark.parametrize("what", ["finality", "reorg"])
 def test_booking_while_the_same_events_move_is_no_deadlock(
-    kind: str, what: str, made: TestDatabases
+    kind: str, what: str, databases: TestDatabases
 ) -> None:
     """The watcher waits until the batch is booked, then goes on."""
-    with made.store(kind, FixedClock(NOW)) as store:
+    with databases.store(kind, FixedClock(NOW)) as store:
         bench = Bench(store, SimulatedChain(CHAIN_A))
         bench.chain.mine(lock("one", 5))
         bench.follow()

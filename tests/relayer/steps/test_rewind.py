@@ -21,14 +21,6 @@ from tests.simulated_chain import SimulatedChain, Tx
 EXAMPLES = {"sqlite": 25, "postgresql": 4}
 
 
-@pytest.fixture(scope="module")
-def made() -> Iterator[TestDatabases]:
-    """What makes a database for each example of a property."""
-    databases = TestDatabases()
-    yield databases
-    databases.close()
-
-
 @pytest.fixture
 def bench(store: Store) -> Bench:
     """A chain with a final genesis."""
@@ -260,7 +252,7 @@ def play(bench: Bench, actions: list[Action]) -> None:
 
 @pytest.mark.parametrize("kind", ["sqlite", "postgresql"])
 def test_balances_are_those_of_a_run_that_saw_only_the_last_branch(
-    kind: str, made: TestDatabases
+    kind: str, databases: TestDatabases
 ) -> None:
     """Whatever blocks, reorgs above the final block and batches came before; no entry is lost."""
 
@@ -268,13 +260,13 @@ def test_balances_are_those_of_a_run_that_saw_only_the_last_branch(
     @given(actions=ACTIONS)
     def check(actions: list[Action]) -> None:
         chain = SimulatedChain(CHAIN_A)
-        with made.store(kind, FixedClock(NOW)) as first:
+        with databases.store(kind, FixedClock(NOW)) as first:
             bench = Bench(first, chain)
             play(bench, actions)
             balances = bench.balances()
             assert bench.parked() == ()
             assert bench.is_sound()
-        with made.store(kind, FixedClock(NOW)) as second:
+        with databases.store(kind, FixedClock(NOW)) as second:
             other = Bench(second, chain)
             other.catch_up()
             assert balances == other.balances()

@@ -9,14 +9,6 @@ from relayer.store.unit_of_work import Store
 from tests.databases import BACKENDS, NOW, TestDatabases
 
 
-@pytest.fixture(scope="session")
-def databases() -> Iterator[TestDatabases]:
-    """What makes databases."""
-    made = TestDatabases()
-    yield made
-    made.close()
-
-
 @pytest.fixture
 def clock() -> FixedClock:
     """The clock of the store; it stands still until a test moves it."""

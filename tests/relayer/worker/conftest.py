@@ -22,14 +22,6 @@ from tests.relayer.worker.kit import (
 )
 
 
-@pytest.fixture(scope="session")
-def worker_databases() -> Iterator[TestDatabases]:
-    """What makes databases."""
-    made = TestDatabases()
-    yield made
-    made.close()
-
-
 @pytest.fixture
 def clock() -> FixedClock:
     """The clock of the store; it stands still until a test moves it."""
@@ -37,18 +29,18 @@ def clock() -> FixedClock:
 
 
 @pytest.fixture
-def still_store(worker_databases: TestDatabases, clock: FixedClock) -> Iterator[Store]:
+def still_store(databases: TestDatabases, clock: FixedClock) -> Iterator[Store]:
     """A migrated store whose clock stands still."""
-    with worker_databases.store("sqlite", clock) as made:
+    with databases.store("sqlite", clock) as made:
         yield made
 
 
 @pytest.fixture
-def database_url(worker_databases: TestDatabases) -> Iterator[str]:
+def database_url(databases: TestDatabases) -> Iterator[str]:
     """The URL of a migrated SQLite database."""
-    url = worker_databases.migrated_url("sqlite")
+    url = databases.migrated_url("sqlite")
     yield url
-    worker_databases.drop(url)
+    databases.drop(url)
 
 
 @pytest.fixture

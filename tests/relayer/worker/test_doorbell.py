@@ -214,14 +214,14 @@ def test_bells_that_nobody_takes_run_out(rabbitmq_settings: Settings, store: Sto
     doorbell.close()
 
 
-def test_a_process_that_only_rings_refuses_an_old_database(worker_databases: TestDatabases) -> None:
+def test_a_process_that_only_rings_refuses_an_old_database(databases: TestDatabases) -> None:
     """It says what to run."""
-    url = worker_databases.empty_url("sqlite")
+    url = databases.empty_url("sqlite")
     settings = worker_settings(url, MEMORY_URL, "test")
 
     with pytest.raises(SchemaVersionError, match="db upgrade"), open_doorbell(settings):
         pass
-    worker_databases.drop(url)
+    databases.drop(url)
 
 
 def test_a_process_that_only_rings_gets_a_store_of_its_own(

@@ -291,10 +291,10 @@ def test_a_hanging_step_does_not_keep_a_job_from_its_lease(fleet: Fleet, store: 
 
 @pytest.mark.services
 def test_a_worker_refuses_a_database_that_is_one_migration_behind(
-    worker_databases: TestDatabases, rabbitmq_url: str, tmp_path: Path
+    databases: TestDatabases, rabbitmq_url: str, tmp_path: Path
 ) -> None:
     """Before it takes a single job, and it says what to run."""
-    url = worker_databases.empty_url("sqlite")
+    url = databases.empty_url("sqlite")
     old = Store(engine_of(url), SystemClock())
     old.upgrade(f"{int(newest_migration()) - 1:04d}")
     old.close()
@@ -305,7 +305,7 @@ def test_a_worker_refuses_a_database_that_is_one_migration_behind(
     assert status == 2
     assert "SchemaVersionError" in fleet.log()
     assert "relayer db upgrade" in fleet.log()
-    worker_databases.drop(url)
+    databases.drop(url)
 
 
 def test_a_queue_that_does_not_exist_is_refused(memory_settings: Settings) -> None:
