@@ -54,6 +54,7 @@ class Tally:
         answered: the nodes that answered.
         failed: the nodes that did not, each with the name of its error.
         dissented: those among the answered that contradict the largest group.
+        own_missing: the own nodes, each with why, where none of them is among those that agree.
     """
 
     quorum: int
@@ -61,6 +62,7 @@ class Tally:
     answered: tuple[str, ...]
     failed: tuple[tuple[str, str], ...]
     dissented: tuple[str, ...] = ()
+    own_missing: tuple[tuple[str, str], ...] = ()
 
     def __str__(self) -> str:
         """Return the tally as one line."""
@@ -72,11 +74,18 @@ class Tally:
             parts.append("failed: " + ", ".join(f"{label} ({why})" for label, why in self.failed))
         if self.dissented:
             parts.append(f"dissented: {', '.join(self.dissented)}")
+        if self.own_missing:
+            own = ", ".join(f"{label} ({why})" for label, why in self.own_missing)
+            parts.append(f"no own node is among those that agree: {own}")
         return "; ".join(parts)
 
 
 class QuorumLostError(TransientChainError):
-    """Fewer nodes answered than must agree; nothing is decided, and the quorum is not lowered."""
+    """
+    Fewer nodes answered than must agree, or no own node is among them.
+
+    Nothing is decided, and the quorum is not lowered.
+    """
 
     def __init__(self, *, chain_id: ChainId, method: str, tally: Tally) -> None:
         super().__init__(f"{chain_id}: quorum lost for {method}: {tally}")

@@ -80,6 +80,7 @@ class ChainSettings(Section):
     chain_id: ChainIdText
     rpc_urls: Annotated[tuple[str, ...], Field(min_length=1, max_length=NODES_MAX, repr=False)]
     rpc_labels: Annotated[tuple[NodeLabel, ...], Field(max_length=NODES_MAX)] = ()
+    rpc_own: Annotated[tuple[NodeLabel, ...], Field(max_length=NODES_MAX)] = ()
     rpc_quorum: Annotated[int, Field(ge=1, le=NODES_MAX)] | None = None
     websocket_url: Annotated[str | None, Field(repr=False)] = None
     rpc_timeout_seconds: PositiveSeconds = 10

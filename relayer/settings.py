@@ -256,11 +256,24 @@ def _nodes(settings: Settings) -> list[str]:
             mistakes.append(
                 f"chains.{chain.chain_id}.rpc_labels: a label stands twice; each node needs its own"
             )
+        mistakes += _own_nodes(chain)
         if not count // 2 < chain.quorum <= count:
             mistakes.append(
                 f"chains.{chain.chain_id}.rpc_quorum: {chain.quorum} of {count}; two quorums must "
                 f"share a node, so at least {count // 2 + 1} and at most {count}"
             )
+    return mistakes
+
+
+def _own_nodes(chain: ChainSettings) -> list[str]:
+    field, known = f"chains.{chain.chain_id}.rpc_own", ", ".join(chain.labels)
+    mistakes = [
+        f"{field}: no node is called {label}; name nodes by their labels in rpc_labels: {known}"
+        for label in dict.fromkeys(chain.rpc_own)
+        if label not in chain.labels
+    ]
+    if len(set(chain.rpc_own)) != len(chain.rpc_own):
+        mistakes.append(f"{field}: a label stands twice; name each own node once")
     return mistakes
 
 

@@ -153,7 +153,7 @@ def node_pool(reader: ChainReader) -> NodePool | None:
 
 def _terms(settings: Settings, chain_id: ChainId) -> Terms:
     chain = settings.chain(chain_id)
-    return Terms(quorum=chain.quorum, labels=chain.labels, report=log_node)
+    return Terms(quorum=chain.quorum, labels=chain.labels, own=chain.rpc_own, report=log_node)
 
 
 def node_readers(settings: Settings, chain_id: ChainId) -> tuple[EvmReader, ...]:

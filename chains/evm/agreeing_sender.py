@@ -12,7 +12,8 @@ from eth_account.typed_transactions.typed_transaction import TypedTransaction
 from hexbytes import HexBytes
 
 from chains.evm.board import Terms
-from chains.evm.quorum import Answer, Quorum, largest_group
+from chains.evm.quorum import Quorum
+from chains.evm.votes import values, values_or_refusals
 from chains.nodes import NodeStatus
 from chains.port import ContractCall, Fees, Receipt, SignedTransaction, TransactionSender
 from chains.types import ChainId
@@ -91,13 +92,12 @@ class AgreeingSender:
         if call.gas_limit is not None:
             return await self._senders[0].prepare(call, account_nonce, fees)
         poll = await self._quorum.asked(
-            lambda node: node.prepare(call, account_nonce, fees), _prepared_or_refused
+            lambda node: node.prepare(call, account_nonce, fees), values_or_refusals
         )
-        signed: list[SignedTransaction] = [
-            answer.value for answer in poll.answers if answer.error is None
-        ]
-        if len(signed) < self._quorum.size:
-            self._quorum.refuse("prepare", poll)
+        (prepared,) = values(poll.answers)
+        if not self._quorum.carries(prepared):
+            self._quorum.refuse("prepare", poll, is_settled=False)
+        signed: list[SignedTransaction] = [answer.value for answer in prepared]
         return sorted(signed, key=_gas_limit)[(len(signed) - 1) // 2]
 
     async def broadcast(self, transaction: SignedTransaction) -> None:
@@ -111,7 +111,7 @@ class AgreeingSender:
         """
         poll = await self._quorum.told(lambda node: node.broadcast(transaction))
         if not any(answer.error is None for answer in poll.answers):
-            self._quorum.refuse("broadcast", poll)
+            self._quorum.refuse("broadcast", poll, is_settled=False)
 
     async def receipt(self, tx_hash: bytes) -> Receipt | None:
         """Return where a quorum sees a transaction, None while a quorum sees it in no block."""
@@ -122,15 +122,8 @@ class AgreeingSender:
     async def _reached(
         self, method: str, ask: Callable[[TransactionSender], Awaitable[int]]
     ) -> int:
-        """Return the quorum-th highest answer: so many nodes say at least this."""
-        found = await self._quorum.reached(method, ask)
-        return sorted((value for _, value in found), reverse=True)[self._quorum.size - 1]
-
-
-def _prepared_or_refused(answers: list[Answer]) -> int:
-    """Return how many prepared it, or how many refuse it for the same reason."""
-    refusals = [answer for answer in answers if answer.error is not None]
-    return max(len(answers) - len(refusals), largest_group(refusals))
+        """Return what a quorum has reached: so many nodes say at least this."""
+        return self._quorum.reached_value(await self._quorum.reached(method, ask))
 
 
 def _gas_limit(transaction: SignedTransaction) -> int:

@@ -57,9 +57,10 @@ class AgreeingReader:
 
     @property
     def suggested_span(self) -> int:
-        """The largest span that a quorum of nodes suggests; one node cannot make it small."""
-        spans = sorted((reader.suggested_span for reader in self._readers), reverse=True)
-        return spans[self._quorum.size - 1]
+        """The largest span that a quorum suggests; a stranger cannot make it small."""
+        return self._quorum.reached_value(
+            (node, reader.suggested_span) for node, reader in enumerate(self._readers)
+        )
 
     @property
     def dissents(self) -> tuple[int, ...]:
@@ -93,14 +94,18 @@ class AgreeingReader:
         """
         Return the heads that a quorum has reached.
 
-        The heights are the quorum-th highest; the headers there must then be equal.
+        The heights are the quorum-th highest; the headers there must then be equal. We wait for
+        an own node that is behind, and it is compared with what the others have reached.
         """
         found = await self._quorum.reached("heads", lambda reader: reader.heads())
-        place = self._quorum.size - 1
-        latest = sorted((heads.latest.block.height for _, heads in found), reverse=True)[place]
-        final = sorted((heads.finalized.block.height for _, heads in found), reverse=True)[place]
-        for node, heads in found:
-            self._quorum.board.saw_head(node, heads.latest.block.height, latest)
+        heights = [(node, heads.latest.block.height) for node, heads in found]
+        latest = self._quorum.reached_value(heights)
+        final = self._quorum.reached_value(
+            (node, heads.finalized.block.height) for node, heads in found
+        )
+        others_height = self._quorum.reached_value(heights, needs_own=False)
+        for node, height in heights:
+            self._quorum.board.saw_head(node, height, others_height)
         known = {id(self._readers[node]): heads for node, heads in found}
         finalized = await self._known_header(final, known, is_settled=True)
         self._final_height = max(self._final_height, final)

@@ -1,7 +1,7 @@
 """The health of a chain's nodes, kept in one place and told by label."""
 
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from typing import Final
 
@@ -37,12 +37,15 @@ class Terms:
     Args:
         quorum: how many must agree.
         labels: their names, in order; empty for node-1, node-2 ...
+        own: the names of those that the operator runs himself; where there are any, one of them
+            must be among those that agree.
         report: called with what happens to a node.
         now: seconds of a clock that never goes back.
     """
 
     quorum: int
     labels: tuple[str, ...] = ()
+    own: tuple[str, ...] = ()
     report: Callable[[NodeReport], None] = ignore
     now: Callable[[], float] = time.monotonic
 
@@ -54,6 +57,9 @@ class Board:
         self.labels = terms.labels or tuple(f"node-{place + 1}" for place in range(count))
         if len(self.labels) != count or len(set(self.labels)) != count:
             raise ValueError(f"{count} nodes need as many labels, each its own")
+        if strangers := [label for label in terms.own if label not in self.labels]:
+            raise ValueError(f"own nodes are among the labels; {', '.join(strangers)} is not")
+        self.own = tuple(self.labels.index(label) for label in terms.own)
         self._chain_id = chain_id
         self._report = terms.report
         self._now = terms.now
@@ -75,6 +81,14 @@ class Board:
             )
         )
 
+    def has_own(self, nodes: Iterable[int]) -> bool:
+        """Return whether an own node is among these; true where there are no own nodes."""
+        return not self.own or any(node in self.own for node in nodes)
+
+    def name(self, node: int) -> str:
+        """Return the label of a node, and that it is an own one."""
+        return f"{self.labels[node]} (own node)" if node in self.own else self.labels[node]
+
     def order(self) -> tuple[tuple[int, ...], tuple[int, ...]]:
         """Return the nodes that are asked first, and those in reserve."""
         now = self._now()
@@ -82,9 +96,14 @@ class Board:
         return first, tuple(n for n in range(len(self._healths)) if n not in first)
 
     def next_to_poll(self) -> int:
-        """Return the healthy node whose turn it is; of all where none is healthy."""
+        """
+        Return the healthy node whose turn it is; of all where none is healthy.
+
+        An own node comes before the others: it costs nothing and hides nothing.
+        """
         healthy = [n for n, one in enumerate(self._healths) if one.standing is Standing.HEALTHY]
-        places = healthy or list(range(len(self._healths)))
+        own = [node for node in healthy if node in self.own]
+        places = own or healthy or list(range(len(self._healths)))
         self._turn += 1
         return places[self._turn % len(places)]
 

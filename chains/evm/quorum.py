@@ -2,12 +2,12 @@
 Ask several nodes the same; an answer counts when a quorum gave exactly the same one.
 
 Losing nodes stops us; it never lowers the quorum. A node that does not stand well is asked last,
-and then its answer counts like any other.
+and then its answer counts like any other. Where the operator has nodes of his own, one of them
+must be among those that agree: strangers alone decide nothing, however many they are.
 """
 
 import asyncio
-from collections.abc import Awaitable, Callable, Hashable, Sequence
-from dataclasses import dataclass, field
+from collections.abc import Awaitable, Callable, Iterable, Sequence
 from typing import Any, Final, Generic, NoReturn, TypeVar
 
 from chains.errors import (
@@ -25,7 +25,7 @@ from chains.errors import (
 )
 from chains.evm.board import Board, Terms
 from chains.evm.faults import FaultClass, fault_of_error
-from chains.port import EventRead
+from chains.evm.votes import Answer, Grouping, Poll, alike, largest, sameness_of, values
 from chains.types import ChainId
 
 N = TypeVar("N")
@@ -45,33 +45,6 @@ ANSWERING_ERRORS: Final = (
     GasFundsError,
     WrongChainError,
 )
-
-
-@dataclass(frozen=True, slots=True)
-class Answer:
-    """One node's answer: a value or an error, and what makes two answers the same."""
-
-    node: int
-    sameness: Hashable
-    value: Any
-    error: ChainError | None
-
-
-@dataclass(slots=True)
-class Poll:
-    """
-    What came of asking: the answers that count, and the nodes that did not give one.
-
-    unasked: the nodes that were not waited for, because their answer could not matter any more.
-    """
-
-    answers: list[Answer] = field(default_factory=list)
-    failures: dict[int, str] = field(default_factory=dict)
-    unasked: list[int] = field(default_factory=list)
-    refused_range: RangeTooLargeError | None = None
-
-
-Support = Callable[[list[Answer]], int]
 
 
 class Quorum(Generic[N]):
@@ -103,15 +76,14 @@ class Quorum(Generic[N]):
             is_settled: whether two honest nodes must agree on it, see Board.dissented.
 
         Raises:
-            QuorumLostError: too few nodes answered.
+            QuorumLostError: too few nodes answered, or no own node did, or it contradicts.
             RpcDisagreementError: enough answered, but no quorum says the same.
             RangeTooLargeError: no quorum, and a node asks for a smaller range.
         """
-        poll = await self.asked(ask, largest_group)
-        groups = grouped(poll.answers)
-        winners = max(groups.values(), key=len, default=[])
-        if len(winners) < self.size:
-            self.refuse(method, poll)
+        poll = await self.asked(ask, alike)
+        winners = largest(alike(poll.answers))
+        if not self.carries(winners):
+            self.refuse(method, poll, is_settled=is_settled)
         self._judge(method, poll.answers, winners[0], is_settled=is_settled)
         if winners[0].error is not None:
             raise winners[0].error
@@ -122,31 +94,46 @@ class Quorum(Generic[N]):
         """
         Return the values of at least a quorum of nodes, each with the place of its node.
 
-        The quorum-th highest of them is what a quorum has reached.
-
         Raises:
-            QuorumLostError: too few nodes gave a value.
+            QuorumLostError: too few nodes gave a value, or no own node did.
         """
-        poll = await self.asked(ask, _value_count)
+        poll = await self.asked(ask, values)
         for answer in poll.answers:
             if answer.error is not None:
                 poll.failures[answer.node] = type(answer.error).__name__
             if isinstance(answer.error, BlockGoneError):
                 self.board.failed(answer.node, FaultClass.STALE)
         poll.answers = [answer for answer in poll.answers if answer.error is None]
-        if len(poll.answers) < self.size:
+        if not self.carries(poll.answers):
             raise self.lost(method, poll)
         return [(answer.node, answer.value) for answer in poll.answers]
 
-    async def asked(self, ask: Callable[[N], Awaitable[Any]], support: Support) -> Poll:
+    def reached_value(self, found: Iterable[tuple[int, int]], *, needs_own: bool = True) -> int:
+        """
+        Return the highest value that a quorum has reached.
+
+        Args:
+            found: values of at least a quorum, each with the place of its node.
+            needs_own: whether an own node must have reached it too, where there are any.
+        """
+        highest = sorted(found, key=lambda one: one[1], reverse=True)
+        value = highest[self.size - 1][1]
+        own = [reached for node, reached in highest if node in self.board.own]
+        return min(value, own[0]) if own and needs_own else value
+
+    def carries(self, group: Sequence[Answer]) -> bool:
+        """Return whether these nodes decide: so many as must, an own one where there are any."""
+        return len(group) >= self.size and self.board.has_own(answer.node for answer in group)
+
+    async def asked(self, ask: Callable[[N], Awaitable[Any]], grouping: Grouping) -> Poll:
         """
         Return what the nodes answered.
 
         The healthy ones are asked first, the others when there is no quorum within a second. Once
-        the support reaches the quorum the rest have only a moment left, and when it cannot reach
-        it any more, none: one node that hangs must not hold up every read.
+        a group carries the rest have only a moment left, and when none can carry any more, none:
+        one node that hangs must not hold up every read.
         """
-        return await _Asking(self, ask, support).run()
+        return await _Asking(self, ask, grouping).run()
 
     async def told(self, ask: Callable[[N], Awaitable[None]]) -> Poll:
         """
@@ -154,41 +141,64 @@ class Quorum(Generic[N]):
 
         Once one has taken it the rest have a moment left to hear it too.
         """
-        return await _Telling(self, ask, _value_count).run()
+        return await _Telling(self, ask, values).run()
 
     def lost(self, method: str, poll: Poll) -> QuorumLostError:
         """Return the error that says who answered, who failed and who dissented."""
         labels = self.board.labels
-        groups = grouped(poll.answers)
-        largest = max(groups.values(), key=len, default=[])
+        agreeing = largest(alike(poll.answers))
+        failed = {
+            node: poll.failures.get(node, "unanswered")
+            for node in range(len(labels))
+            if all(answer.node != node for answer in poll.answers)
+        }
         tally = Tally(
             quorum=self.size,
             node_count=len(self.ports),
             answered=tuple(labels[answer.node] for answer in poll.answers),
-            failed=tuple(
-                (label, poll.failures.get(node, "unanswered"))
-                for node, label in enumerate(labels)
-                if all(answer.node != node for answer in poll.answers)
-            ),
+            failed=tuple((labels[node], why) for node, why in failed.items()),
             dissented=tuple(
-                labels[answer.node] for answer in poll.answers if answer not in largest
+                labels[answer.node] for answer in poll.answers if answer not in agreeing
             ),
+            own_missing=self._own_missing(agreeing, failed),
         )
         return QuorumLostError(chain_id=self.chain_id, method=method, tally=tally)
 
-    def refuse(self, method: str, poll: Poll) -> NoReturn:
-        """Raise why a poll came to nothing: the error that a quorum names, if one does."""
+    def _own_missing(
+        self, agreeing: list[Answer], failed: dict[int, str]
+    ) -> tuple[tuple[str, str], ...]:
+        """Return the own nodes, each with why, where the lack of them alone loses the quorum."""
+        own = self.board.own
+        is_refused = len(agreeing) >= self.size and not self.carries(agreeing)
+        if not is_refused and not all(node in failed for node in own):
+            return ()
+        return tuple((self.board.labels[node], failed.get(node, "dissented")) for node in own)
+
+    def refuse(self, method: str, poll: Poll, *, is_settled: bool) -> NoReturn:
+        """
+        Raise why a poll came to nothing: the error that a quorum names, if one does.
+
+        Args:
+            is_settled: whether an own node that contradicts a quorum of strangers has lost us the
+                quorum, or may be on another branch for a moment.
+        """
         if poll.refused_range is not None:
             raise poll.refused_range
-        groups = grouped(poll.answers)
-        largest = max(groups.values(), key=len, default=[])
-        if len(largest) >= self.size and largest[0].error is not None:
-            raise largest[0].error
+        groups = alike(poll.answers)
+        agreeing = largest(groups)
+        if self.carries(agreeing) and agreeing[0].error is not None:
+            raise agreeing[0].error
         if len(poll.answers) + len(poll.unasked) < self.size:
             raise self.lost(method, poll)
+        if not self.board.has_own([answer.node for answer in poll.answers] + poll.unasked):
+            raise self.lost(method, poll)
+        own = [answer for answer in poll.answers if answer.node in self.board.own]
+        # Without the block on one of the sides they are apart by a moment, see _judge.
+        is_moment = any(isinstance(one.error, BlockGoneError) for one in (*own, *agreeing))
+        if len(agreeing) >= self.size and is_settled and not is_moment:
+            raise self.lost(method, poll)
         split = " | ".join(
-            ", ".join(self.board.labels[answer.node] for answer in group)
-            for group in groups.values()
+            ", ".join(self.board.name(answer.node) for answer in group) for group in groups
         )
         raise RpcDisagreementError(chain_id=self.chain_id, method=method, detail=split)
 
@@ -217,16 +227,15 @@ class _Asking(Generic[N]):
     grace_seconds_min = STRAGGLER_SECONDS_MIN
 
     def __init__(
-        self, quorum: Quorum[N], ask: Callable[[N], Awaitable[Any]], support: Support
+        self, quorum: Quorum[N], ask: Callable[[N], Awaitable[Any]], grouping: Grouping
     ) -> None:
         self._quorum = quorum
         self._ask = ask
-        self._support = support
-        self._needed = quorum.size
+        self._grouping = grouping
         self._poll = Poll()
         self._pending: dict[asyncio.Task[Answer], int] = {}
         first, reserve = quorum.board.order()
-        is_short = len(first) < quorum.size
+        is_short = len(first) < quorum.size or not quorum.board.has_own(first)
         self._first = first + reserve if is_short else first
         self._reserve = () if is_short else reserve
         self._clock = asyncio.get_running_loop().time
@@ -255,7 +264,7 @@ class _Asking(Generic[N]):
     def _goes_on(self) -> bool:
         """Return whether to wait for more answers; bring in the reserve where it is needed."""
         now = self._clock()
-        if not self._has_quorum and self._support(self._poll.answers) >= self._needed:
+        if not self._has_quorum and self._is_enough():
             self._has_quorum = True
             grace = max(2 * (now - self._started), self.grace_seconds_min)
             self._ends_at = min(self._ends_at, now + min(grace, STRAGGLER_SECONDS_MAX))
@@ -301,10 +310,18 @@ class _Asking(Generic[N]):
         self._poll.failures[answer.node] = type(answer.error).__name__
         self._quorum.board.failed(answer.node, fault_of_error(answer.error))
 
+    def _is_enough(self) -> bool:
+        """Return whether some that stand for the same thing decide it."""
+        return any(self._quorum.carries(group) for group in self._grouping(self._poll.answers))
+
     def _is_reachable(self) -> bool:
-        """Return whether enough can still say the same, without the reserve."""
-        possible = self._support(self._poll.answers) + len(self._pending)
-        return possible >= self._needed
+        """Return whether enough can still stand for the same thing, without the reserve."""
+        pending = list(self._pending.values())
+        groups = [[], *self._grouping(self._poll.answers)]
+        nodes = [[*(answer.node for answer in group), *pending] for group in groups]
+        return any(
+            len(group) >= self._quorum.size and self._quorum.board.has_own(group) for group in nodes
+        )
 
     def _give_up(self) -> None:
         """Take note of the nodes that are left: too slow, unless nothing could come of it."""
@@ -322,36 +339,13 @@ class _Telling(_Asking[N]):
     grace_seconds_min = TELLING_SECONDS_MIN
 
     def __init__(
-        self, quorum: Quorum[N], ask: Callable[[N], Awaitable[Any]], support: Support
+        self, quorum: Quorum[N], ask: Callable[[N], Awaitable[Any]], grouping: Grouping
     ) -> None:
-        super().__init__(quorum, ask, support)
+        super().__init__(quorum, ask, grouping)
         self._first, self._reserve = self._first + self._reserve, ()
-        self._needed = 1
 
+    def _is_enough(self) -> bool:
+        return any(answer.error is None for answer in self._poll.answers)
 
-def grouped(answers: list[Answer]) -> dict[Hashable, list[Answer]]:
-    """Return the answers by what they say."""
-    groups: dict[Hashable, list[Answer]] = {}
-    for answer in answers:
-        groups.setdefault(answer.sameness, []).append(answer)
-    return groups
-
-
-def largest_group(answers: list[Answer]) -> int:
-    """Return how many say the same, at most."""
-    return max((len(group) for group in grouped(answers).values()), default=0)
-
-
-def _value_count(answers: list[Answer]) -> int:
-    return sum(answer.error is None for answer in answers)
-
-
-def sameness_of(value: Any) -> Hashable:
-    """Return what two equal answers share; errors inside an answer compare by what they say."""
-    if isinstance(value, EventRead):
-        malformed = tuple(
-            (one.block, one.contract, one.tx_hash, one.log_index, one.reason)
-            for one in value.malformed
-        )
-        return (value.events, malformed)
-    return (value,)
+    def _is_reachable(self) -> bool:
+        return bool(self._pending) or self._is_enough()

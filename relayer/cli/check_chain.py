@@ -90,6 +90,8 @@ async def _check_nodes(probe: ChainProbe) -> Check:
             if isinstance(answer, BaseException)
         ]
         text = f"{probe.chain.quorum} of {count} nodes must agree"
+        if probe.chain.rpc_own:
+            text += f", one of {', '.join(probe.chain.rpc_own)} (own) among them"
         if silent:
             raise WarningError(f"{text}; {', '.join(silent)}")
         if count == 1:

@@ -20,7 +20,7 @@ def example() -> dict[str, Any]:
 def with_nodes(example: dict[str, Any], count: int, **changes: object) -> dict[str, Any]:
     """Return the example with this many nodes of its first chain."""
     first, *others = example["chains"]
-    chain = {key: value for key, value in first.items() if key not in ("rpc_quorum", "rpc_labels")}
+    chain = {key: value for key, value in first.items() if not key.startswith("rpc_")}
     chain["rpc_urls"] = [f"http://127.0.0.1:{port}" for port in range(1, count + 1)]
     return example | {"chains": [chain | changes, *others]}
 
@@ -98,6 +98,38 @@ def test_labels_are_one_for_each_node_and_no_urls(
 
     assert found in mistake
     assert "s3cr3t" not in mistake
+
+
+def test_r5_own_node_is_named_by_its_label(example: dict[str, Any], tmp_path: Path) -> None:
+    """Of the file, or its number where the file has no labels; without any no node is own."""
+    labels = ["own", "rented", "third"]
+    named = load(with_nodes(example, 3, rpc_labels=labels, rpc_own=["own"]), tmp_path)
+    numbered = load(with_nodes(example, 3, rpc_own=["node-2", "node-3"]), tmp_path)
+
+    assert named.chains[0].rpc_own == ("own",)
+    assert numbered.chains[0].rpc_own == ("node-2", "node-3")
+    assert load(with_nodes(example, 3), tmp_path).chains[0].rpc_own == ()
+
+
+@pytest.mark.parametrize(
+    ("own", "found"),
+    [
+        (["mine"], "rpc_own: no node is called mine; name nodes by their labels in rpc_labels: "),
+        (["own", "own"], "rpc_own: a label stands twice; name each own node once"),
+        (["https://node/s3cr3t"], "chains.0.rpc_own.0"),
+    ],
+)
+def test_r5_own_node_that_does_not_exist_is_a_mistake(
+    own: list[str], found: str, example: dict[str, Any], tmp_path: Path
+) -> None:
+    """It names the field and the labels there are, and shows nothing that may be a key."""
+    labels = ["own", "rented", "third"]
+    (mistake,) = mistakes_of(with_nodes(example, 3, rpc_labels=labels, rpc_own=own), tmp_path)
+
+    assert found in mistake
+    assert "s3cr3t" not in mistake
+    if own == ["mine"]:
+        assert mistake.endswith("rpc_labels: own, rented, third")
 
 
 def test_r5_no_text_of_the_settings_shows_a_url(example: dict[str, Any], tmp_path: Path) -> None:

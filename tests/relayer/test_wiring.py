@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 
-from chains.errors import RpcDisagreementError
+from chains.errors import QuorumLostError, RpcDisagreementError
 from chains.evm.abi import topic_of
 from chains.evm.agreeing_sender import AgreeingSender
 from chains.evm.agreement import AgreeingReader
@@ -74,10 +74,13 @@ def serve_balance(node: FakeNode, units: int) -> None:
     node.answers["eth_getBalance"] = lambda _: hex(units)
 
 
-def settings_of(*rpc_urls: str, quorum: int | None = None, **others: Any) -> Settings:
+def settings_of(
+    *rpc_urls: str, quorum: int | None = None, own: tuple[str, ...] = (), **others: Any
+) -> Settings:
     """Return a deployment whose first chain has these nodes."""
     settings = deployment_settings()
-    first = settings.chain(CHAIN).model_copy(update={"rpc_urls": rpc_urls, "rpc_quorum": quorum})
+    nodes = {"rpc_urls": rpc_urls, "rpc_quorum": quorum, "rpc_own": own}
+    first = settings.chain(CHAIN).model_copy(update=nodes)
     chains = tuple(first if chain.id == CHAIN else chain for chain in settings.chains)
     return settings.model_copy(update={"chains": chains, **others})
 
@@ -118,6 +121,16 @@ def test_the_quorum_of_the_settings_is_the_readers(nodes: tuple[FakeNode, ...]) 
 
     with pytest.raises(RpcDisagreementError):
         identity_of(reader)
+
+
+def test_r5_own_node_of_the_settings_is_the_readers(nodes: tuple[FakeNode, ...]) -> None:
+    """Two strangers agree with each other, and the own node with neither."""
+    serve_genesis(nodes[2], FALSE_GENESIS)
+    urls = [node.url for node in nodes]
+
+    identity_of(wiring.chain_reader(settings_of(*urls, own=("node-1",)), CHAIN))
+    with pytest.raises(QuorumLostError, match=r"own node .*: node-3 \(dissented\)"):
+        identity_of(wiring.chain_reader(settings_of(*urls, own=("node-3",)), CHAIN))
 
 
 def test_each_node_can_be_asked_alone(nodes: tuple[FakeNode, ...]) -> None:

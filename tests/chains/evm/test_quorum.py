@@ -283,7 +283,7 @@ def test_a_refusal_counts_when_a_quorum_says_it(
     quorum = quorum_of(*answers)
 
     async def run() -> None:
-        quorum.refuse("x", await quorum.told(ask))
+        quorum.refuse("x", await quorum.told(ask), is_settled=True)
 
     with pytest.raises(expected):
         asyncio.run(run())

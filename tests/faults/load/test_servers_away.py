@@ -6,6 +6,7 @@ import time
 from collections.abc import Callable
 from contextlib import suppress
 from pathlib import Path
+from random import Random
 from signal import SIGCONT, SIGSTOP
 from typing import Final
 from urllib.parse import urlsplit
@@ -14,6 +15,8 @@ import httpx
 import pytest
 from kombu.connection import Connection
 
+from relayer.steps.queues import DECIDE
+from relayer.store.job_records import JobRecord
 from relayer.wiring import catalog_of
 from relayer.worker.app import broker_queues
 from relayer.worker.sweeper import SWEEP_SECONDS
@@ -28,7 +31,7 @@ from tests.faults.load.deployment import (
 )
 from tests.faults.load.own_postgres import OwnPostgres
 from tests.faults.proxy import TcpProxy
-from tests.relayer.worker.kit import RABBITMQ_PORT, RABBITMQ_URL
+from tests.relayer.worker.kit import RABBITMQ_PORT, RABBITMQ_URL, ring_keys
 
 pytestmark = [pytest.mark.timeout(300), pytest.mark.services]
 WAITING_EVENTS: Final = 2_400
@@ -38,6 +41,12 @@ READY_SECONDS_MAX: Final = 60.0
 BACK_SECONDS_MAX: Final = 10.0
 LOADED_SECONDS: Final = 6.0  # what a busy machine may add to each measurement
 EXTRA_SECONDS_MAX: Final = LEASE_SECONDS + 2 * SWEEP_SECONDS + LOADED_SECONDS
+BROKER_LOSSES: Final = 20
+WIPED_AT: Final = 10  # the loss after which the broker comes back without any queue
+LOSS_EVENTS: Final = 50  # on each chain: before the loss, and again while the broker is away
+LEVEL_SECONDS_MAX: Final = 30.0
+LATER_SECONDS: Final = 3_600
+LATER_KEYS: Final = ("later-1", "later-2", "later-3")
 WORKERS: Final = ("worker-1", "worker-2")
 POLL_SECONDS: Final = 0.1
 Tell = Callable[[str], None]
@@ -192,6 +201,70 @@ def test_r12_a_broker_that_is_away_costs_a_lease_and_two_sweeps_at_most_fleet_10
     assert waiting >= WAITING_EVENTS
     assert after - usual <= EXTRA_SECONDS_MAX
     assert readers.refused == []
+
+
+@pytest.mark.usefixtures("_fleet_servers")
+def test_r12_twenty_lost_brokers_and_a_wipe_lose_nothing(
+    databases: TestDatabases, tmp_path: Path, tell: Tell
+) -> None:
+    """Cut off under load; the database alone knows what is to be done, and when."""
+    chance = Random(seed_of_run())
+    with TcpProxy(urlsplit(RABBITMQ_URL).hostname or "", RABBITMQ_PORT) as proxy:
+        url = f"amqp://guest:guest@127.0.0.1:{proxy.port}//"
+        combination = Combination("rabbitmq", "postgresql", broker_url=url, has_api=True)
+        with deployment(combination, databases, tmp_path, seed_of_run()) as load:
+            load.start()
+            ring_keys(load.store, *LATER_KEYS, delay_seconds=LATER_SECONDS)
+            later = _jobs(load, LATER_KEYS)
+            with Readers(load) as readers:
+                begun = time.monotonic()
+                for number in range(1, BROKER_LOSSES + 1):
+                    before = load.journal_seq()
+                    _mine(load)
+                    if number % 2:
+                        _wait_for_bookings(load, before)
+                    threading.Event().wait(chance.uniform(0, 1))
+                    proxy.cut()
+                    if number == WIPED_AT:
+                        on_queues(load, "queue_delete")
+                    _mine(load)
+                    threading.Event().wait(chance.uniform(0, 1))
+                    proxy.mend()
+                    load.processes.check()
+                losing_seconds = time.monotonic() - begun
+                after = wait_until_level(load)
+            load.processes.check()
+            check_books(load)
+            assert _jobs(load, LATER_KEYS) == later
+
+    events = sum(chain.events for chain in load.chains)
+    tell(
+        f"{BROKER_LOSSES} losses in {losing_seconds:.0f} s, one with all queues, {events} events: "
+        f"level {after:.1f} s after the last; API {readers.answered} answers"
+    )
+    assert events == BROKER_LOSSES * 2 * LOSS_EVENTS * len(load.chains)
+    assert after <= LEVEL_SECONDS_MAX
+    assert readers.refused == []
+
+
+def _wait_for_bookings(load: LoadDeployment, before_seq: int) -> None:
+    """Wait until the fleet works, so that every second loss finds it at work."""
+    deadline = time.monotonic() + LEVEL_SECONDS_MAX
+    while load.journal_seq() <= before_seq:
+        load.processes.check()
+        assert time.monotonic() < deadline, f"no bookings within {LEVEL_SECONDS_MAX} s"
+        threading.Event().wait(POLL_SECONDS)
+
+
+def _mine(load: LoadDeployment) -> None:
+    for chain in load.chains:
+        chain.mine(LOSS_EVENTS)
+        chain.settle()
+
+
+def _jobs(load: LoadDeployment, keys: tuple[str, ...]) -> list[JobRecord]:
+    with load.store.read() as uow:
+        return [uow.jobs.job(DECIDE, key) for key in keys]
 
 
 @pytest.mark.usefixtures("_fleet_servers")

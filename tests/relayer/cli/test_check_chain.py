@@ -120,12 +120,23 @@ def test_one_node_only_says_that_it_is_believed() -> None:
         "rpc_urls": ["http://127.0.0.1:1"],
         "rpc_quorum": 1,
         "rpc_labels": ["own"],
+        "rpc_own": ["own"],
     }
 
     found = examine(fake_chain(), settings=Settings(**values))["chain.nodes"]
 
     assert found.state is CheckState.OK
     assert "whatever it says is believed" in found.detail
+
+
+def test_r5_own_node_is_shown_as_one_that_must_agree() -> None:
+    """By its label, beside the quorum."""
+    found = examine(fake_chain())["chain.nodes"]
+
+    assert found.state is CheckState.OK
+    assert found.detail == (
+        "2 of 3 nodes must agree, one of own-1, own-2 (own) among them; each answers"
+    )
 
 
 def test_a_node_that_is_out_is_found_while_the_others_agree() -> None:
@@ -137,7 +148,7 @@ def test_a_node_that_is_out_is_found_while_the_others_agree() -> None:
 
     assert broken_codes(findings) == set()
     assert findings["chain.nodes"].state is CheckState.WARNING
-    assert findings["chain.nodes"].detail == ("2 of 3 nodes must agree; own-2: RpcTimeoutError")
+    assert findings["chain.nodes"].detail.endswith("among them; own-2: RpcTimeoutError")
 
 
 def test_a_node_of_another_chain_is_named() -> None:

@@ -2,7 +2,7 @@
 
 import asyncio
 import concurrent.futures
-from collections.abc import Callable
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from random import Random
 from typing import Any, Final, TypeVar
@@ -75,6 +75,23 @@ def store_messages(
 ) -> list[bytes]:
     """Store attested messages and ring for them, as the steps before the relay do."""
     made = [_message(number, seizure_every) for number in range(1, count + 1)]
+    members = catalog.guardian_set.members
+    store_attested(store, catalog, made, lambda _: dict.fromkeys(members, bytes(65)))
+    return [message.message_id for message in made]
+
+
+def store_attested(
+    store: Store,
+    catalog: Catalog,
+    made: Sequence[OutboxMessage],
+    signatures_of: Callable[[OutboxMessage], Mapping[bytes, bytes]],
+) -> None:
+    """
+    Store messages that guardians have signed, and ring for their relay.
+
+    Args:
+        signatures_of: the signatures under a message, by their signers.
+    """
     with store.unit_of_work() as uow:
         for message in made:
             uow.outbox.enqueue(message)
@@ -86,18 +103,23 @@ def store_messages(
                     "message_id": message.message_id,
                     "guardian_set_index": catalog.guardian_set.index,
                     "signer": signer,
-                    "signature": bytes(65),
+                    "signature": signature,
                     "at": NOW,
                 }
                 for message in made
-                for signer in catalog.guardian_set.members
+                for signer, signature in signatures_of(message).items()
             ],
         )
         uow.jobs.ring_all(
-            Ring(RELAY, message.message_id.hex(), relay_queue(CHAIN_A), UnixSeconds(NOW), bytes(32))
+            Ring(
+                RELAY,
+                message.message_id.hex(),
+                relay_queue(message.target_chain),
+                UnixSeconds(NOW),
+                bytes(32),
+            )
             for message in made
         )
-    return [message.message_id for message in made]
 
 
 def _message(number: int, seizure_every: int) -> OutboxMessage:
