@@ -76,7 +76,7 @@ def in_place(uow: UnitOfWork, catalog: Catalog, place: Place) -> Iterator[None]:
     What is behind it is taken back before, newest first, and booked again after, in the order of
     the chain, all in the caller's transaction. Nothing is deleted: each entry that is taken back
     is voided or reversed by one that is linked to it. In a replica what was parked behind the
-    place is tried again too. Integrators are not told twice of a stage.
+    place is tried again too. Integrators are told of a stage once, unless it is parked meanwhile.
 
     Raises:
         NotYetError: events of the debt before the place are in no entry yet.

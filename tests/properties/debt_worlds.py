@@ -52,6 +52,13 @@ from tests.simulated_chain import SimulatedChain, Tx
 OTHER_LIQ: Final = signer("other liquidator")
 LIQUIDATORS: Final = (LIQ, OTHER_LIQ)
 UNITS_MAX: Final = 100
+ACTIONS: Final = (
+    "borrow",
+    *("repay",) * 3,
+    *("final",) * 2,
+    "reorg",
+    *("seize",) * 3,
+)
 ETHER_LOCKED: Final = 10**18
 DEBT_KINDS: Final = ("debt:", "assumed:", "lent:", "interest:")
 
@@ -121,9 +128,7 @@ class DebtWorld:
 
     def step(self) -> None:
         """Let one thing happen, and each ledger learn something or nothing."""
-        action = self.random.choice(
-            ("borrow", "repay", "repay", "repay", "final", "reorg", "seize")
-        )
+        action = self.random.choice(ACTIONS)
         match action:
             case "borrow":
                 self._mine(self._borrowed())
@@ -137,6 +142,12 @@ class DebtWorld:
                 self._liquidate()
         for ledger in (self.hub, *self.guardians):
             self._learn(ledger)
+
+    def begin(self) -> None:
+        """Let the account borrow, finally."""
+        self._mine(self._borrowed())
+        self._mine(self._borrowed())
+        self.chain.finalize()
 
     def end(self) -> None:
         """Let every ledger learn all of it."""
@@ -219,7 +230,8 @@ class DebtWorld:
         if not total:
             return None
         interest = self.random.choice((0, 0, self.random.randint(1, 5)))
-        units = self.random.randint(1, total + interest)
+        most = total + interest if self.random.random() < 0.2 else (total + interest + 2) // 3
+        units = self.random.randint(1, most)
 
         def _build(position: EventPosition, lock_id: int) -> ObservedEvent:
             del lock_id
