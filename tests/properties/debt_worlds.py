@@ -5,7 +5,14 @@ from random import Random
 from typing import Final
 
 from chains.command import Liquidation, OpenAccount, SignedCommand
-from chains.events import Borrowed, CollateralSeized, EventPosition, ObservedEvent, Repaid
+from chains.events import (
+    Borrowed,
+    CollateralLocked,
+    CollateralSeized,
+    EventPosition,
+    ObservedEvent,
+    Repaid,
+)
 from chains.message import Message
 from relayer import wiring
 from relayer.guardian.request import AttestationRequest
@@ -33,15 +40,15 @@ from tests.relayer.api.kit import (
     deployment_settings,
     signer,
 )
-from tests.relayer.steps.bookings import BORROWER, Bench
+from tests.relayer.steps.bookings import BORROWER, USDC, Bench
 from tests.relayer.steps.world import (
+    ETHER,
     FENCE,
     LIQ,
     LIQ_RECIPIENT,
     PROTOCOL,
     SIGNATORY,
     SIGNED_OPEN,
-    lock_ether,
     open_account,
     position_at,
     see_final,
@@ -59,7 +66,6 @@ ACTIONS: Final = (
     "reorg",
     *("seize",) * 3,
 )
-ETHER_LOCKED: Final = 10**18
 DEBT_KINDS: Final = ("debt:", "assumed:", "lent:", "interest:")
 
 
@@ -111,7 +117,7 @@ class Ledger:
     def debts(self) -> dict[str, int]:
         """Return debits less credits of every line of a debt that is not zero."""
         codes = {code for code, _, _ in self.bench.lines() if code.startswith(DEBT_KINDS)}
-        units = {code: self.bench.units(code, _USDC) for code in codes}
+        units = {code: self.bench.units(code, USDC) for code in codes}
         return {code: owed for code, owed in units.items() if owed}
 
 
@@ -306,18 +312,27 @@ def decided(hub: Ledger, command: SignedCommand, height: int) -> Message:
     return message
 
 
-def debt_world(random: Random, chain: SimulatedChain, stores: tuple[Store, ...]) -> DebtWorld:
+def debt_world(
+    random: Random,
+    chain: SimulatedChain,
+    stores: tuple[Store, ...],
+    *,
+    are_payers_known: bool = False,
+) -> DebtWorld:
     """Return a world: the first store is the hub's, the others those of guardians."""
     ledgers = []
     for number, store in enumerate(stores):
         open_account(store)
-        lock_ether(store, ETHER_LOCKED)
-        if not number:
+        if not number or are_payers_known:
             for key in LIQUIDATORS:
                 open_account(store, opening_of(key), key)
-        for chain_id in (CHAIN_A, CHAIN_B):
-            see_final(store, chain_id, 1)
-        ledgers.append(Ledger(Bench(store, chain, catalog_of_debts(is_replica=bool(number)))))
+        catalog = catalog_of_debts(is_replica=bool(number))
+        place = position_at(1, CHAIN_A, VAULT_A, 0)
+        locked = CollateralLocked(place, 1, ACCOUNT, WETH_A, ACCOUNT, ETHER, ETHER)
+        see_final(store, CHAIN_A, 1, [locked])
+        see_final(store, CHAIN_B, 1)
+        reconcile(store, catalog, CHAIN_A, fence=FENCE)
+        ledgers.append(Ledger(Bench(store, chain, catalog)))
     return DebtWorld(random, ledgers[0], tuple(ledgers[1:]), chain)
 
 
@@ -357,5 +372,4 @@ def _seized(message: Message, number: int) -> CollateralSeized:
     )
 
 
-_USDC: Final = "USDC"
 _ACCOUNTS: Final = {key.address: opening_of(key).account for key in LIQUIDATORS}

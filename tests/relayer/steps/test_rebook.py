@@ -164,7 +164,7 @@ def test_a_liquidation_shown_before_an_earlier_one_counts_in_its_own_place(
     settled_world(store, owed_usd=24_000)
     second = signed(replace(LIQUIDATION, repaid=7, seized=5, insured=0))
     earlier, later = request_of(SEIZE), request_of(second, nonce=2)
-    later = replace(later, heights=later.heights | {CHAIN_C: HEIGHT + 3})
+    later = replace(later, heights={**later.heights, CHAIN_C: HEIGHT + 3})
     effects = [seized(earlier.message), seized(later.message, HEIGHT + 2)]
     see_final(store, CHAIN_A, HEIGHT + 5, effects)
     reconcile(store, replica, CHAIN_A, fence=FENCE)
