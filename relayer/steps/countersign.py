@@ -37,6 +37,8 @@ from relayer.store.outbox import MessageFilter
 from relayer.store.unit_of_work import Store, UnitOfWork
 
 SIGNED_DETAIL: Final = "countersigned"
+# Finality lags by minutes; a chain that stands still is at its newest block anyway.
+PLACE_AGE_SECONDS_MAX: Final = 3_600
 log = structlog.get_logger(__name__)
 
 Sign = Callable[[bytes], bytes]
@@ -308,9 +310,23 @@ def _check_command(
                 raise refuse("signer_not_operator", f"{line.protocol}'s operator did not sign")
             check_credit(uow, catalog, command, now)
         case Liquidation():
+            _check_place(uow, request, command)
             check_liquidation(uow, catalog, command, tolerance_bps=signatory.price_tolerance_bps)
         case _:
             raise refuse("kind_mismatch", f"{type(command).__name__} makes no message")
+
+
+def _check_place(uow: UnitOfWork, request: AttestationRequest, command: Liquidation) -> None:
+    """Refuse a liquidation among old events: repayments of long ago would pay the part it moves."""
+    chain_id = ChainId(command.debt_chain)
+    height = request.heights.get(chain_id, 0)
+    finalized = uow.chains.cursor(chain_id).finalized
+    if finalized is None or finalized.height <= height:
+        return
+    stored = uow.chains.canonical_checkpoint(chain_id, height)
+    seconds = 0 if stored is None else stored.header.timestamp_seconds
+    if seconds < command.decided_at - PLACE_AGE_SECONDS_MAX:
+        raise refuse("place_stale", f"heights: block {height} of {chain_id} is too old")
 
 
 def _effects(uow: UnitOfWork, request: AttestationRequest) -> list[StoredEvent]:

@@ -220,6 +220,20 @@ def test_what_an_address_repaid_before_it_was_linked_counts_as_the_liquidators(
     assert (owed(store), owed(store, ACCOUNT, LIQ_ACCOUNT)) == (left, 0)
 
 
+def test_a_liquidation_is_not_placed_before_repayments_of_long_ago(
+    quick_store: Store, replica: Catalog
+) -> None:
+    """They would pay the liquidator's part, and it would keep what it seized for nothing."""
+    settled_world(quick_store, owed_usd=24_000)
+    request = request_of(SEIZE)
+
+    with pytest.raises(RefusedError, match="place_stale"):
+        placed = replace(request, heights={**request.heights, CHAIN_C: HEIGHT - 1})
+        countersign(quick_store, replica, SIGNATORY, placed)
+
+    assert countersign(quick_store, replica, SIGNATORY, request)
+
+
 def test_nothing_stays_of_a_liquidation_that_a_guardian_cannot_hold(
     store: Store, replica: Catalog
 ) -> None:
