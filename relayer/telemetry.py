@@ -49,6 +49,7 @@ LogEvent = Literal[
     "event.unconfirmed",
     "events.observed",
     "events.posted",
+    "events.rebooked",
     "events.published",
     "exposure.exceeded",
     "feed.published",

@@ -28,7 +28,9 @@ from relayer.steps.command_terms import (
     check_terms,
     owned_command,
 )
+from relayer.steps.observe import ring_assess
 from relayer.steps.queues import DECIDE
+from relayer.steps.rebook import payer_of, rebook_payer
 from relayer.steps.tell import tell
 from relayer.store.accounts import AccountStatus, MarginAccount
 from relayer.store.commands import InProgress, Mismatch, New, Replay
@@ -124,6 +126,7 @@ def accept(
             _check_authority(uow, command, signers[0])
             if uow.commands.store(command_id, signed):
                 _apply(uow, command, accepted)
+                _follow_payer(uow, catalog, command)
         uow.commands.finish(idempotency.key, sender, status=accepted.status, body=_body(accepted))
     return accepted
 
@@ -242,6 +245,17 @@ def _apply(uow: UnitOfWork, command: OwnedCommand, accepted: Accepted) -> None:
             _announce(uow, REQUESTED[type(command)], command, accepted)
         case _:
             assert_never(command)
+
+
+def _follow_payer(uow: UnitOfWork, catalog: Catalog, command: OwnedCommand) -> None:
+    """Let what a liquidator's new address repaid before count for what it took over."""
+    if not isinstance(command, OpenAccount | LinkOwner):
+        return
+    if catalog.liquidator(command.account) is None:
+        return
+    uow.ledger.lock()
+    if rebook_payer(uow, catalog, payer_of(command)):
+        ring_assess(uow)
 
 
 def _announce(uow: UnitOfWork, event_type: str, command: OwnedCommand, accepted: Accepted) -> None:

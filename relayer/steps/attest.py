@@ -122,18 +122,23 @@ def attestation_request(
 
 
 def _context(uow: UnitOfWork, catalog: Catalog, signed: SignedCommand) -> tuple[SignedCommand, ...]:
-    """Return what opened the accounts involved and linked their owners, in order."""
+    """
+    Return what opened the accounts involved and linked their owners, in order.
+
+    Liquidators are involved in every message: a guardian that does not know their addresses would
+    take what they repay of a debt that they took over for a repayment of the borrower.
+    """
     command = signed.command
     if isinstance(command, OpenAccount | LinkOwner):
         return ()
-    accounts = [command.account]
-    if isinstance(command, Liquidation):
-        accounts.append(command.liquidator)
-    context = []
-    for account in accounts:
-        context += _history(uow, catalog, account)
+    context = _history(uow, catalog, command.account)
     if not isinstance(command, Liquidation):
         context = _path_to(context, set(signed.signers(catalog.hub)), catalog)
+    accounts = {liquidator.account for liquidator in catalog.liquidators}
+    if isinstance(command, Liquidation):
+        accounts.add(command.liquidator)
+    for account in sorted(accounts - {command.account}):
+        context += _history(uow, catalog, account)
     return tuple(context[:CONTEXT_MAX])
 
 

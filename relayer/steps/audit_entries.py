@@ -5,6 +5,7 @@ from typing import Final
 
 from chains.command import LinkOwner, Liquidation, OpenAccount, RequestUnlock, SignedCommand
 from chains.errors import AttestationError, ChainError
+from chains.events import Borrowed, Repaid
 from chains.types import ChainId, chain_id_of
 from relayer.errors import InvariantError, RefusedError
 from relayer.ledger.admission import different_field
@@ -25,13 +26,14 @@ from relayer.steps.audit_evidence import (
 )
 from relayer.steps.audit_report import Source
 from relayer.steps.catalog import Catalog
-from relayer.steps.compose import hold, moved_entry
+from relayer.steps.compose import hold, liquidation_of, moved_entry
 from relayer.steps.correct import CorrectionRule, check_signers, entry_of
 from relayer.steps.deficits import cause_of_cure, cure_deficit
 from relayer.steps.ending import drop_hold, must_post, return_hold, settle_hold
 from relayer.steps.exits import COVERED
 from relayer.steps.overpaid import KIND as OVERPAID
 from relayer.steps.reconcile import ParkedError, book_event
+from relayer.steps.standing import height_of, keep_standing
 from relayer.store.claims import ClaimedEntry
 from relayer.store.commands import StoredCommand
 from relayer.store.observed_rows import (
@@ -126,7 +128,8 @@ class Derivation:
         if stage == "rest":
             return source  # booked together with the final entry
         if stage == REVERSED:
-            if not is_recovered:
+            # Of a debt also what was learned later and stands before it; it must be booked again.
+            if not is_recovered and not (is_final and isinstance(stored.event, Borrowed | Repaid)):
                 raise UnderivableError("no recovery of its chain took this event back")
             if stored.booked is Booked.VOID:
                 return source  # booked together with the deficit or the entry before it
@@ -229,16 +232,22 @@ class Derivation:
         signed = self.evidence.liquidations.get(claimed.cause)
         if signed is None or signed.command.digest(self.catalog.hub) != claimed.cause:
             raise UnderivableError("no liquidation with this id is stored")
+        found = self.evidence.seizures.get(claimed.cause)
+        command = liquidation_of(signed)
+        debt_chain = ChainId(command.debt_chain)
+        height = height_of(self.evidence.standings.get(claimed.cause), debt_chain)
+        if found is not None and height is not None:
+            message = found.stored.message.message
+            keep_standing(self.uow, command, message, chain_id=debt_chain, height=height)
         entry: JournalEntry | None = None
         for state in self.evidence.lines.get(claimed.cause, ()):
             self.uow.credit_lines.record(state)
-            entry = moved_entry(self.uow, self.catalog, signed, claimed.cause)
+            entry = moved_entry(self.uow, self.catalog, signed, claimed.cause, height=height)
             if claimed.entry is not None and different_field(entry, claimed.entry) is None:
                 break
         if entry is None:
-            entry = moved_entry(self.uow, self.catalog, signed, claimed.cause)
+            entry = moved_entry(self.uow, self.catalog, signed, claimed.cause, height=height)
         must_post(self.uow, entry)
-        found = self.evidence.seizures.get(claimed.cause)
         return Source.UNPROVEN if found is None else self._worth(found)
 
     def _ended_liquidation(self, claimed: ClaimedEntry) -> Source:

@@ -23,6 +23,7 @@ from relayer.store.credit_lines import CreditLineState
 from relayer.store.observed_rows import StoredEvent
 from relayer.store.outbox import MessageFilter, StoredMessage
 from relayer.store.recoveries import NO_HEIGHT
+from relayer.store.requests import Request
 from relayer.store.unit_of_work import Store, UnitOfWork
 
 EVENT_STAGES: Final = frozenset({"seen", "final", "reverted", "rest", REVERSED})
@@ -64,6 +65,7 @@ class Evidence:
         dead: those of them whose block is not on the chain.
         messages: by the message id of a hold.
         seizures: by the command id of a liquidation.
+        standings: where liquidations stand among the events of their debts, by command id.
         lines: candidate states of the credit line by command id, ascending by height.
         above: those of events whose block is above the pinned one.
         recovered: events that a recovery of their chain, as stored, took back below finality.
@@ -76,6 +78,7 @@ class Evidence:
     messages: dict[bytes, MessageEvidence] = field(default_factory=dict)
     seizures: dict[bytes, MessageEvidence] = field(default_factory=dict)
     liquidations: dict[bytes, SignedCommand] = field(default_factory=dict)
+    standings: dict[bytes, Request] = field(default_factory=dict)
     lines: dict[bytes, tuple[CreditLineState, ...]] = field(default_factory=dict)
     above: set[bytes] = field(default_factory=set)
     recovered: set[bytes] = field(default_factory=set)
@@ -113,9 +116,7 @@ class EvidenceSource:
             stored = self._messages(uow, page)
             for claimed in page:
                 if claimed.kind == MOVED:
-                    command = uow.commands.command(claimed.cause)
-                    if command is not None:
-                        evidence.liquidations[claimed.cause] = command.signed
+                    _note_liquidation(uow, claimed.cause, evidence)
         for event_id, event in evidence.events.items():
             if self._is_above(event):
                 evidence.above.add(event_id)
@@ -234,6 +235,14 @@ def _note_recovered(uow: UnitOfWork, page: Sequence[ClaimedEntry], evidence: Evi
             target = NO_HEIGHT if recovery.target is None else recovery.target.height
             if recovery.finalized is not None and target < height <= recovery.finalized.height:
                 evidence.recovered.add(event_id)
+
+
+def _note_liquidation(uow: UnitOfWork, command_id: bytes, evidence: Evidence) -> None:
+    command, request = uow.commands.command(command_id), uow.requests.get(command_id)
+    if command is not None:
+        evidence.liquidations[command_id] = command.signed
+    if request is not None:
+        evidence.standings[command_id] = request
 
 
 def _note_corrections(uow: UnitOfWork, page: Sequence[ClaimedEntry], evidence: Evidence) -> None:

@@ -12,8 +12,11 @@ from relayer.outbox.holds import Booking, DebtMove, hold_entry, liquidation_entr
 from relayer.outbox.message import OutboxMessage
 from relayer.steps.catalog import Catalog
 from relayer.steps.govern import queue_times
-from relayer.steps.position import accrued_debt, debt_state
+from relayer.steps.heights import final_heights
+from relayer.steps.position import debt_state, with_accrual
 from relayer.steps.queues import ATTEST
+from relayer.steps.rebook import Place, behind_block, in_place
+from relayer.steps.standing import debt_before
 from relayer.store.grants import CreditGrant, GrantState
 from relayer.store.unit_of_work import UnitOfWork
 
@@ -104,9 +107,18 @@ def compose_seize(
 ) -> Message:
     """Move debt and collateral on the ledger, hold what is paid out, and store the message."""
     message = _message(uow, catalog, signed)
-    liquidate(uow, catalog, signed, correlation_id)
-    hold(uow, catalog, message, signed, correlation_id)
+    command = liquidation_of(signed)
+    height = final_heights(uow, catalog).get(ChainId(command.debt_chain), 0)
+    with in_place(uow, catalog, place_of(catalog, command, height)):
+        liquidate(uow, catalog, signed, correlation_id, height=height)
+        hold(uow, catalog, message, signed, correlation_id)
     return message
+
+
+def place_of(catalog: Catalog, command: Liquidation, height: int) -> Place:
+    """Return the place of a liquidation that stands behind a height of its debt's chain."""
+    line = catalog.credit_line_at(command.debt_chain, command.credit_line)
+    return behind_block(line, command.account, height)
 
 
 def _message(uow: UnitOfWork, catalog: Catalog, signed: SignedCommand) -> Message:
@@ -179,16 +191,19 @@ def commit_grant(
 
 
 def liquidate(
-    uow: UnitOfWork, catalog: Catalog, signed: SignedCommand, correlation_id: bytes
+    uow: UnitOfWork, catalog: Catalog, signed: SignedCommand, correlation_id: bytes, *, height: int
 ) -> None:
     """
     Post the entry that moves debt and collateral to the liquidator's account.
+
+    Args:
+        height: the final height of the debt's chain behind which it stands.
 
     Raises:
         RefusedError: the account has less collateral than is seized.
         InvariantError: the command is no liquidation.
     """
-    result = uow.ledger.post(moved_entry(uow, catalog, signed, correlation_id))
+    result = uow.ledger.post(moved_entry(uow, catalog, signed, correlation_id, height=height))
     if not result.is_booked:
         seized = getattr(signed.command, "seized", 0)
         raise RefusedError(
@@ -197,21 +212,44 @@ def liquidate(
         )
 
 
+def liquidation_of(signed: SignedCommand) -> Liquidation:
+    """
+    Return the liquidation that a command is.
+
+    Raises:
+        InvariantError: it is none.
+    """
+    if not isinstance(signed.command, Liquidation):
+        raise InvariantError(f"{type(signed.command).__name__} is no liquidation")
+    return signed.command
+
+
 def moved_entry(
-    uow: UnitOfWork, catalog: Catalog, signed: SignedCommand, correlation_id: bytes
+    uow: UnitOfWork,
+    catalog: Catalog,
+    signed: SignedCommand,
+    correlation_id: bytes,
+    *,
+    height: int | None,
 ) -> JournalEntry:
     """
     Return the entry that a liquidation makes of the debt as it stands now.
 
+    Args:
+        height: behind which it stands; later liquidations are left out. None: all count.
+
     Raises:
         InvariantError: the command is no liquidation.
     """
-    command = signed.command
-    if not isinstance(command, Liquidation):
-        raise InvariantError(f"{type(command).__name__} is no liquidation")
+    command = liquidation_of(signed)
     line = catalog.credit_line_at(command.debt_chain, command.credit_line)
     chain_id = chain_id_of(command.collateral_chain)
     asset = catalog.asset_of(chain_id, command.token)
+    if height is None:
+        before = debt_state(uow, line, command.account)
+    else:
+        before = debt_before(uow, line, command.account, height=height + 1)
+    decided_at = UnixSeconds(command.decided_at)
     return liquidation_entry(
         command,
         command_id=command.digest(catalog.hub),
@@ -219,8 +257,8 @@ def moved_entry(
             protocol=line.protocol,
             debt_asset_id=line.asset_id,
             debt_chain_id=line.chain_id,
-            before=debt_state(uow, line, command.account),
-            accrued=accrued_debt(uow, line, command.account, UnixSeconds(command.decided_at)),
+            before=before,
+            accrued=with_accrual(uow, line, command.account, before, decided_at),
         ),
         booking=Booking(asset.asset_id, chain_id, correlation_id, uow.clock.now()),
     )

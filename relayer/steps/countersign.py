@@ -16,25 +16,29 @@ from chains.command import (
     RequestUnlock,
     SignedCommand,
 )
-from chains.events import Borrowed, CollateralSeized, ObservedEvent, Repaid
+from chains.events import CollateralSeized, ObservedEvent, Repaid
 from chains.types import ChainId
 from relayer.errors import NotYetError, RefusedError
 from relayer.guardian.checks import GuardianView, check_binding, check_signers, refuse
 from relayer.guardian.request import AttestationRequest
 from relayer.outbox.life import MessageEvent, MessageState, WaitReason
 from relayer.steps.catalog import Catalog
-from relayer.steps.compose import commit_grant, hold, liquidate
-from relayer.steps.conclude import conclude_refused, effects_of, is_denied
+from relayer.steps.compose import commit_grant, hold, liquidate, liquidation_of, place_of
+from relayer.steps.conclude import conclude_refused, effects_of
 from relayer.steps.decide import check_credit, check_unlock
 from relayer.steps.observe import ring_reconcile
+from relayer.steps.rebook import in_place, payer_of, rebook_payer
 from relayer.steps.reconcile import MESSAGE_UNKNOWN, payer_account_of
 from relayer.steps.restrain import GovernedError, check_brakes, check_room, keep_waiting
 from relayer.steps.review import check_liquidation
+from relayer.steps.standing import keep_standing
 from relayer.store.observed_rows import StoredEvent
 from relayer.store.outbox import MessageFilter
 from relayer.store.unit_of_work import Store, UnitOfWork
 
 SIGNED_DETAIL: Final = "countersigned"
+# Finality lags by minutes; a chain that stands still is at its newest block anyway.
+PLACE_AGE_SECONDS_MAX: Final = 3_600
 log = structlog.get_logger(__name__)
 
 Sign = Callable[[bytes], bytes]
@@ -225,6 +229,8 @@ def _learn(uow: UnitOfWork, catalog: Catalog, signed: SignedCommand) -> None:
         case _:
             raise refuse("context_invalid", f"context: {type(command).__name__} is not context")
     uow.commands.store(command_id, signed)
+    if catalog.liquidator(command.account) is not None:
+        rebook_payer(uow, catalog, payer_of(command))
 
 
 def _known_chain(catalog: Catalog, name: str) -> ChainId:
@@ -307,9 +313,23 @@ def _check_command(
                 raise refuse("signer_not_operator", f"{line.protocol}'s operator did not sign")
             check_credit(uow, catalog, command, now)
         case Liquidation():
+            _check_place(uow, request, command)
             check_liquidation(uow, catalog, command, tolerance_bps=signatory.price_tolerance_bps)
         case _:
             raise refuse("kind_mismatch", f"{type(command).__name__} makes no message")
+
+
+def _check_place(uow: UnitOfWork, request: AttestationRequest, command: Liquidation) -> None:
+    """Refuse a liquidation among old events: repayments of long ago would pay the part it moves."""
+    chain_id = ChainId(command.debt_chain)
+    height = request.heights.get(chain_id, 0)
+    finalized = uow.chains.cursor(chain_id).finalized
+    if finalized is None or finalized.height <= height:
+        return
+    stored = uow.chains.canonical_checkpoint(chain_id, height)
+    seconds = 0 if stored is None else stored.header.timestamp_seconds
+    if seconds < command.decided_at - PLACE_AGE_SECONDS_MAX:
+        raise refuse("place_stale", f"heights: block {height} of {chain_id} is too old")
 
 
 def _effects(uow: UnitOfWork, request: AttestationRequest) -> list[StoredEvent]:
@@ -335,22 +355,28 @@ def _book(uow: UnitOfWork, catalog: Catalog, request: AttestationRequest) -> Non
         case RequestCredit():
             commit_grant(uow, message, signed, command_id)
         case Liquidation():
-            liquidate(uow, catalog, signed, command_id)
-            hold(uow, catalog, message, signed, command_id)
+            _book_liquidation(uow, catalog, request)
         case _:
             raise refuse("kind_mismatch", "nothing to hold")
 
 
+def _book_liquidation(uow: UnitOfWork, catalog: Catalog, request: AttestationRequest) -> None:
+    """Book a liquidation where the hub's stands, and what follows it on the chain behind it."""
+    message, signed = request.message, request.command
+    command = liquidation_of(signed)
+    command_id = command.digest(catalog.hub)
+    debt_chain = ChainId(command.debt_chain)
+    height = request.heights.get(debt_chain, 0)
+    keep_standing(uow, command, message, chain_id=debt_chain, height=height)
+    with in_place(uow, catalog, place_of(catalog, command, height)):
+        liquidate(uow, catalog, signed, command_id, height=height)
+        hold(uow, catalog, message, signed, command_id)
+    ring_reconcile(uow, debt_chain)
+
+
 def _unpark(uow: UnitOfWork, request: AttestationRequest) -> None:
-    """Let what was seen before this message, and follows from it, be booked now."""
+    """Let what was seen before this message, and is its effect, be booked now."""
     waiting = _effects(uow, request)
-    command = request.command.command
-    if isinstance(command, Liquidation):
-        waiting += [
-            parked
-            for parked in uow.chains.parked_events(account=command.account)
-            if isinstance(parked.event, Borrowed | Repaid) and not is_denied(parked)
-        ]
     for chain_id in sorted({parked.event.position.chain_id for parked in waiting}):
         ring_reconcile(uow, chain_id)
     for parked in waiting:

@@ -153,13 +153,19 @@ def debt_state(uow: UnitOfWork, line: CreditLine, borrower: bytes) -> DebtState:
         assumer = parse_code(found.line.code).assumer
         if assumer is not None:
             parts.append(AssumedPart(assumer, found.counters.net_units))
-    total_units = own + sum(part.units for part in parts)
-    position = _debt_position(uow, line, borrower)
+    return debt_state_of(own, tuple(parts), debt_position(uow, line, borrower))
+
+
+def debt_state_of(
+    own_units: int, assumed: tuple[AssumedPart, ...], position: DebtPosition | None
+) -> DebtState:
+    """Return a debt by its parts; what exceeds the credit line's last word was booked ahead."""
+    total_units = own_units + sum(part.units for part in assumed)
     reported_units = 0 if position is None else position.debt_units(position.index_ray)
-    return DebtState(own, tuple(parts), ahead_units=max(0, total_units - reported_units))
+    return DebtState(own_units, assumed, ahead_units=max(0, total_units - reported_units))
 
 
-def _debt_position(uow: UnitOfWork, line: CreditLine, borrower: bytes) -> DebtPosition | None:
+def debt_position(uow: UnitOfWork, line: CreditLine, borrower: bytes) -> DebtPosition | None:
     """Return what the credit line said at the borrower's last event."""
     for position in uow.debts.of_account(DebtView.SOFT, borrower):
         if (position.chain_id, position.credit_line) == (line.chain_id, line.contract):
@@ -169,10 +175,16 @@ def _debt_position(uow: UnitOfWork, line: CreditLine, borrower: bytes) -> DebtPo
 
 def accrued_debt(uow: UnitOfWork, line: CreditLine, borrower: bytes, now: UnixSeconds) -> DebtState:
     """Return a borrower's debt with the interest that the credit line charges up to now."""
-    state = debt_state(uow, line, borrower)
+    return with_accrual(uow, line, borrower, debt_state(uow, line, borrower), now)
+
+
+def with_accrual(
+    uow: UnitOfWork, line: CreditLine, borrower: bytes, state: DebtState, now: UnixSeconds
+) -> DebtState:
+    """Return a state of a borrower's debt with the interest up to now."""
     if state.total_units == 0:
         return state
-    position = _debt_position(uow, line, borrower)
+    position = debt_position(uow, line, borrower)
     if position is None:
         return state
     owed_units = position.debt_units(_index_ray(uow, line, position.index_ray, now))

@@ -15,13 +15,13 @@ from chains.events import (
 )
 from relayer.outbox.life import MessageEvent, MessageState, WaitReason
 from relayer.steps.tell import tell, tell_all
+from relayer.store.debt_events import DEBT_KINDS
 from relayer.store.debts import DebtPosition, DebtView
 from relayer.store.feed import FeedItem
 from relayer.store.grants import GrantState
 from relayer.store.observed_rows import Booked, StoredEvent
 from relayer.store.unit_of_work import UnitOfWork
 
-DEBT_KINDS: Final = ("Borrowed", "Repaid")
 STAGES: Final = {Booked.SOFT: "seen", Booked.FINAL: "confirmed", Booked.VOID: "reverted"}
 TOPICS: Final[dict[type[ObservedEvent], str]] = {
     CollateralLocked: "collateral.lock",
@@ -34,8 +34,15 @@ TOPICS: Final[dict[type[ObservedEvent], str]] = {
 }
 
 
-def follow(uow: UnitOfWork, stored: StoredEvent, booked: Booked) -> None:
-    """Bring everything that is derived from an event level with what was booked."""
+def follow(
+    uow: UnitOfWork, stored: StoredEvent, booked: Booked, *, told: Booked | None = None
+) -> None:
+    """
+    Bring everything that is derived from an event level with what was booked.
+
+    Args:
+        told: what integrators were told of last, where it is booked again; they are not told twice.
+    """
     event = stored.event
     correlation_id = stored.event_id
     if isinstance(event, CollateralReleased | CollateralSeized | CreditGranted):
@@ -43,8 +50,9 @@ def follow(uow: UnitOfWork, stored: StoredEvent, booked: Booked) -> None:
     if isinstance(event, CreditGranted):
         _follow_grant(uow, event, booked)
     if isinstance(event, Borrowed | Repaid):
-        _follow_debt(uow, event, booked)
-    tell_all(uow, [told_of(stored, booked, correlation_id)])
+        follow_debt(uow, event, booked)
+    if booked is not told:
+        tell_all(uow, [told_of(stored, booked, correlation_id)])
 
 
 def told_of(stored: StoredEvent, booked: Booked, correlation_id: bytes) -> FeedItem:
@@ -117,7 +125,7 @@ def _follow_grant(uow: UnitOfWork, event: CreditGranted, booked: Booked) -> None
                 uow.grants.set_state(older.message_id, older.state, GrantState.REPLACED)
 
 
-def _follow_debt(uow: UnitOfWork, event: Borrowed | Repaid, booked: Booked) -> None:
+def follow_debt(uow: UnitOfWork, event: Borrowed | Repaid, booked: Booked) -> None:
     """Keep the newest booked event of a borrower as its debt position."""
     if booked in (Booked.SOFT, Booked.FINAL):
         uow.debts.upsert(DebtView.SOFT, _debt_position(event))

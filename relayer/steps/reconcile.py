@@ -47,7 +47,7 @@ from relayer.steps.ending import settle_hold
 from relayer.steps.fence import Fence
 from relayer.steps.lock_batch import book_locks, is_living_lock
 from relayer.steps.observe import ring_assess
-from relayer.steps.position import debt_state
+from relayer.steps.standing import debt_before
 from relayer.steps.take_back import take_back
 from relayer.steps.tell import tell
 from relayer.store.observed_rows import Booked, EventFilter, EventState, StoredEvent
@@ -107,7 +107,7 @@ def reconcile(
                 if reason is None:
                     booked += 1
                 else:
-                    _park(uow, stored, reason)
+                    park(uow, stored, reason)
                     parked += 1
         cure_deficits(uow, chain_id)
         if booked:
@@ -133,9 +133,14 @@ def _book_group(
             yield stored, None
 
 
-def book_event(uow: UnitOfWork, catalog: Catalog, stored: StoredEvent) -> None:
+def book_event(
+    uow: UnitOfWork, catalog: Catalog, stored: StoredEvent, *, told: Booked | None = None
+) -> None:
     """
     Bring the journal, and what follows from it, level with the state of one event.
+
+    Args:
+        told: what integrators were told of last, where an event is booked again.
 
     Raises:
         ParkedError: no rule can book it now.
@@ -152,12 +157,12 @@ def book_event(uow: UnitOfWork, catalog: Catalog, stored: StoredEvent) -> None:
                 _announce(uow, catalog, stored, FINAL)
             booked = Booked.FINAL
         case EventState.ORPHANED:
-            take_back(uow, catalog, stored, post=_post)
+            take_back(uow, catalog, stored, post=post_entry)
             booked = Booked.VOID
         case _:
             assert_never(stored.state)
     uow.chains.mark_booked([stored.event_id], booked)
-    projections.follow(uow, stored, booked)
+    projections.follow(uow, stored, booked, told=told)
 
 
 def _announce(uow: UnitOfWork, catalog: Catalog, stored: StoredEvent, stage: str) -> None:
@@ -204,7 +209,7 @@ def _post_first(
         revivals=stored.revivals,
         flow=Flow(correlation_id, uow.clock.now()),
     )
-    _post(uow, entry)
+    post_entry(uow, entry)
 
 
 def _resolve(uow: UnitOfWork, stored: StoredEvent, phase: Phase) -> JournalEntry | None:
@@ -213,7 +218,7 @@ def _resolve(uow: UnitOfWork, stored: StoredEvent, phase: Phase) -> JournalEntry
     if pending is None:
         return None
     entry = resolve(pending.entry, phase=phase, revivals=stored.revivals, booked_at=uow.clock.now())
-    _post(uow, entry)
+    post_entry(uow, entry)
     return pending.entry
 
 
@@ -228,7 +233,14 @@ def _book_rest(
         _post_first(uow, stored, _postings(uow, catalog, rest, REST), REST, stored.event_id)
 
 
-def _post(uow: UnitOfWork, entry: JournalEntry) -> None:
+def post_entry(uow: UnitOfWork, entry: JournalEntry) -> None:
+    """
+    Post an entry of an event.
+
+    Raises:
+        ParkedError: an account has less than it takes.
+        InvariantError: a bug made it.
+    """
     result = uow.ledger.post(entry)
     if result.is_booked:
         return
@@ -296,7 +308,8 @@ def _context(uow: UnitOfWork, catalog: Catalog, event: ObservedEvent) -> EventCo
             )
         case CreditGranted() | Borrowed() | Repaid():
             line = catalog.credit_line_at(chain_id, event.position.contract)
-            debt = debt_state(uow, line, event.account)
+            height = event.position.block.height
+            debt = debt_before(uow, line, event.account, height=height)
             payer_account = None
             if isinstance(event, Repaid):
                 payer_account = payer_account_of(uow, catalog, event)
@@ -332,7 +345,8 @@ def payer_account_of(uow: UnitOfWork, catalog: Catalog, event: Repaid) -> bytes 
     return None
 
 
-def _park(uow: UnitOfWork, stored: StoredEvent, reason: str) -> None:
+def park(uow: UnitOfWork, stored: StoredEvent, reason: str) -> None:
+    """Set an event aside with its reason, and say so."""
     event = stored.event
     uow.chains.park(stored.event_id, reason)
     log.error(

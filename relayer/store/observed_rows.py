@@ -71,8 +71,9 @@ class StoredEvent:
     """
     An event and what became of it. Times are Unix seconds.
 
-    revivals counts how often its block came back after the journal had taken the event back; an
-    entry's id must contain it, or the second booking would be taken for the first.
+    revivals counts how often it is booked again after the journal had taken it back, because its
+    block came back or because something was learned that stands before it; an entry's id must
+    contain it, or the second booking would be taken for the first.
     """
 
     event: ObservedEvent

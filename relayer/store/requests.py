@@ -87,6 +87,16 @@ class RequestTable:
         )
         return tuple(_request_of(row) for row in rows)
 
+    def granted(self, account: bytes, kind: str) -> tuple[Request, ...]:
+        """Return all granted requests of a kind about an account, the oldest first."""
+        rows = self._connection.execute(
+            select(REQUESTS)
+            .where(REQUESTS.c.account == account, REQUESTS.c.kind == kind)
+            .where(REQUESTS.c.state == RequestState.GRANTED.value)
+            .order_by(REQUESTS.c.created_at, REQUESTS.c.command_id)
+        )
+        return tuple(_request_of(row) for row in rows)
+
     def grant(self, command_id: bytes, *, message_id: bytes, numbers: Mapping[str, str]) -> None:
         """
         Record that a request was granted, and by which message.

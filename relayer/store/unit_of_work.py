@@ -18,6 +18,7 @@ from relayer.store.conditions import ConditionTable
 from relayer.store.corrections import CorrectionTable
 from relayer.store.credit_lines import CreditLineTable
 from relayer.store.dead_letters import DeadLetterTable
+from relayer.store.debt_events import DebtEventTable
 from relayer.store.debts import DebtTable
 from relayer.store.deficits import DeficitTable
 from relayer.store.engine import read_transaction, write_transaction
@@ -136,6 +137,11 @@ class UnitOfWork:
     def debts(self) -> DebtTable:
         """Debts of accounts on credit lines, as seen and as final."""
         return DebtTable(self.connection, self.clock)
+
+    @cached_property
+    def debt_events(self) -> DebtEventTable:
+        """Borrowings and repayments among the observed events."""
+        return DebtEventTable(self.connection, self.clock)
 
     @cached_property
     def grants(self) -> GrantTable:

@@ -41,7 +41,9 @@ from tests.relayer.steps.fakes import AWAY, BEHIND, REFUSED, Answer, FakeDoor, s
 from tests.relayer.steps.world import (
     ETHER,
     FENCE,
+    LIQ,
     LIQ_ACCOUNT,
+    LIQ_OPEN,
     SIGNATORY,
     SIGNED_CREDIT,
     SIGNED_UNLOCK,
@@ -345,5 +347,5 @@ def test_context_is_the_path_to_the_signer_in_the_order_it_grew(
     run(quick_store, catalog, asked, stored.message_id)
 
     context = request_of_fields(asked[0].asked[0]).context
-    assert context == (signed(OPEN, ANN), *links)
+    assert context == (signed(OPEN, ANN), *links, signed(LIQ_OPEN, LIQ))
     assert stored.message.message.vault == VAULT_A

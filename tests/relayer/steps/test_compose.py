@@ -113,7 +113,7 @@ def test_what_makes_no_message_is_a_bug(quick_store: Store, catalog: Catalog) ->
     with pytest.raises(InvariantError, match="OpenAccount"):
         terms_of(SIGNED_OPEN, expiry_seconds=NOW)
     with quick_store.unit_of_work() as uow, pytest.raises(InvariantError, match="RequestUnlock"):
-        liquidate(uow, catalog, SIGNED_UNLOCK, CORRELATION)
+        liquidate(uow, catalog, SIGNED_UNLOCK, CORRELATION, height=0)
 
 
 def test_a_message_stored_after_its_expiry_keeps_its_deadline(
