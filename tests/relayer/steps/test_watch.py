@@ -7,7 +7,7 @@ import pytest
 from sqlalchemy.exc import OperationalError
 from structlog.testing import capture_logs
 
-from chains.errors import RpcAnswerError, RpcTimeoutError, WrongChainError
+from chains.errors import ChainError, RpcAnswerError, RpcTimeoutError, WrongChainError
 from chains.types import BlockHeader, BlockRef
 from relayer.clock import FixedClock
 from relayer.errors import InvariantError
@@ -155,6 +155,38 @@ def test_faults_of_a_node_make_longer_and_longer_pauses(
 
     limit = PAUSE_AFTER_ERROR_SECONDS_MAX
     assert rounds.pauses == [1.0, 2.0, 4.0, 8.0, limit, limit, limit, 1.0]
+
+
+@pytest.mark.parametrize(
+    "error", [timeout(), RpcAnswerError(chain_id=CHAIN_A, method="t", reason="")]
+)
+def test_r22_a_failure_after_blocks_were_stored_is_the_first_of_its_kind(
+    error: ChainError, quick_store: Store, chain: SimulatedChain
+) -> None:
+    """
+    A backlog is caught up with although no round ends well; without progress pauses grow again.
+
+    Two blocks of a round are read, the third fails: of ten blocks the last two come in round five.
+    """
+
+    def act(number: int) -> None:
+        if number == 1:
+            chain.mine_empty(10)
+        reads = [0]
+
+        def fail(method: str, height: int) -> None:
+            reads[0] += method == "events_in_block"
+            if reads[0] == 3 or number > 5:
+                raise error
+
+        chain.fault = fail
+
+    rounds = Rounds(quick_store, chain, 8, act=act)
+    rounds.run()
+
+    longest = PAUSE_AFTER_ERROR_SECONDS_MAX if isinstance(error, RpcAnswerError) else 2.0
+    assert rounds.pauses[:6] == [POLL_SECONDS, 2.0, 2.0, 2.0, 2.0, POLL_SECONDS]
+    assert rounds.pauses[6:] == [longest, PAUSE_AFTER_ERROR_SECONDS_MAX if longest > 2 else 4.0]
 
 
 def test_a_node_that_lies_is_asked_after_the_longest_pause(
