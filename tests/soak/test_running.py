@@ -32,7 +32,7 @@ def databases() -> Iterator[TestDatabases]:
 
 
 @pytest.mark.long
-@pytest.mark.timeout(300)
+@pytest.mark.timeout(900)
 def test_r22_a_minute_under_load_leaks_no_thread_and_no_file(
     databases: TestDatabases, tmp_path: Path
 ) -> None:

@@ -9,11 +9,15 @@ from relayer.cli.arenas import ARENAS_MAX
 
 THREADS = 8
 PROGRAM = """
-import ctypes, sys, threading
+import contextlib, ctypes, sys, threading
 from relayer.cli.arenas import share_arenas
+from relayer.cli.main import app
 
 if sys.argv[1] == "shared":
     assert share_arenas()
+elif sys.argv[1] == "process":
+    with contextlib.suppress(SystemExit):
+        app(["sweep", "--config", "none.toml"])
 barrier = threading.Barrier({threads})
 
 def hold():
@@ -35,9 +39,11 @@ library.fflush(out)
 
 
 @pytest.mark.skipif(not sys.platform.startswith("linux"), reason="mallopt is glibc's")
-@pytest.mark.parametrize(("how", "is_bounded"), [("shared", True), ("usual", False)])
+@pytest.mark.parametrize(
+    ("how", "is_bounded"), [("shared", True), ("process", True), ("usual", False)]
+)
 def test_r22_threads_share_two_heaps(how: str, is_bounded: bool) -> None:
-    """Eight threads that allocate at once; as it is by default there are more."""
+    """Eight threads that allocate at once: of a process of the fleet; by default there are more."""
     told = subprocess.run(
         [sys.executable, "-c", PROGRAM.format(threads=THREADS), how],
         capture_output=True,
