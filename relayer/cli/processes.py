@@ -154,9 +154,11 @@ def _run(
         import socket
 
         from chains.errors import ChainError
+        from relayer.cli.arenas import share_arenas
         from relayer.errors import InvariantError, RelayerError
         from relayer.telemetry import configure_logging, event_log
 
+        share_arenas()
         settings = settings_of(config)
         configure_logging(
             service=service,

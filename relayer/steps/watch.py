@@ -78,12 +78,13 @@ def on_new_place(act: Callable[[], object]) -> News:
     return _on_news
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(slots=True)
 class _Memory:
-    """What a watcher keeps from round to round."""
+    """What a watcher keeps from round to round; version is that of the cursor when last seen."""
 
     condition: ConditionBook
     glance: Glance
+    version: int | None = None
 
 
 async def watch(watcher: Watch, stop: asyncio.Event) -> None:
@@ -111,7 +112,9 @@ async def watch(watcher: Watch, stop: asyncio.Event) -> None:
             except Exception as exc:  # noqa: BLE001 - see _pause_after: all are logged
                 memory.glance.forget()
                 await memory.condition.failed(exc)
-                pause_seconds = _pause_after(watcher, exc, pause_seconds)
+                has_moved = await _has_moved(watcher, memory)
+                before = watcher.poll_seconds if has_moved else pause_seconds
+                pause_seconds = _pause_after(watcher, exc, before, has_moved=has_moved)
             await watcher.wait(pause_seconds)
     finally:
         if watcher.backup is not None:
@@ -119,7 +122,28 @@ async def watch(watcher: Watch, stop: asyncio.Event) -> None:
         await asyncio.to_thread(_release, watcher)
 
 
-def _pause_after(watcher: Watch, exc: Exception, pause_seconds: float) -> float:
+async def _has_moved(watcher: Watch, memory: _Memory) -> bool:
+    """
+    Return whether the round that failed stored something all the same.
+
+    Such a failure is the first of its kind, whatever came before it: of a node that fails in one
+    request of sixty a long backlog is never read without a failure, and pauses that grow with each
+    would leave the chain further behind for good.
+    """
+
+    def _version() -> int:
+        with watcher.store.read() as uow:
+            return uow.chains.cursor(watcher.reader.chain_id).version
+
+    try:
+        version = await asyncio.to_thread(_version)
+    except DATABASE_ERRORS:
+        return False
+    before, memory.version = memory.version, version
+    return before is not None and version != before
+
+
+def _pause_after(watcher: Watch, exc: Exception, pause_seconds: float, *, has_moved: bool) -> float:
     """
     Log a failure; return how long to wait after it.
 
@@ -142,7 +166,7 @@ def _pause_after(watcher: Watch, exc: Exception, pause_seconds: float) -> float:
             return longer_seconds
         case PermanentChainError():
             log.error("chain.unreadable", chain_id=chain_id, reason=str(exc))
-            return PAUSE_AFTER_ERROR_SECONDS_MAX
+            return longer_seconds if has_moved else PAUSE_AFTER_ERROR_SECONDS_MAX
         case _:
             log.error("chain.unreadable", chain_id=chain_id, reason=str(exc), exc_info=exc)
             return longer_seconds
@@ -166,6 +190,7 @@ async def _run(watcher: Watch, memory: _Memory) -> bool:
     except (FinalityViolationError, LockConflictError) as exc:
         await asyncio.to_thread(_halt, watcher, str(exc))
         return True
+    memory.version = observation.cursor.version
     await memory.condition.agreed()
     try:
         if observation.is_level:

@@ -16,7 +16,7 @@ from relayer.store.halts import HaltTable
 from relayer.store.leases import Lease, LeaseTable, watch_lease_name
 from relayer.store.observed import ObservedEventTable, unparked_values
 from relayer.store.observed_rows import Booked, EventState
-from relayer.store.statements import insert_into, rows_changed
+from relayer.store.statements import excluded_of, insert_into, rows_changed
 
 CHECKPOINTS_PER_QUERY_MAX: Final = 1_000
 
@@ -291,7 +291,7 @@ class ChainTable(HaltTable, ObservedEventTable):
         self._connection.execute(
             statement.on_conflict_do_update(
                 index_elements=[CHECKPOINT.c.chain_id, CHECKPOINT.c.block_hash],
-                set_={"state": statement.excluded.state},
+                set_={"state": excluded_of(CHECKPOINT).state},
             )
         )
 

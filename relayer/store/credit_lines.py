@@ -3,12 +3,12 @@
 from dataclasses import dataclass
 
 from sqlalchemy import Connection, select
-from sqlalchemy.dialects import postgresql, sqlite
 
 from relayer.clock import Clock, UnixSeconds
 from relayer.money import RAY, Rounding, mul_div
 from relayer.store.columns import table_of
 from relayer.store.request_tables import CreditLineRow
+from relayer.store.statements import excluded_of, insert_into
 
 CREDIT_LINES = table_of(CreditLineRow)
 
@@ -45,8 +45,6 @@ class CreditLineTable:
 
     def record(self, state: CreditLineState) -> None:
         """Keep a state unless a newer one is stored."""
-        dialect = self._connection.dialect.name
-        insert = postgresql.insert if dialect == "postgresql" else sqlite.insert
         values = {
             "chain_id": state.chain_id,
             "credit_line": state.credit_line,
@@ -55,13 +53,14 @@ class CreditLineTable:
             "rate_per_second_ray": state.rate_per_second_ray,
             "height": state.height,
         }
-        statement = insert(CREDIT_LINES).values(values)
-        changed = {name: statement.excluded[name] for name in values}
+        statement = insert_into(self._connection, CREDIT_LINES).values(values)
+        given = excluded_of(CREDIT_LINES)
+        changed = {name: given[name] for name in values}
         self._connection.execute(
             statement.on_conflict_do_update(
                 index_elements=["chain_id", "credit_line"],
                 set_=changed,
-                where=CREDIT_LINES.c.height <= statement.excluded.height,
+                where=CREDIT_LINES.c.height <= given.height,
             )
         )
 

@@ -10,7 +10,7 @@ from chains.types import ChainId
 from relayer.clock import Clock
 from relayer.money import RAY, Rounding, mul_div
 from relayer.store.chain_tables import DEBT_POSITION
-from relayer.store.statements import insert_into, stores_row
+from relayer.store.statements import excluded_of, insert_into, stores_row
 
 
 class DebtView(Enum):
@@ -52,10 +52,11 @@ class DebtTable:
         """Store a position; False when the stored one is from the same event or a later one."""
         statement = self._insert(view, position)
         stored = tuple_(DEBT_POSITION.c.seen_height, DEBT_POSITION.c.log_index)
-        given = tuple_(statement.excluded.seen_height, statement.excluded.log_index)
+        new = excluded_of(DEBT_POSITION)
+        given = tuple_(new.seen_height, new.log_index)
         newer = statement.on_conflict_do_update(
             index_elements=list(DEBT_POSITION.primary_key),
-            set_=_changed(statement),
+            set_=_changed(),
             where=stored < given,
         )
         return stores_row(self._connection, newer)
@@ -65,7 +66,7 @@ class DebtTable:
         statement = self._insert(view, position)
         self._connection.execute(
             statement.on_conflict_do_update(
-                index_elements=list(DEBT_POSITION.primary_key), set_=_changed(statement)
+                index_elements=list(DEBT_POSITION.primary_key), set_=_changed()
             )
         )
 
@@ -108,9 +109,10 @@ class DebtTable:
         return tuple(_position(row) for row in rows)
 
 
-def _changed(statement: Any) -> dict[str, Any]:
+def _changed() -> dict[str, Any]:
     names = ("scaled", "index_ray", "seen_height", "log_index")
-    return {name: statement.excluded[name] for name in names}
+    given = excluded_of(DEBT_POSITION)
+    return {name: given[name] for name in names}
 
 
 def _position(row: Row[Any]) -> DebtPosition:

@@ -11,7 +11,7 @@ from relayer.clock import Clock, UnixSeconds
 from relayer.errors import StateMovedError
 from relayer.store.bulk import insert_rows, is_among, slices
 from relayer.store.fleet_tables import FEED_COUNTER, FEED_EVENT
-from relayer.store.statements import insert_into, rows_changed
+from relayer.store.statements import excluded_of, insert_into, rows_changed
 
 FEED_PAGE_MAX: Final = 1_000
 EVERYBODY: Final = b""
@@ -189,7 +189,7 @@ class FeedTable:
         self._connection.execute(
             statement.on_conflict_do_update(
                 index_elements=[FEED_COUNTER.c.scope],
-                set_={"last_seq": statement.excluded.last_seq},
+                set_={"last_seq": excluded_of(FEED_COUNTER).last_seq},
             ),
             [{"scope": scope, "last_seq": seq} for scope, seq in sorted(last_seqs.items())],
         )

@@ -10,7 +10,7 @@ from chains.types import ChainId
 from relayer.clock import Clock, UnixSeconds
 from relayer.errors import StateMovedError
 from relayer.store.chain_tables import CREDIT_GRANT
-from relayer.store.statements import insert_into, rows_changed
+from relayer.store.statements import excluded_of, insert_into, rows_changed
 
 
 class GrantState(Enum):
@@ -63,7 +63,7 @@ class GrantTable:
         self._connection.execute(
             statement.on_conflict_do_update(
                 index_elements=[CREDIT_GRANT.c.message_id],
-                set_={"state": statement.excluded.state},
+                set_={"state": excluded_of(CREDIT_GRANT).state},
             )
         )
 

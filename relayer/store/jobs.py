@@ -4,18 +4,26 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from typing import Any, Final
 
-from sqlalchemy import Connection, Row, and_, case, func, null, select, tuple_, update
+from sqlalchemy import Connection, Row, and_, bindparam, case, func, null, select, tuple_, update
 
 from relayer.clock import Clock, UnixSeconds
 from relayer.errors import LeaseLostError, StateMovedError
 from relayer.outbox.life import retry_delay_seconds
 from relayer.store.fleet_tables import JOB
 from relayer.store.job_records import JobRecord, JobState, JobStatistic, age_seconds, record_of
-from relayer.store.statements import insert_into, rows_changed, smaller
+from relayer.store.statements import excluded_of, insert_into, rows_changed, smaller
 
 ATTEMPTS_MAX: Final = 5
 CLAIM_LIMIT_MAX: Final = 1_000
 LEASE_EXPIRED: Final = "lease_expired"
+# Made once: an expression that is made for each claim lies in memory until garbage is collected.
+IS_NAMED: Final = tuple_(JOB.c.kind, JOB.c.key).in_(bindparam("places", expanding=True))
+IS_OF_KINDS: Final = JOB.c.kind.in_(bindparam("kinds", expanding=True))
+NEXT_ATTEMPT: Final = JOB.c.attempts + 1
+NEXT_TOKEN: Final = JOB.c.token + 1
+ATTEMPTS_AT_CLAIM: Final = JOB.c.attempts + case(
+    (JOB.c.state == JobState.CLAIMED.value, 1), else_=0
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -87,13 +95,14 @@ class JobTable:
         if not rows:
             return
         statement = insert_into(self._connection, JOB)
-        asked = statement.excluded.ready_at
+        given = excluded_of(JOB)
+        asked = given.ready_at
         self._connection.execute(
             statement.on_conflict_do_update(
                 index_elements=[JOB.c.kind, JOB.c.key],
                 set_={
-                    "queue": statement.excluded.queue,
-                    "correlation_id": statement.excluded.correlation_id,
+                    "queue": given.queue,
+                    "correlation_id": given.correlation_id,
                     "wanted": JOB.c.wanted + 1,
                     "waiting_since": func.coalesce(JOB.c.waiting_since, now),
                     "state": case(
@@ -149,16 +158,17 @@ class JobTable:
         now = self._clock.now()
         ready = select(JOB).where(JOB.c.queue == queue, JOB.c.ready_at <= now)
         if kinds:
-            ready = ready.where(JOB.c.kind.in_(kinds))
+            ready = ready.where(IS_OF_KINDS)
         rows = self._connection.execute(
-            ready.order_by(JOB.c.ready_at).limit(limit).with_for_update(skip_locked=True)
+            ready.order_by(JOB.c.ready_at).limit(limit).with_for_update(skip_locked=True),
+            {"kinds": kinds} if kinds else {},
         ).all()
         poison = [row for row in rows if _is_claimed(row) and row.attempts + 1 >= ATTEMPTS_MAX]
         chosen = [row for row in rows if row not in poison]
         self._update_all(
             poison,
             state=JobState.QUARANTINED.value,
-            attempts=JOB.c.attempts + 1,
+            attempts=NEXT_ATTEMPT,
             reason=LEASE_EXPIRED,
             ready_at=None,
         )
@@ -166,10 +176,10 @@ class JobTable:
         self._update_all(
             chosen,
             state=JobState.CLAIMED.value,
-            attempts=JOB.c.attempts + case((JOB.c.state == JobState.CLAIMED.value, 1), else_=0),
+            attempts=ATTEMPTS_AT_CLAIM,
             ready_at=ends_at,
             rung_for=None,
-            token=JOB.c.token + 1,
+            token=NEXT_TOKEN,
             holder=holder,
         )
         return tuple(_claimed(row, ends_at) for row in chosen)
@@ -187,7 +197,7 @@ class JobTable:
         """
         keys = [(job.kind, job.key) for job in jobs]
         found = self._connection.execute(
-            select(JOB).where(tuple_(JOB.c.kind, JOB.c.key).in_(keys)).with_for_update()
+            select(JOB).where(IS_NAMED).with_for_update(), {"places": keys}
         )
         rows = {(row.kind, row.key): row for row in found}
         for job in jobs:
@@ -354,9 +364,7 @@ class JobTable:
     def _update_all(self, rows: Sequence[Row[Any]], **values: Any) -> None:
         if rows:
             keys = [(row.kind, row.key) for row in rows]
-            self._connection.execute(
-                update(JOB).where(tuple_(JOB.c.kind, JOB.c.key).in_(keys)).values(**values)
-            )
+            self._connection.execute(update(JOB).where(IS_NAMED).values(**values), {"places": keys})
 
 
 def _lost(job: Job, row: Any) -> LeaseLostError:

@@ -9,7 +9,7 @@ from chains.types import ChainId
 from relayer.clock import Clock, UnixSeconds
 from relayer.errors import LeaseLostError
 from relayer.store.fleet_tables import LEASE
-from relayer.store.statements import insert_into, rows_changed
+from relayer.store.statements import excluded_of, insert_into, rows_changed
 
 NOBODY: Final = ""
 
@@ -70,9 +70,9 @@ class LeaseTable:
             statement.on_conflict_do_update(
                 index_elements=[LEASE.c.name],
                 set_={
-                    "holder": statement.excluded.holder,
+                    "holder": excluded_of(LEASE).holder,
                     "token": LEASE.c.token + 1,
-                    "expires_at": statement.excluded.expires_at,
+                    "expires_at": excluded_of(LEASE).expires_at,
                 },
                 where=or_(LEASE.c.expires_at <= now, LEASE.c.holder == NOBODY),
             ).returning(LEASE.c.token)

@@ -23,7 +23,7 @@ from relayer.store.observed_rows import (
     row_of,
     stored_of,
 )
-from relayer.store.statements import insert_into, rows_changed
+from relayer.store.statements import excluded_of, insert_into, rows_changed
 
 LOCK_KIND: Final = "CollateralLocked"
 
@@ -268,21 +268,18 @@ class ObservedEventTable:
         statement = insert_into(self._connection, OBSERVED_EVENT)
         was_gone = OBSERVED_EVENT.c.state == EventState.ORPHANED.value
         is_taken_back = and_(was_gone, OBSERVED_EVENT.c.booked == Booked.VOID.value)
-        is_new_state = or_(was_gone, statement.excluded.state == EventState.FINAL.value)
+        given = excluded_of(OBSERVED_EVENT)
+        is_new_state = or_(was_gone, given.state == EventState.FINAL.value)
         self._connection.execute(
             statement.on_conflict_do_update(
                 index_elements=[OBSERVED_EVENT.c.event_id],
                 set_={
-                    "state": case(
-                        (is_new_state, statement.excluded.state), else_=OBSERVED_EVENT.c.state
-                    ),
+                    "state": case((is_new_state, given.state), else_=OBSERVED_EVENT.c.state),
                     "booked": case(
                         (is_taken_back, Booked.NONE.value), else_=OBSERVED_EVENT.c.booked
                     ),
                     "revivals": OBSERVED_EVENT.c.revivals + case((is_taken_back, 1), else_=0),
-                    "final_at": func.coalesce(
-                        OBSERVED_EVENT.c.final_at, statement.excluded.final_at
-                    ),
+                    "final_at": func.coalesce(OBSERVED_EVENT.c.final_at, given.final_at),
                 },
             ),
             rows,

@@ -1,9 +1,11 @@
 """Pieces of statements that both databases understand."""
 
-from typing import TypeVar, cast
+from functools import cache
+from typing import Any, TypeVar, cast
 
 from sqlalchemy import ColumnElement, Connection, Table, case, literal
 from sqlalchemy.dialects import postgresql, sqlite
+from sqlalchemy.sql.base import ReadOnlyColumnCollection
 from sqlalchemy.sql.dml import Update
 
 from relayer.errors import InvariantError
@@ -16,6 +18,17 @@ def insert_into(connection: Connection, table: Table) -> postgresql.Insert:
     if connection.dialect.name == "sqlite":
         return cast("postgresql.Insert", sqlite.insert(table))
     return postgresql.insert(table)
+
+
+@cache
+def excluded_of(table: Table) -> ReadOnlyColumnCollection[str, Any]:
+    """
+    Return the columns of the row that an INSERT could not store, for its ON CONFLICT.
+
+    Made once for a table: those that a statement makes for itself are in a hundred cycles, and stay
+    in memory until a collection of garbage.
+    """
+    return table.alias("excluded").c
 
 
 def rows_changed(connection: Connection, statement: Update) -> int:

@@ -7,17 +7,12 @@ import pytest
 from sqlalchemy.exc import OperationalError
 from structlog.testing import capture_logs
 
-from chains.errors import RpcAnswerError, RpcTimeoutError, WrongChainError
+from chains.errors import RpcTimeoutError, WrongChainError
 from chains.types import BlockHeader, BlockRef
 from relayer.clock import FixedClock
 from relayer.errors import InvariantError
 from relayer.steps.observe import Observation
-from relayer.steps.watch import (
-    LEASE_SECONDS,
-    PAUSE_AFTER_ERROR_SECONDS_MAX,
-    Watch,
-    watch,
-)
+from relayer.steps.watch import LEASE_SECONDS, Watch, watch
 from relayer.store.leases import watch_lease_name
 from relayer.store.observed_rows import EventFilter
 from relayer.store.unit_of_work import Store
@@ -143,39 +138,6 @@ def test_two_events_for_one_lock_halt_the_chain(quick_store: Store, chain: Simul
 
     assert is_halted(quick_store)
     assert events_stored(quick_store) == 0
-
-
-def test_faults_of_a_node_make_longer_and_longer_pauses(
-    quick_store: Store, chain: SimulatedChain
-) -> None:
-    """Doubled up to a limit; a round that succeeds begins anew."""
-
-    def fail(method: str, height: int) -> None:
-        raise timeout()
-
-    def act(number: int) -> None:
-        chain.fault = fail if 1 <= number <= 6 else None
-
-    rounds = Rounds(quick_store, chain, 8, act=act)
-    rounds.run()
-
-    limit = PAUSE_AFTER_ERROR_SECONDS_MAX
-    assert rounds.pauses == [1.0, 2.0, 4.0, 8.0, limit, limit, limit, 1.0]
-
-
-def test_a_node_that_lies_is_asked_after_the_longest_pause(
-    quick_store: Store, chain: SimulatedChain
-) -> None:
-    """It is an error for a person, not a reason to end."""
-    error = RpcAnswerError(chain_id=CHAIN_A, method="test", reason="nonsense")
-    chain.fault = fail_once("heads", error)
-
-    with capture_logs() as logs:
-        rounds = Rounds(quick_store, chain, 2)
-        rounds.run()
-
-    assert rounds.pauses == [PAUSE_AFTER_ERROR_SECONDS_MAX, POLL_SECONDS]
-    assert [one["event"] for one in logs if one["log_level"] == "error"] == ["chain.unreadable"]
 
 
 def test_a_watcher_starts_as_soon_as_its_node_answers(

@@ -1,5 +1,6 @@
 """Tests of claiming, ending, failing and replaying jobs."""
 
+import gc
 import multiprocessing
 
 import pytest
@@ -19,6 +20,8 @@ LEASE_SECONDS = 30
 RACERS = 2
 RACE_JOBS = 200
 RACE_SECONDS_MAX = 60
+TURNS = 20
+GARBAGE_PER_TURN_MAX = 40
 
 
 def ring(store: Store, key: str = "ann", due_in_seconds: int = 0, kind: str = "assess") -> None:
@@ -43,6 +46,27 @@ def complete(store: Store, job: Job) -> bool:
     """End a job."""
     with store.unit_of_work() as uow:
         return uow.jobs.complete(job)
+
+
+def test_r22_a_job_leaves_little_for_the_collector_of_garbage(store: Store) -> None:
+    """Of 12 objects in cycles for each bell it comes every few minutes, of 240 all the time."""
+
+    def turn() -> None:
+        ring(store)
+        (job,) = claim(store, kinds=("assess",))
+        assert not complete(store, job)
+
+    turn()
+    gc.collect()
+    gc.disable()
+    try:
+        for _ in range(TURNS):
+            turn()
+        garbage = gc.collect()
+    finally:
+        gc.enable()
+
+    assert garbage < TURNS * GARBAGE_PER_TURN_MAX
 
 
 def test_a_rung_job_is_claimed_once_and_ends_idle(store: Store) -> None:

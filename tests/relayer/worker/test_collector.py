@@ -8,14 +8,14 @@ import gc
 from relayer.worker.collector import spare_collections
 spare_collections()
 class Knot: pass
-for _ in range(200_000):
+for _ in range(190_000):
     knot = Knot(); knot.self = knot
-print(gc.get_freeze_count() > 1_000, gc.isenabled(), len(gc.get_objects()) < 200_000)
+print(gc.get_freeze_count() > 1_000, gc.isenabled(), len(gc.get_objects()) < 50_000)
 """
 
 
 def test_cycles_are_still_collected() -> None:
-    """What is loaded is set apart, and 200,000 knots do not pile up."""
+    """What is loaded is set apart, and of 190,000 knots few are there at a time."""
     answer = subprocess.run(
         [sys.executable, "-c", PROGRAM], capture_output=True, text=True, check=True
     )
