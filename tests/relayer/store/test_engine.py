@@ -8,10 +8,11 @@ import pytest
 from sqlalchemy import text
 from sqlalchemy.exc import DBAPIError, OperationalError
 
+from relayer.clock import FixedClock
 from relayer.errors import SettingsError
 from relayer.store.engine import create_database, drop_database, engine_of
 from relayer.store.unit_of_work import Store
-from tests.databases import TestDatabases
+from tests.databases import NOW, TestDatabases
 
 WAIT_SECONDS_MAX = 20
 IDLE_SECONDS = 0.2
@@ -26,10 +27,10 @@ def test_a_database_that_cannot_serve_is_refused(url: str) -> None:
         engine_of(url)
 
 
-def test_sqlite_connections_are_durable_and_checked(store: Store) -> None:
+def test_sqlite_connections_are_durable_and_checked(databases: TestDatabases) -> None:
     """Every SQLite connection has WAL, full sync, foreign keys and a time to wait."""
-    if store.engine.dialect.name != "sqlite":
-        return
+    store = Store(engine_of(databases.migrated_url("sqlite")), FixedClock(NOW))
+
     with store.read() as uow:
         found = {
             name: uow.connection.exec_driver_sql(f"PRAGMA {name}").scalar_one()
@@ -42,6 +43,7 @@ def test_sqlite_connections_are_durable_and_checked(store: Store) -> None:
         "foreign_keys": 1,
         "busy_timeout": 30_000,
     }
+    store.close()
 
 
 def test_postgresql_connections_have_timeouts(store: Store) -> None:
