@@ -3,7 +3,9 @@
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import Any, Final
 
+import psycopg
 from sqlalchemy import ARRAY, ColumnElement, Connection, LargeBinary, Table, any_, literal
+from sqlalchemy.exc import IntegrityError
 
 from relayer.store.columns import COUNTER_BYTES, U256_BYTES
 from relayer.store.engine import POSTGRESQL
@@ -53,6 +55,29 @@ def insert_rows(
     marks = ", ".join("?" * len(columns))
     statement = f"INSERT INTO {table.name} ({names}) VALUES ({marks})"  # noqa: S608
     connection.exec_driver_sql(statement, with_blobs(tuple(columns), rows))
+
+
+def insert_new_rows(
+    connection: Connection, table: Table, columns: Mapping[str, str], rows: Sequence[StoredRow]
+) -> bool:
+    """
+    Insert rows that are expected to be new; False, and no row stored, where one is there already.
+
+    It asks nothing first: unique indexes say it.
+    """
+    try:
+        with connection.begin_nested():
+            insert_rows(connection, table, columns, rows)
+    except (IntegrityError, psycopg.errors.UniqueViolation) as exc:
+        if not _is_taken(exc):
+            raise
+        return False
+    return True
+
+
+def _is_taken(exc: Exception) -> bool:
+    """Return whether a key was there already; SQLite says so in words only."""
+    return isinstance(exc, psycopg.errors.UniqueViolation) or "UNIQUE constraint" in str(exc)
 
 
 def driver_of(connection: Connection) -> Any:

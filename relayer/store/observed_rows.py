@@ -11,6 +11,7 @@ from chains.events import EventPosition, ObservedEvent, event_of_payload, payloa
 from chains.types import BlockRef, ChainId
 from relayer.clock import UnixSeconds
 from relayer.errors import RelayerError
+from relayer.store.bulk import StoredRow
 
 EVENTS_PER_QUERY_MAX: Final = 1_000
 # What row_of gives, each with its type on PostgreSQL.
@@ -113,28 +114,29 @@ class MalformedLog:
     reason: str
 
 
-def row_of(event: ObservedEvent, state: EventState, now: UnixSeconds) -> dict[str, Any]:
-    """Return the row of an event that is seen for the first time."""
+def row_of(event: ObservedEvent, state: EventState, now: UnixSeconds) -> StoredRow:
+    """Return the row of an event that is seen for the first time, in order of EVENT_COLUMNS."""
     position = event.position
-    return {
-        "event_id": position.event_id,
-        "chain_id": position.chain_id,
-        "height": position.block.height,
-        "block_hash": position.block.block_hash,
-        "tx_hash": position.tx_hash,
-        "log_index": position.log_index,
-        "contract": position.contract,
-        "kind": type(event).__name__,
-        "account": event.account,
-        "message_id": getattr(event, "message_id", None),
-        "lock_id": getattr(event, "lock_id", None),
-        "payload": orjson.dumps(payload_of(event), option=orjson.OPT_SORT_KEYS).decode(),
-        "state": state.value,
-        "booked": Booked.NONE.value,
-        "revivals": 0,
-        "seen_at": now,
-        "final_at": now if state is EventState.FINAL else None,
-    }
+    block = position.block
+    return (
+        position.event_id,
+        position.chain_id,
+        block.height,
+        block.block_hash,
+        position.tx_hash,
+        position.log_index,
+        position.contract,
+        type(event).__name__,
+        event.account,
+        getattr(event, "message_id", None),
+        getattr(event, "lock_id", None),
+        orjson.dumps(payload_of(event), option=orjson.OPT_SORT_KEYS).decode(),
+        state.value,
+        Booked.NONE.value,
+        0,
+        now,
+        now if state is EventState.FINAL else None,
+    )
 
 
 def stored_of(row: Row[Any]) -> StoredEvent:
