@@ -1,19 +1,21 @@
 """What a stored observed event is, and its row."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from enum import Enum
+from functools import lru_cache
 from typing import Any, Final
 
 import orjson
-from sqlalchemy import Row
 
-from chains.events import EventPosition, ObservedEvent, event_of_payload, payload_of
+from chains.events import ObservedEvent, event_of_payload, known_position, payload_of
 from chains.types import BlockRef, ChainId
 from relayer.clock import UnixSeconds
 from relayer.errors import RelayerError
 from relayer.store.bulk import StoredRow
 
 EVENTS_PER_QUERY_MAX: Final = 1_000
+BLOCKS_MAX: Final = 1_024
 # What row_of gives, each with its type on PostgreSQL.
 EVENT_COLUMNS: Final = {
     "event_id": "bytea",
@@ -65,6 +67,10 @@ class LockConflictError(RelayerError):
         self.chain_id = chain_id
         self.lock_id = lock_id
         self.event_id = event_id
+
+
+STATES: Final = {state.value: state for state in EventState}
+BOOKED: Final = {booked.value: booked for booked in Booked}
 
 
 @dataclass(frozen=True, slots=True)
@@ -139,21 +145,48 @@ def row_of(event: ObservedEvent, state: EventState, now: UnixSeconds) -> StoredR
     )
 
 
-def stored_of(row: Row[Any]) -> StoredEvent:
-    """Rebuild an event and its state from a row."""
-    position = EventPosition(
-        chain_id=ChainId(row.chain_id),
-        block=BlockRef(row.height, row.block_hash),
-        tx_hash=bytes(row.tx_hash),
-        log_index=row.log_index,
-        contract=row.contract,
+def stored_of(row: Sequence[Any]) -> StoredEvent:
+    """
+    Rebuild an event and its state from a row, in the order of the table's columns.
+
+    Its id is the row's key: a trigger holds it, and what it was derived from, as they were.
+    """
+    (
+        event_id,
+        chain_id,
+        height,
+        block_hash,
+        tx_hash,
+        log_index,
+        contract,
+        kind,
+        _account,
+        _message_id,
+        _lock_id,
+        payload,
+        state,
+        booked,
+        _parked_from,
+        parked_reason,
+        revivals,
+        seen_at,
+        final_at,
+    ) = row
+    position = known_position(
+        chain_id, _block(height, block_hash), tx_hash, log_index, contract, event_id
     )
     return StoredEvent(
-        event=event_of_payload(row.kind, position, orjson.loads(row.payload)),
-        state=EventState(row.state),
-        booked=Booked(row.booked),
-        revivals=row.revivals,
-        parked_reason=row.parked_reason,
-        seen_at=row.seen_at,
-        final_at=row.final_at,
+        event=event_of_payload(kind, position, orjson.loads(payload)),
+        state=STATES[state],
+        booked=BOOKED[booked],
+        revivals=revivals,
+        parked_reason=parked_reason,
+        seen_at=seen_at,
+        final_at=final_at,
     )
+
+
+@lru_cache(maxsize=BLOCKS_MAX)
+def _block(height: int, block_hash: bytes) -> BlockRef:
+    """Return a block; neighbouring events are of one."""
+    return BlockRef(height, block_hash)
