@@ -9,7 +9,14 @@ from chains.events import ObservedEvent
 from chains.types import BlockRef, ChainId
 from relayer.clock import Clock
 from relayer.errors import StateMovedError
-from relayer.store.bulk import StoredRow, insert_new_rows, insert_rows, is_among, slices
+from relayer.store.bulk import (
+    StoredRow,
+    in_index_order,
+    insert_new_rows,
+    insert_rows,
+    is_among,
+    slices,
+)
 from relayer.store.chain_tables import MALFORMED_LOG, OBSERVED_EVENT
 from relayer.store.marks import BookingMark, booking_mark, lower_mark, raise_mark
 from relayer.store.observed_rows import (
@@ -94,7 +101,8 @@ class ObservedEventTable:
         rows = list(self._connection.execute(gone.limit(limit)))
         if len(rows) < limit:
             ordered = living.order_by(table.height, table.log_index)
-            rows += self._connection.execute(ordered.limit(limit - len(rows)))
+            with in_index_order(self._connection):
+                rows += self._connection.execute(ordered.limit(limit - len(rows)))
         return tuple(stored_of(row) for row in rows)
 
     def booking_mark(self, chain_id: ChainId) -> BookingMark:
