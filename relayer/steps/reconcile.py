@@ -54,7 +54,7 @@ from relayer.store.observed_rows import Booked, EventFilter, EventState, StoredE
 from relayer.store.outbox import StoredMessage
 from relayer.store.unit_of_work import Store, UnitOfWork
 
-EVENTS_PER_BATCH: Final = 2_000  # some 150 ms in which nobody else posts
+EVENTS_PER_BATCH: Final = 1_000
 MESSAGE_UNKNOWN: Final = "message_unknown"
 KINDS: Final[dict[type[ObservedEvent], MessageKind]] = {
     CollateralReleased: MessageKind.RELEASE,

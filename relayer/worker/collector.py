@@ -3,7 +3,7 @@
 import gc
 from typing import Final
 
-# Booking a batch of events makes some 100,000 objects, nearly none of them in a cycle: by the
+# Booking a thousand events makes some 100,000 objects, nearly none of them in a cycle: by the
 # defaults the collector would go through everything a hundred times for nothing.
 OBJECTS_PER_COLLECTION: Final = 100_000
 
