@@ -1,11 +1,12 @@
-"""From where on events of a chain may wait to be booked, so that nobody looks below it."""
+"""What waits to be booked, and from where on, so that nobody looks below it."""
 
 from dataclasses import dataclass
 
-from sqlalchemy import Connection, literal, select
+from sqlalchemy import ColumnElement, Connection, and_, literal, or_, select
 
 from chains.types import ChainId
-from relayer.store.chain_tables import BOOKING_MARK
+from relayer.store.chain_tables import BOOKING_MARK, OBSERVED_EVENT
+from relayer.store.observed_rows import Booked, EventState
 from relayer.store.statements import insert_into, rows_changed, smaller
 
 
@@ -67,4 +68,25 @@ def raise_mark(connection: Connection, mark: BookingMark, height: int) -> None:
         .where(table.chain_id == mark.chain_id, table.version == mark.version)
         .where(table.height < height)
         .values(height=height),
+    )
+
+
+def is_behind() -> ColumnElement[bool]:
+    """Return the condition that a living event waits to be booked."""
+    table = OBSERVED_EVENT.c
+    return or_(
+        and_(
+            table.state == EventState.FINAL.value,
+            table.booked.in_([Booked.NONE.value, Booked.SOFT.value]),
+        ),
+        and_(table.state == EventState.SEEN.value, table.booked == Booked.NONE.value),
+    )
+
+
+def is_gone() -> ColumnElement[bool]:
+    """Return the condition that the journal holds an event whose block is gone."""
+    table = OBSERVED_EVENT.c
+    return and_(
+        table.state == EventState.ORPHANED.value,
+        table.booked.in_([Booked.SOFT.value, Booked.FINAL.value]),
     )

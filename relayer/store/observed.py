@@ -18,7 +18,14 @@ from relayer.store.bulk import (
     slices,
 )
 from relayer.store.chain_tables import MALFORMED_LOG, OBSERVED_EVENT
-from relayer.store.marks import BookingMark, booking_mark, lower_mark, raise_mark
+from relayer.store.marks import (
+    BookingMark,
+    booking_mark,
+    is_behind,
+    is_gone,
+    lower_mark,
+    raise_mark,
+)
 from relayer.store.observed_rows import (
     EVENT_COLUMNS,
     EVENTS_PER_QUERY_MAX,
@@ -96,8 +103,8 @@ class ObservedEventTable:
         table = OBSERVED_EVENT.c
         mark = booking_mark(self._connection, chain_id)
         of_chain = select(OBSERVED_EVENT).where(table.chain_id == chain_id)
-        gone = of_chain.where(_is_gone()).order_by(table.height.desc(), table.log_index.desc())
-        living = of_chain.where(table.height >= mark.height, _is_behind())
+        gone = of_chain.where(is_gone()).order_by(table.height.desc(), table.log_index.desc())
+        living = of_chain.where(table.height >= mark.height, is_behind())
         rows = list(self._connection.execute(gone.limit(limit)))
         if len(rows) < limit:
             ordered = living.order_by(table.height, table.log_index)
@@ -377,27 +384,6 @@ def unparked_values() -> dict[str, Any]:
 def _check_lock(chain_id: ChainId, lock_id: int, holder: bytes, event_id: bytes) -> None:
     if holder != event_id:
         raise LockConflictError(chain_id=chain_id, lock_id=lock_id, event_id=holder)
-
-
-def _is_behind() -> Any:
-    """Return the condition that a living event waits to be booked."""
-    table = OBSERVED_EVENT.c
-    return or_(
-        and_(
-            table.state == EventState.FINAL.value,
-            table.booked.in_([Booked.NONE.value, Booked.SOFT.value]),
-        ),
-        and_(table.state == EventState.SEEN.value, table.booked == Booked.NONE.value),
-    )
-
-
-def _is_gone() -> Any:
-    """Return the condition that the journal holds an event whose block is gone."""
-    table = OBSERVED_EVENT.c
-    return and_(
-        table.state == EventState.ORPHANED.value,
-        table.booked.in_([Booked.SOFT.value, Booked.FINAL.value]),
-    )
 
 
 def _chunks(values: Sequence[Any]) -> Iterable[Sequence[Any]]:
