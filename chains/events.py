@@ -1,6 +1,8 @@
 """Observed events: one parsed fact of a watched contract, at a block."""
 
+import re
 from dataclasses import dataclass, field
+from functools import lru_cache
 from typing import Final, get_type_hints
 
 from eth_hash.auto import keccak
@@ -27,6 +29,28 @@ class EventPosition:
             "event_id",
             event_id_of(self.chain_id, self.block.block_hash, self.tx_hash, self.log_index),
         )
+
+
+def known_position(
+    *place_and_id: *tuple[ChainId, BlockRef, bytes, int, bytes, bytes],
+) -> EventPosition:
+    """
+    Return a position whose id was derived before, and was kept with it.
+
+    Args:
+        place_and_id: chain, block, transaction, log index, contract, event id.
+    """
+    position = object.__new__(EventPosition)
+    for set_field, value in zip(_SET, place_and_id, strict=True):
+        set_field(position, value)
+    return position
+
+
+# What frozen slots are set by, of a class that derives what it is not given.
+_SET: Final = tuple(
+    getattr(EventPosition, name).__set__
+    for name in ("chain_id", "block", "tx_hash", "log_index", "contract", "event_id")
+)
 
 
 def event_id_of(chain_id: ChainId, block_hash: bytes, tx_hash: bytes, log_index: int) -> bytes:
@@ -155,6 +179,8 @@ FIELD_TYPES: Final[dict[str, dict[str, type]]] = {
     for name, kind in EVENT_TYPES.items()
 }
 DECIMAL_DIGITS_MAX: Final = 78  # of 2^256
+PLAIN_WORD: Final = re.compile(r"0x[0-9a-f]{64}")
+WORDS_MAX: Final = 16_384  # accounts, tokens and contracts kept in memory, 300 bytes each
 NUMBER_MAX: Final = {
     "lock_id": UINT64_MAX,
     "nonce": UINT64_MAX,
@@ -164,11 +190,10 @@ NUMBER_MAX: Final = {
 
 def payload_of(event: ObservedEvent) -> dict[str, str]:
     """Return the event's own fields (not its position): bytes as 0x-hex, integers as decimals."""
-    payload: dict[str, str] = {}
-    for name in FIELD_TYPES[type(event).__name__]:
-        value = getattr(event, name)
-        payload[name] = "0x" + value.hex() if isinstance(value, bytes) else str(value)
-    return payload
+    return {
+        name: "0x" + getattr(event, name).hex() if hint is bytes else str(getattr(event, name))
+        for name, hint in FIELD_TYPES[type(event).__name__].items()
+    }
 
 
 def event_of_payload(kind: str, position: EventPosition, payload: dict[str, str]) -> ObservedEvent:
@@ -195,21 +220,31 @@ def event_of_payload(kind: str, position: EventPosition, payload: dict[str, str]
 
 
 def _word(name: str, text: str) -> bytes:
+    word = _plain_word(text)
+    return _misshapen_word(name, text) if word is None else word
+
+
+@lru_cache(maxsize=WORDS_MAX)
+def _plain_word(text: str) -> bytes | None:
+    """Return the 32 bytes that plain 0x-hex says, None where it is not that; few say much."""
+    return bytes.fromhex(text[2:]) if PLAIN_WORD.fullmatch(text) else None
+
+
+def _misshapen_word(name: str, text: str) -> bytes:
     try:
         raw = bytes.fromhex(text.removeprefix("0x"))
     except ValueError as exc:
         raise MessageFormatError(field=name, reason=f"{text!r} is not hexadecimal") from exc
     if len(raw) != WORD_BYTES:
         raise MessageFormatError(field=name, reason=f"{len(raw)} bytes, 32 are needed")
-    if text != "0x" + raw.hex():
-        raise MessageFormatError(field=name, reason=f"{text!r} is not plain 0x-hex")
-    return raw
+    raise MessageFormatError(field=name, reason=f"{text!r} is not plain 0x-hex")
 
 
 def _number(name: str, text: str) -> int:
     limit = NUMBER_MAX.get(name, UINT256_MAX)
     is_decimal = text.isascii() and text.isdecimal() and len(text) <= DECIMAL_DIGITS_MAX
-    if not is_decimal or int(text) > limit or text != str(int(text)):
+    number = int(text) if is_decimal and (text[0] != "0" or text == "0") else -1
+    if not 0 <= number <= limit:
         shown = text[:DECIMAL_DIGITS_MAX]
         raise MessageFormatError(field=name, reason=f"{shown!r} is not an integer in 0..{limit}")
-    return int(text)
+    return number

@@ -40,6 +40,8 @@ class EventRead:
             for error in self.malformed
             if isinstance(error, MovementMissingError)
         }
+        if not reasons:
+            return {}
         places = {
             (event.position.block, event.position.log_index): event.position.event_id
             for event in self.events

@@ -1,7 +1,7 @@
 """The chart of accounts: what a code names, on which side it grows, whether it may be overdrawn."""
 
 import re
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from enum import Enum
 from functools import lru_cache
 from typing import Final, NewType
@@ -82,30 +82,30 @@ class ChartAccount:
 
     word is the contract (vault, in_flight) or the margin account (margin, debt), 32 bytes;
     protocol is the lender (debt, assumed, lent, interest). None where the kind has none. For
-    assumed, word is the account that borrowed and assumer the one that owes now.
+    assumed, word is the account that borrowed and assumer the one that owes now. side is where
+    the account grows; is_constrained says that it may never be overdrawn.
     """
 
     kind: AccountKind
     word: bytes | None = None
     protocol: str | None = None
     assumer: bytes | None = None
+    side: Side = field(init=False, repr=False, compare=False)
+    is_constrained: bool = field(init=False, repr=False, compare=False)
 
-    @property
-    def side(self) -> Side:
-        """The side on which the account grows."""
-        return Side.DEBIT if self.kind in DEBIT_KINDS else Side.CREDIT
-
-    @property
-    def is_constrained(self) -> bool:
-        """Whether the account may never be overdrawn."""
-        return self.kind in CONSTRAINED_KINDS
+    def __post_init__(self) -> None:
+        side = Side.DEBIT if self.kind in DEBIT_KINDS else Side.CREDIT
+        object.__setattr__(self, "side", side)
+        object.__setattr__(self, "is_constrained", self.kind in CONSTRAINED_KINDS)
 
 
+@lru_cache(maxsize=PARSED_CODES_MAX)
 def vault_code(contract: bytes) -> AccountCode:
     """Return the account of what a vault contract holds."""
     return AccountCode(f"vault:{_hex(contract)}")
 
 
+@lru_cache(maxsize=PARSED_CODES_MAX)
 def margin_code(account: bytes) -> AccountCode:
     """Return the account of what a margin account owns."""
     return AccountCode(f"margin:{_hex(account)}")

@@ -19,9 +19,15 @@ POSTINGS_MAX: Final = 256
 KIND_LENGTH_MAX: Final = 64
 CAUSE_LENGTH_MAX: Final = 256
 NAME_LENGTH_MAX: Final = 64
-CHAIN_IDS_MAX: Final = 1_024
 LINES_MAX: Final = 65_536  # records kept in memory, 200 bytes each
 GENESIS_HASH: Final = bytes(WORD_BYTES)
+ID_NAMES: Final = ("entry_id", "resolves", "reversal_of")
+NO_WORD: Final = bytes(1 + WORD_BYTES)
+RULES_MAX: Final = 1_024
+LENGTH: Final = struct.Struct(">H").pack
+LEG: Final = struct.Struct(">I").pack
+HEAD: Final = struct.Struct(f">BB{WORD_BYTES}s").pack
+TIME: Final = struct.Struct(">Q").pack
 
 
 class Phase(Enum):
@@ -62,14 +68,9 @@ class Posting:
     line: Line = field(init=False, repr=False, compare=False)
 
     def __post_init__(self) -> None:
-        object.__setattr__(self, "line", Line(self.code, self.asset_id, self.chain_id))
         if not 1 <= abs(self.units) <= UNITS_MAX:
             raise ValueError(f"posting on {self.code}: {self.units} is outside +-(1..2^256-1)")
-        parse_code(self.code)
-        if not 1 <= len(self.asset_id) <= NAME_LENGTH_MAX:
-            raise ValueError(f"posting asset_id {self.asset_id!r}: 1 to {NAME_LENGTH_MAX} letters")
-        if not _is_chain_id(self.chain_id):
-            raise ValueError(f"posting chain_id {self.chain_id!r}: write it like eip155:1")
+        object.__setattr__(self, "line", _line(self.code, self.asset_id, self.chain_id))
 
 
 @dataclass(frozen=True, slots=True)
@@ -135,17 +136,28 @@ class JournalEntry:
         )
 
 
-@lru_cache(maxsize=CHAIN_IDS_MAX)
-def _is_chain_id(text: str) -> bool:
-    return CAIP2.fullmatch(text) is not None
+@lru_cache(maxsize=LINES_MAX)
+def _line(code: AccountCode, asset_id: AssetId, chain_id: ChainId) -> Line:
+    """
+    Return the line of a posting.
+
+    Raises:
+        ValueError: it names none.
+    """
+    parse_code(code)
+    if not 1 <= len(asset_id) <= NAME_LENGTH_MAX:
+        raise ValueError(f"posting asset_id {asset_id!r}: 1 to {NAME_LENGTH_MAX} letters")
+    if CAIP2.fullmatch(chain_id) is None:
+        raise ValueError(f"posting chain_id {chain_id!r}: write it like eip155:1")
+    return Line(code, asset_id, chain_id)
 
 
 def _check_ids(entry: JournalEntry) -> None:
-    for name in ("entry_id", "resolves", "reversal_of"):
-        word = getattr(entry, name)
+    ids = (entry.entry_id, entry.resolves, entry.reversal_of)
+    for name, word in zip(ID_NAMES, ids, strict=True):
         if word is not None and len(word) != WORD_BYTES:
             raise ValueError(f"entry {name}: 32 bytes are needed, not {len(word)}")
-    if entry.entry_id in (entry.resolves, entry.reversal_of):
+    if entry.entry_id in ids[1:]:
         raise ValueError("entry resolves and reversal_of: an entry cannot name itself")
 
 
@@ -172,11 +184,12 @@ def entry_id_of(rule: str, cause: bytes, leg: int = 0) -> bytes:
     Args:
         leg: which of several entries of the same rule and cause, 0 to 2^32 - 1.
     """
-    rule_hash = hashlib.sha256(rule.encode()).digest()
-    cause_hash = hashlib.sha256(cause).digest()
-    return hashlib.sha256(
-        b"relayer.entry.v1" + rule_hash + cause_hash + struct.pack(">I", leg)
-    ).digest()
+    return hashlib.sha256(_rule_prefix(rule) + hashlib.sha256(cause).digest() + LEG(leg)).digest()
+
+
+@lru_cache(maxsize=RULES_MAX)
+def _rule_prefix(rule: str) -> bytes:
+    return b"relayer.entry.v1" + hashlib.sha256(rule.encode()).digest()
 
 
 def record_of(entry: JournalEntry) -> bytes:
@@ -188,15 +201,14 @@ def record_of(entry: JournalEntry) -> bytes:
     2 credit), units u256, code, asset, chain: u16 length + UTF-8. Big-endian.
     """
     parts = [
-        struct.pack(">BB", RECORD_VERSION, entry.phase.value),
-        entry.entry_id,
+        HEAD(RECORD_VERSION, entry.phase.value, entry.entry_id),
         _optional(entry.resolves),
         _optional(entry.reversal_of),
-        struct.pack(">Q", entry.booked_at),
+        TIME(entry.booked_at),
         _sized(entry.kind.encode()),
         _sized(entry.cause),
         _sized(entry.correlation_id),
-        struct.pack(">H", len(entry.postings)),
+        LENGTH(len(entry.postings)),
     ]
     for posting in entry.postings:
         parts += (
@@ -225,8 +237,8 @@ def _line_record(line: Line) -> bytes:
 
 
 def _sized(raw: bytes) -> bytes:
-    return struct.pack(">H", len(raw)) + raw
+    return LENGTH(len(raw)) + raw
 
 
 def _optional(word: bytes | None) -> bytes:
-    return bytes(1 + WORD_BYTES) if word is None else b"\x01" + word
+    return NO_WORD if word is None else b"\x01" + word

@@ -1,9 +1,11 @@
 """Locks in bulk: what a lock books depends on nothing but itself, so neighbours go together."""
 
 from collections.abc import Iterator, Sequence
+from typing import Final
 
 from chains.events import CollateralLocked
 from relayer.assets import UnknownTokenError
+from relayer.clock import UnixSeconds
 from relayer.errors import InvariantError
 from relayer.ledger.admission import PostResult, PostStatus
 from relayer.ledger.journal import JournalEntry, Phase
@@ -24,6 +26,7 @@ from relayer.store.observed_rows import Booked, EventState, StoredEvent
 from relayer.store.unit_of_work import UnitOfWork
 
 Outcome = tuple[StoredEvent, str | None]
+STAGES: Final = {EventState.SEEN: Booked.SOFT, EventState.FINAL: Booked.FINAL}
 
 
 def is_living_lock(stored: StoredEvent) -> bool:
@@ -51,9 +54,10 @@ def book_locks(
         ]
     )
     made: list[tuple[StoredEvent, JournalEntry | None]] = []
+    now = uow.clock.now()
     for stored in locks:
         try:
-            made.append((stored, _entry(uow, catalog, stored, pending)))
+            made.append((stored, _entry(catalog, stored, pending, now)))
         except UnknownTokenError as exc:
             yield stored, str(exc)
         except ValueError as exc:
@@ -69,13 +73,9 @@ def book_locks(
 
 
 def _entry(
-    uow: UnitOfWork,
-    catalog: Catalog,
-    stored: StoredEvent,
-    pending: dict[bytes, JournalEntry],
+    catalog: Catalog, stored: StoredEvent, pending: dict[bytes, JournalEntry], now: UnixSeconds
 ) -> JournalEntry | None:
     """Return what a lock books now; None where it moves no unit."""
-    now = uow.clock.now()
     if stored.booked is Booked.SOFT:
         seen = pending.get(seen_entry_id(stored.event, stored.revivals))
         if seen is None:
@@ -107,12 +107,8 @@ def _refusal(entry: JournalEntry, result: PostResult) -> str | None:
 
 def _follow(uow: UnitOfWork, locks: Sequence[StoredEvent]) -> None:
     """Mark what is booked and tell of it."""
-    stages = {
-        stored.event_id: Booked.SOFT if stored.state is EventState.SEEN else Booked.FINAL
-        for stored in locks
-    }
-    for stage in (Booked.SOFT, Booked.FINAL):
-        event_ids = [event_id for event_id, found in stages.items() if found is stage]
+    for state, stage in STAGES.items():
+        event_ids = [stored.event_id for stored in locks if stored.state is state]
         if event_ids:
             uow.chains.mark_booked(event_ids, stage)
-    tell_all(uow, [told_of(stored, stages[stored.event_id], stored.event_id) for stored in locks])
+    tell_all(uow, [told_of(stored, STAGES[stored.state], stored.event_id) for stored in locks])

@@ -19,6 +19,8 @@ def set_unproven_aside(uow: UnitOfWork, read: EventRead, *, is_enforced: bool) -
             says so is not to be believed in anything else either.
     """
     unproven = read.unproven
+    if not unproven:
+        return
     for event in read.events:
         reason = unproven.get(event.position.event_id)
         if reason is None:

@@ -101,6 +101,7 @@ def reconcile(
     with store.unit_of_work() as uow:
         fence(uow)
         uow.ledger.lock()
+        mark = uow.chains.booking_mark(chain_id)
         events = uow.chains.unbooked_events(chain_id, events_max)
         for is_lock, group in groupby(events, key=is_living_lock):
             for stored, reason in _book_group(uow, catalog, tuple(group), is_lock=is_lock):
@@ -109,6 +110,8 @@ def reconcile(
                 else:
                     park(uow, stored, reason)
                     parked += 1
+        if events and events[-1].state is not EventState.ORPHANED:
+            uow.chains.raise_mark(mark, events[-1].event.position.block.height)
         cure_deficits(uow, chain_id)
         if booked:
             ring_assess(uow)

@@ -1,14 +1,25 @@
 """Rows in bulk: one statement for all of them, past the layers that cost time."""
 
+import struct
 from collections.abc import Iterable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from typing import Any, Final
 
-from sqlalchemy import ARRAY, ColumnElement, Connection, LargeBinary, Table, any_, literal
+import psycopg
+from psycopg.types.string import BytesBinaryDumper
+from sqlalchemy import ColumnElement, Connection, Table, any_, literal
+from sqlalchemy.exc import IntegrityError
+from sqlalchemy.types import UserDefinedType
 
 from relayer.store.columns import COUNTER_BYTES, U256_BYTES
 from relayer.store.engine import POSTGRESQL
 
 PARAMETERS_MAX: Final = 10_000
+BYTEA_OID: Final = 17
+BYTEA_ARRAY_OID: Final = 1001
+# dimensions, whether a member is null, type of the members, their number, index of the first
+ARRAY_HEAD: Final = struct.Struct(">iiIii").pack
+LENGTH: Final = struct.Struct(">i").pack
 COUNTER_NAMES: Final = ("debits_pending", "debits_posted", "credits_pending", "credits_posted")
 # What SQLite stores as a blob of fixed width, see relayer.store.columns.
 WIDTH_BYTES: Final = {"units": U256_BYTES, **dict.fromkeys(COUNTER_NAMES, COUNTER_BYTES)}
@@ -21,8 +32,42 @@ def is_among(
 ) -> ColumnElement[bool]:
     """Return the condition that a 32-byte column is one of the words."""
     if connection.dialect.name == POSTGRESQL:
-        return column == any_(literal(list(words), ARRAY(LargeBinary)))
+        return column == any_(literal(PackedWords(words), Words()))
     return column.in_(words)
+
+
+class PackedWords:
+    """Words as PostgreSQL takes an array of them: made at once, not one by one."""
+
+    def __init__(self, words: Sequence[bytes]) -> None:
+        head = ARRAY_HEAD(1, 0, BYTEA_OID, len(words), 1)
+        self.raw = head + b"".join(LENGTH(len(word)) + word for word in words)
+
+
+class PackedWordsDumper(psycopg.adapt.Dumper):
+    """How the driver sends them."""
+
+    format = psycopg.pq.Format.BINARY
+    oid = BYTEA_ARRAY_OID
+
+    def dump(self, obj: PackedWords) -> bytes:
+        """Return the bytes to send."""
+        return obj.raw
+
+
+psycopg.adapters.register_dumper(PackedWords, PackedWordsDumper)
+# COPY asks for what dumps bytea: the last one registered, which was that of another class, slower.
+psycopg.adapters.register_dumper(bytes, BytesBinaryDumper)
+
+
+class Words(UserDefinedType[PackedWords]):
+    """The type of an array of words in a statement."""
+
+    cache_ok = True
+
+    def get_col_spec(self, **_options: Any) -> str:
+        """Return its name."""
+        return "BYTEA[]"
 
 
 def slices(words: Iterable[bytes]) -> Iterator[list[bytes]]:
@@ -30,6 +75,22 @@ def slices(words: Iterable[bytes]) -> Iterator[list[bytes]]:
     ordered = sorted(set(words))
     for start in range(0, len(ordered), PARAMETERS_MAX):
         yield ordered[start : start + PARAMETERS_MAX]
+
+
+@contextmanager
+def in_index_order(connection: Connection) -> Iterator[None]:
+    """
+    Let PostgreSQL read in the order of an index inside, and not sort.
+
+    Of a table that has just grown it expects few rows, and would sort all that wait for the first
+    thousand of them.
+    """
+    if connection.dialect.name != POSTGRESQL:
+        yield
+        return
+    connection.exec_driver_sql("SET LOCAL enable_sort = off")
+    yield
+    connection.exec_driver_sql("SET LOCAL enable_sort = on")
 
 
 def insert_rows(
@@ -53,6 +114,29 @@ def insert_rows(
     marks = ", ".join("?" * len(columns))
     statement = f"INSERT INTO {table.name} ({names}) VALUES ({marks})"  # noqa: S608
     connection.exec_driver_sql(statement, with_blobs(tuple(columns), rows))
+
+
+def insert_new_rows(
+    connection: Connection, table: Table, columns: Mapping[str, str], rows: Sequence[StoredRow]
+) -> bool:
+    """
+    Insert rows that are expected to be new; False, and no row stored, where one is there already.
+
+    It asks nothing first: unique indexes say it.
+    """
+    try:
+        with connection.begin_nested():
+            insert_rows(connection, table, columns, rows)
+    except (IntegrityError, psycopg.errors.UniqueViolation) as exc:
+        if not _is_taken(exc):
+            raise
+        return False
+    return True
+
+
+def _is_taken(exc: Exception) -> bool:
+    """Return whether a key was there already; SQLite says so in words only."""
+    return isinstance(exc, psycopg.errors.UniqueViolation) or "UNIQUE constraint" in str(exc)
 
 
 def driver_of(connection: Connection) -> Any:

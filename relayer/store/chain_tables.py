@@ -72,6 +72,14 @@ OBSERVED_EVENT: Final = Table(
     Column("final_at", BigInteger),
 )
 
+BOOKING_MARK: Final = Table(
+    "booking_mark",
+    METADATA,
+    Column("chain_id", Text, primary_key=True),
+    Column("height", BigInteger, nullable=False),
+    Column("version", BigInteger, nullable=False),
+)
+
 MALFORMED_LOG: Final = Table(
     "malformed_log",
     METADATA,

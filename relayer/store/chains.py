@@ -14,6 +14,7 @@ from relayer.errors import CursorMovedError, InvariantError, LeaseLostError, Rel
 from relayer.store.chain_tables import CHAIN, CHECKPOINT, OBSERVED_EVENT
 from relayer.store.halts import HaltTable
 from relayer.store.leases import Lease, LeaseTable, watch_lease_name
+from relayer.store.marks import lower_mark
 from relayer.store.observed import ObservedEventTable, unparked_values
 from relayer.store.observed_rows import Booked, EventState
 from relayer.store.statements import excluded_of, insert_into, rows_changed
@@ -116,7 +117,7 @@ class ChainTable(HaltTable, ObservedEventTable):
             if not first_height <= event.position.block.height <= last_header.block.height:
                 raise InvariantError(f"{cursor.chain_id}: an event lies outside the final range")
         self._store_checkpoint(cursor.chain_id, last_header, CheckpointState.FINAL)
-        self._store_events(cursor.chain_id, events, EventState.FINAL)
+        self._store_above(cursor.chain_id, events, EventState.FINAL)
         return self._move(cursor, head=last_header.block, finalized=last_header.block)
 
     def store_reread_range(
@@ -133,7 +134,7 @@ class ChainTable(HaltTable, ObservedEventTable):
             raise InvariantError(f"{cursor.chain_id}: only final ranges are read a second time")
         if any(event.position.block.height > last_height for event in events):
             raise InvariantError(f"{cursor.chain_id}: an event lies above the range")
-        missed = self._store_events(cursor.chain_id, events, EventState.FINAL)
+        missed = self._store_late(cursor.chain_id, events)
         return self._move(cursor, reread_height=last_height), missed
 
     def store_block(
@@ -156,7 +157,7 @@ class ChainTable(HaltTable, ObservedEventTable):
         if any(event.position.block != header.block for event in events):
             raise InvariantError(f"{cursor.chain_id}: an event is of another block")
         self._store_checkpoint(cursor.chain_id, header, CheckpointState.CANONICAL)
-        self._store_events(cursor.chain_id, events, EventState.SEEN)
+        self._store_above(cursor.chain_id, events, EventState.SEEN)
         return self._move(cursor, head=header.block)
 
     def advance_finalized(self, cursor: Cursor, block: BlockRef, lease: Lease) -> Cursor:
@@ -181,12 +182,15 @@ class ChainTable(HaltTable, ObservedEventTable):
             .values(state=CheckpointState.FINAL.value)
         )
         events = OBSERVED_EVENT.c
-        self._connection.execute(
+        if rows_changed(
+            self._connection,
             update(OBSERVED_EVENT)
             .where(events.chain_id == cursor.chain_id, events.height <= block.height)
             .where(events.state == EventState.SEEN.value)
-            .values(state=EventState.FINAL.value, final_at=self._clock.now())
-        )
+            .values(state=EventState.FINAL.value, final_at=self._clock.now()),
+        ):
+            first = 0 if cursor.finalized is None else cursor.finalized.height + 1
+            lower_mark(self._connection, cursor.chain_id, first)
         return self._move(cursor, finalized=block)
 
     def rewind(self, cursor: Cursor, target: BlockRef, lease: Lease) -> tuple[Cursor, int]:
@@ -226,6 +230,7 @@ class ChainTable(HaltTable, ObservedEventTable):
             .where(*above, events.state == EventState.SEEN.value)
             .values(state=EventState.ORPHANED.value),
         )
+        lower_mark(self._connection, cursor.chain_id, target.height + 1)
         return self._move(cursor, head=target), gone
 
     def newest_checkpoints(

@@ -100,9 +100,8 @@ class Bytes32(TypeDecorator[bytes]):
 
         return process
 
-    def result_processor(self, dialect: Dialect, coltype: object) -> Processor:  # noqa: ARG002
-        """Return what turns a stored value into bytes."""
-        return lambda value: None if value is None else bytes(value)
+    def result_processor(self, dialect: Dialect, coltype: object) -> None:
+        """Return nothing: both drivers give bytes."""
 
 
 def table_of(row_class: type[SQLModel]) -> Table:

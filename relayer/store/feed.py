@@ -9,7 +9,7 @@ from sqlalchemy import Connection, Row, select, update
 
 from relayer.clock import Clock, UnixSeconds
 from relayer.errors import StateMovedError
-from relayer.store.bulk import insert_rows, is_among, slices
+from relayer.store.bulk import StoredRow, insert_rows, is_among, slices
 from relayer.store.fleet_tables import FEED_COUNTER, FEED_EVENT
 from relayer.store.statements import excluded_of, insert_into, rows_changed
 
@@ -76,36 +76,45 @@ class FeedTable:
         at: UnixSeconds,
     ) -> FeedEvent:
         """Append an event; account is None for what concerns everybody."""
-        return self.append_all([FeedItem(event_type, content, account, correlation_id)], at)[0]
+        item = FeedItem(event_type, content, account, correlation_id)
+        ((seq, account_seq),) = self.append_all([item], at)
+        return FeedEvent(
+            seq=seq,
+            account=account,
+            account_seq=account_seq,
+            event_type=event_type,
+            content=dict(content),
+            correlation_id=correlation_id,
+            at=at,
+            published_at=None,
+        )
 
-    def append_all(self, items: Sequence[FeedItem], at: UnixSeconds) -> tuple[FeedEvent, ...]:
-        """Append events in their order, in few statements whatever their number."""
+    def append_all(
+        self, items: Sequence[FeedItem], at: UnixSeconds
+    ) -> list[tuple[int, int | None]]:
+        """
+        Append events in their order, in few statements whatever their number.
+
+        Returns:
+            The seq and the account_seq of each.
+        """
         if not items:
-            return ()
+            return []
         # Everybody's counter first: who holds it holds all others too.
-        seq = self._advance(EVERYBODY, len(items)) - len(items)
+        first = self._advance(EVERYBODY, len(items)) - len(items) + 1
         last_seqs = self._last_seqs({item.account for item in items if item.account is not None})
-        events = []
-        for item in items:
-            seq += 1
-            account_seq = None
-            if item.account is not None:
-                account_seq = last_seqs[item.account] = last_seqs.get(item.account, 0) + 1
-            events.append(
-                FeedEvent(
-                    seq=seq,
-                    account=item.account,
-                    account_seq=account_seq,
-                    event_type=item.event_type,
-                    content=dict(item.content),
-                    correlation_id=item.correlation_id,
-                    at=at,
-                    published_at=None,
-                )
+        rows: list[StoredRow] = []
+        for seq, item in enumerate(items, start=first):
+            account, account_seq = item.account, None
+            if account is not None:
+                account_seq = last_seqs[account] = last_seqs.get(account, 0) + 1
+            content = orjson.dumps(item.content, option=orjson.OPT_SORT_KEYS).decode()
+            rows.append(
+                (seq, account, account_seq, item.event_type, content, item.correlation_id, at)
             )
         self._keep(last_seqs)
-        insert_rows(self._connection, FEED_EVENT, EVENT_COLUMNS, [_row(event) for event in events])
-        return tuple(events)
+        insert_rows(self._connection, FEED_EVENT, EVENT_COLUMNS, rows)
+        return [(row[0], row[2]) for row in rows]
 
     def after(
         self, account: bytes | None, seq: int, limit: int = FEED_PAGE_MAX
@@ -193,13 +202,6 @@ class FeedTable:
             ),
             [{"scope": scope, "last_seq": seq} for scope, seq in sorted(last_seqs.items())],
         )
-
-
-def _row(event: FeedEvent) -> tuple[Any, ...]:
-    """Return the row of an event, in the order of EVENT_COLUMNS."""
-    content = orjson.dumps(event.content, option=orjson.OPT_SORT_KEYS).decode()
-    place = (event.seq, event.account, event.account_seq)
-    return (*place, event.event_type, content, event.correlation_id, event.at)
 
 
 def _event(row: Row[Any]) -> FeedEvent:

@@ -111,7 +111,7 @@ class HoleTable(ChainTable):
         if any(event.position.block.height > final_height for event in events):
             raise InvariantError(f"{cursor.chain_id}: only holes below the final block are filled")
         missed = self._missed(cursor.chain_id, events)
-        self._store_events(cursor.chain_id, events, EventState.FINAL)
+        self._store_late(cursor.chain_id, events)
         self._move(cursor)
         self.record(missed, HoleKind.MISSED, source)
         return missed

@@ -6,10 +6,12 @@ from sqlalchemy import (
     BigInteger,
     Column,
     ForeignKey,
+    Index,
     LargeBinary,
     SmallInteger,
     Text,
     UniqueConstraint,
+    text,
 )
 from sqlmodel import Field, SQLModel
 
@@ -30,17 +32,24 @@ class JournalEntryRow(SQLModel, table=True):
     """One journal entry without its postings; append-only."""
 
     __tablename__ = "journal_entry"
+    __table_args__ = tuple(
+        Index(
+            f"journal_entry_{link}_key",
+            link,
+            unique=True,
+            postgresql_where=text(f"{link} IS NOT NULL"),
+        )
+        for link in ("resolves", "reversal_of")
+    )
 
     seq: int = Field(sa_column=Column(BigInteger, primary_key=True, autoincrement=False))
     entry_id: bytes = Field(sa_column=Column(Bytes32, nullable=False, unique=True))
     kind: str = Field(sa_column=Column(Text, nullable=False))
-    cause: bytes = Field(sa_column=Column(LargeBinary, nullable=False, index=True))
+    cause: bytes = Field(sa_column=Column(LargeBinary, nullable=False))
     phase: int = Field(sa_column=Column(SmallInteger, nullable=False))
-    resolves: bytes | None = Field(
-        sa_column=Column(Bytes32, ForeignKey("journal_entry.entry_id"), unique=True)
-    )
+    resolves: bytes | None = Field(sa_column=Column(Bytes32, ForeignKey("journal_entry.entry_id")))
     reversal_of: bytes | None = Field(
-        sa_column=Column(Bytes32, ForeignKey("journal_entry.entry_id"), unique=True)
+        sa_column=Column(Bytes32, ForeignKey("journal_entry.entry_id"))
     )
     correlation_id: bytes = Field(sa_column=Column(LargeBinary, nullable=False, index=True))
     booked_at: int = Field(sa_column=Column(BigInteger, nullable=False))

@@ -9,8 +9,23 @@ from chains.events import ObservedEvent
 from chains.types import BlockRef, ChainId
 from relayer.clock import Clock
 from relayer.errors import StateMovedError
-from relayer.store.bulk import insert_rows, is_among, slices
+from relayer.store.bulk import (
+    StoredRow,
+    in_index_order,
+    insert_new_rows,
+    insert_rows,
+    is_among,
+    slices,
+)
 from relayer.store.chain_tables import MALFORMED_LOG, OBSERVED_EVENT
+from relayer.store.marks import (
+    BookingMark,
+    booking_mark,
+    is_behind,
+    is_gone,
+    lower_mark,
+    raise_mark,
+)
 from relayer.store.observed_rows import (
     EVENT_COLUMNS,
     EVENTS_PER_QUERY_MAX,
@@ -86,14 +101,24 @@ class ObservedEventTable:
         Parked events are left out.
         """
         table = OBSERVED_EVENT.c
-        is_orphaned = table.state == EventState.ORPHANED.value
-        lagging = select(OBSERVED_EVENT).where(table.chain_id == chain_id, _lags())
-        gone = lagging.where(is_orphaned).order_by(table.height.desc(), table.log_index.desc())
-        living = lagging.where(~is_orphaned).order_by(table.height, table.log_index)
+        mark = booking_mark(self._connection, chain_id)
+        of_chain = select(OBSERVED_EVENT).where(table.chain_id == chain_id)
+        gone = of_chain.where(is_gone()).order_by(table.height.desc(), table.log_index.desc())
+        living = of_chain.where(table.height >= mark.height, is_behind())
         rows = list(self._connection.execute(gone.limit(limit)))
         if len(rows) < limit:
-            rows += self._connection.execute(living.limit(limit - len(rows)))
+            ordered = living.order_by(table.height, table.log_index)
+            with in_index_order(self._connection):
+                rows += self._connection.execute(ordered.limit(limit - len(rows)))
         return tuple(stored_of(row) for row in rows)
+
+    def booking_mark(self, chain_id: ChainId) -> BookingMark:
+        """Return from where on living events may wait; see relayer.store.marks."""
+        return booking_mark(self._connection, chain_id)
+
+    def raise_mark(self, mark: BookingMark, height: int) -> None:
+        """Say that no living event below a height waits; see relayer.store.marks."""
+        raise_mark(self._connection, mark, height)
 
     def mark_booked(self, event_ids: Collection[bytes], booked: Booked) -> None:
         """
@@ -153,8 +178,13 @@ class ObservedEventTable:
             OBSERVED_EVENT.c.event_id == event_id,
             OBSERVED_EVENT.c.booked == Booked.PARKED.value,
         )
-        if not rows_changed(self._connection, statement.values(unparked_values())):
+        table = OBSERVED_EVENT.c
+        found = self._connection.execute(
+            statement.values(unparked_values()).returning(table.chain_id, table.height)
+        ).one_or_none()
+        if found is None:
             raise StateMovedError(what=f"event 0x{event_id.hex()}", expected="parked")
+        lower_mark(self._connection, *found)
 
     def parked_events(
         self,
@@ -244,24 +274,44 @@ class ObservedEventTable:
             for row in rows
         )
 
+    def _store_above(
+        self, chain_id: ChainId, events: Sequence[ObservedEvent], state: EventState
+    ) -> None:
+        """Store the events of blocks above the cursor; hardly ever is one of them known."""
+        rows = self._rows(chain_id, events, state)
+        if rows and not insert_new_rows(self._connection, OBSERVED_EVENT, EVENT_COLUMNS, rows):
+            self._store_events(chain_id, events, state)
+
+    def _store_late(self, chain_id: ChainId, events: Sequence[ObservedEvent]) -> int:
+        """Store the events of final blocks once more; return how many were missing or gone."""
+        count = self._store_events(chain_id, events, EventState.FINAL)
+        if count:
+            lowest = min(event.position.block.height for event in events)
+            lower_mark(self._connection, chain_id, lowest)
+        return count
+
     def _store_events(
         self, chain_id: ChainId, events: Sequence[ObservedEvent], state: EventState
     ) -> int:
+        rows = self._rows(chain_id, events, state)
+        known = self._known(chain_id, events)
+        new = [row for row in rows if row[0] not in known]
+        insert_rows(self._connection, OBSERVED_EVENT, EVENT_COLUMNS, new)
+        self._store_again([row for row in rows if row[0] in known])
+        return len(new) + sum(not is_living for is_living in known.values())
+
+    def _rows(
+        self, chain_id: ChainId, events: Sequence[ObservedEvent], state: EventState
+    ) -> list[StoredRow]:
+        """Return the rows of some events, their ids first; the same event twice has one."""
         for event in events:
             if event.position.chain_id != chain_id:
                 raise ValueError(f"an event of {event.position.chain_id} in a block of {chain_id}")
-        known = self._known(chain_id, events)
         now = self._clock.now()
-        new: list[dict[str, Any]] = []
-        again: list[dict[str, Any]] = []
-        for event in {event.position.event_id: event for event in events}.values():
-            (again if event.position.event_id in known else new).append(row_of(event, state, now))
-        rows = [tuple(row[name] for name in EVENT_COLUMNS) for row in new]
-        insert_rows(self._connection, OBSERVED_EVENT, EVENT_COLUMNS, rows)
-        self._store_again(again)
-        return len(new) + sum(not is_living for is_living in known.values())
+        distinct = {event.position.event_id: event for event in events}
+        return [row_of(event, state, now) for event in distinct.values()]
 
-    def _store_again(self, rows: Sequence[dict[str, Any]]) -> None:
+    def _store_again(self, rows: Sequence[StoredRow]) -> None:
         """Store what is there already: a block that came back, or became final."""
         if not rows:
             return
@@ -282,7 +332,7 @@ class ObservedEventTable:
                     "final_at": func.coalesce(OBSERVED_EVENT.c.final_at, given.final_at),
                 },
             ),
-            rows,
+            [dict(zip(EVENT_COLUMNS, row, strict=True)) for row in rows],
         )
 
     def _known(self, chain_id: ChainId, events: Sequence[ObservedEvent]) -> dict[bytes, bool]:
@@ -303,11 +353,15 @@ class ObservedEventTable:
                 position = event.position
                 holder = locks.setdefault((position.contract, lock_id), position.event_id)
                 _check_lock(chain_id, lock_id, holder, position.event_id)
+        contracts = sorted({contract for contract, _ in locks})
         for chunk in _chunks(sorted({lock_id for _, lock_id in locks})):
             rows = self._connection.execute(
-                select(table.event_id, table.contract, table.lock_id).where(
-                    table.chain_id == chain_id, table.lock_id.in_(chunk), is_living
+                select(table.event_id, table.contract, table.lock_id)
+                .where(
+                    table.chain_id == chain_id,
+                    is_among(self._connection, table.contract, contracts),
                 )
+                .where(table.lock_id.in_(chunk), is_living)
             )
             for row in rows:
                 mine = locks.get((row.contract, row.lock_id), row.event_id)
@@ -327,21 +381,6 @@ def unparked_values() -> dict[str, Any]:
 def _check_lock(chain_id: ChainId, lock_id: int, holder: bytes, event_id: bytes) -> None:
     if holder != event_id:
         raise LockConflictError(chain_id=chain_id, lock_id=lock_id, event_id=holder)
-
-
-def _lags() -> Any:
-    table = OBSERVED_EVENT.c
-    return or_(
-        and_(table.state == EventState.SEEN.value, table.booked == Booked.NONE.value),
-        and_(
-            table.state == EventState.FINAL.value,
-            table.booked.in_([Booked.NONE.value, Booked.SOFT.value]),
-        ),
-        and_(
-            table.state == EventState.ORPHANED.value,
-            table.booked.in_([Booked.SOFT.value, Booked.FINAL.value]),
-        ),
-    )
 
 
 def _chunks(values: Sequence[Any]) -> Iterable[Sequence[Any]]:

@@ -1,18 +1,21 @@
 """What a stored observed event is, and its row."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from enum import Enum
+from functools import lru_cache
 from typing import Any, Final
 
 import orjson
-from sqlalchemy import Row
 
-from chains.events import EventPosition, ObservedEvent, event_of_payload, payload_of
+from chains.events import ObservedEvent, event_of_payload, known_position, payload_of
 from chains.types import BlockRef, ChainId
 from relayer.clock import UnixSeconds
 from relayer.errors import RelayerError
+from relayer.store.bulk import StoredRow
 
 EVENTS_PER_QUERY_MAX: Final = 1_000
+BLOCKS_MAX: Final = 1_024
 # What row_of gives, each with its type on PostgreSQL.
 EVENT_COLUMNS: Final = {
     "event_id": "bytea",
@@ -66,6 +69,10 @@ class LockConflictError(RelayerError):
         self.event_id = event_id
 
 
+STATES: Final = {state.value: state for state in EventState}
+BOOKED: Final = {booked.value: booked for booked in Booked}
+
+
 @dataclass(frozen=True, slots=True)
 class StoredEvent:
     """
@@ -114,45 +121,73 @@ class MalformedLog:
     reason: str
 
 
-def row_of(event: ObservedEvent, state: EventState, now: UnixSeconds) -> dict[str, Any]:
-    """Return the row of an event that is seen for the first time."""
+def row_of(event: ObservedEvent, state: EventState, now: UnixSeconds) -> StoredRow:
+    """Return the row of an event that is seen for the first time, in order of EVENT_COLUMNS."""
     position = event.position
-    return {
-        "event_id": position.event_id,
-        "chain_id": position.chain_id,
-        "height": position.block.height,
-        "block_hash": position.block.block_hash,
-        "tx_hash": position.tx_hash,
-        "log_index": position.log_index,
-        "contract": position.contract,
-        "kind": type(event).__name__,
-        "account": event.account,
-        "message_id": getattr(event, "message_id", None),
-        "lock_id": getattr(event, "lock_id", None),
-        "payload": orjson.dumps(payload_of(event), option=orjson.OPT_SORT_KEYS).decode(),
-        "state": state.value,
-        "booked": Booked.NONE.value,
-        "revivals": 0,
-        "seen_at": now,
-        "final_at": now if state is EventState.FINAL else None,
-    }
+    block = position.block
+    return (
+        position.event_id,
+        position.chain_id,
+        block.height,
+        block.block_hash,
+        position.tx_hash,
+        position.log_index,
+        position.contract,
+        type(event).__name__,
+        event.account,
+        getattr(event, "message_id", None),
+        getattr(event, "lock_id", None),
+        orjson.dumps(payload_of(event), option=orjson.OPT_SORT_KEYS).decode(),
+        state.value,
+        Booked.NONE.value,
+        0,
+        now,
+        now if state is EventState.FINAL else None,
+    )
 
 
-def stored_of(row: Row[Any]) -> StoredEvent:
-    """Rebuild an event and its state from a row."""
-    position = EventPosition(
-        chain_id=ChainId(row.chain_id),
-        block=BlockRef(row.height, row.block_hash),
-        tx_hash=bytes(row.tx_hash),
-        log_index=row.log_index,
-        contract=row.contract,
+def stored_of(row: Sequence[Any]) -> StoredEvent:
+    """
+    Rebuild an event and its state from a row, in the order of the table's columns.
+
+    Its id is the row's key: a trigger holds it, and what it was derived from, as they were.
+    """
+    (
+        event_id,
+        chain_id,
+        height,
+        block_hash,
+        tx_hash,
+        log_index,
+        contract,
+        kind,
+        _account,
+        _message_id,
+        _lock_id,
+        payload,
+        state,
+        booked,
+        _parked_from,
+        parked_reason,
+        revivals,
+        seen_at,
+        final_at,
+    ) = row
+    position = known_position(
+        chain_id, _block(height, block_hash), tx_hash, log_index, contract, event_id
     )
     return StoredEvent(
-        event=event_of_payload(row.kind, position, orjson.loads(row.payload)),
-        state=EventState(row.state),
-        booked=Booked(row.booked),
-        revivals=row.revivals,
-        parked_reason=row.parked_reason,
-        seen_at=row.seen_at,
-        final_at=row.final_at,
+        event=event_of_payload(kind, position, orjson.loads(payload)),
+        state=STATES[state],
+        booked=BOOKED[booked],
+        revivals=revivals,
+        parked_reason=parked_reason,
+        seen_at=seen_at,
+        final_at=final_at,
     )
+
+
+@lru_cache(maxsize=BLOCKS_MAX)
+def _block(height: int, block_hash: bytes) -> BlockRef:
+    """Return a block; neighbouring events are of one."""
+    return BlockRef(height, block_hash)

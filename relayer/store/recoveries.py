@@ -12,6 +12,7 @@ from relayer.store.chain_tables import CHAIN, CHECKPOINT, OBSERVED_EVENT
 from relayer.store.chains import BranchError, ChainTable, CheckpointState, Cursor
 from relayer.store.credit_lines import CREDIT_LINES
 from relayer.store.leases import Lease
+from relayer.store.marks import lower_mark
 from relayer.store.observed import unparked_values
 from relayer.store.observed_rows import Booked, EventState, StoredEvent, stored_of
 from relayer.store.recovery_tables import CHAIN_RECOVERY
@@ -90,6 +91,7 @@ class RecoveryTable(ChainTable):
             order=order,
             recovered_at=self._clock.now(),
         )
+        lower_mark(self._connection, cursor.chain_id, height + 1)
         self._go_to(cursor, target)
         self._keep(recovery, cursor.head)
         return recovery

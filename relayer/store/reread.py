@@ -10,8 +10,9 @@ from chains.types import ChainId
 from relayer.errors import InvariantError, RefusedError
 from relayer.store.bulk import is_among, slices
 from relayer.store.chain_tables import CHAIN, OBSERVED_EVENT
+from relayer.store.marks import lower_mark
 from relayer.store.observed import ObservedEventTable, unparked_values
-from relayer.store.observed_rows import Booked, EventState
+from relayer.store.observed_rows import Booked
 from relayer.store.statements import present, rows_changed
 
 
@@ -57,7 +58,7 @@ class RereadTable(ObservedEventTable):
             raise RefusedError(code="chain_halted", detail=f"{chain_id} is halted: {reason}")
         if any(not span[0] <= event.position.block.height <= span[1] for event in events):
             raise InvariantError(f"{chain_id}: an event lies outside the range")
-        new = self._store_events(chain_id, events, EventState.FINAL)
+        new = self._store_late(chain_id, events)
         table = OBSERVED_EVENT.c
         unparked = 0
         for words in slices(event.position.event_id for event in events):
@@ -67,4 +68,6 @@ class RereadTable(ObservedEventTable):
                 .where(is_among(self._connection, table.event_id, words))
             )
             unparked += rows_changed(self._connection, parked.values(unparked_values()))
+        if unparked:
+            lower_mark(self._connection, chain_id, span[0])
         return Reread(new, unparked)

@@ -8,6 +8,7 @@ from chains.events import ObservedEvent
 from relayer.store.chain_tables import OBSERVED_EVENT
 from relayer.store.observed import ObservedEventTable
 from relayer.store.observed_rows import (
+    EVENT_COLUMNS,
     Booked,
     EventState,
     LockConflictError,
@@ -29,10 +30,12 @@ class ScratchEvents(ObservedEventTable):
     def keep(self, events: Sequence[ObservedEvent], *, is_final: bool) -> None:
         """Store events that wait for their turn; one that is there stays as it is."""
         now = self._clock.now()
-        rows = [row_of(event, EventState.ORPHANED, now) for event in events]
+        rows = [
+            dict(zip(EVENT_COLUMNS, row_of(event, EventState.ORPHANED, now), strict=True))
+            | {"final_at": now if is_final else None}
+            for event in events
+        ]
         if rows:
-            for row in rows:
-                row["final_at"] = now if is_final else None
             statement = insert_into(self._connection, OBSERVED_EVENT)
             self._connection.execute(statement.on_conflict_do_nothing(), rows)
 

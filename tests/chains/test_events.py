@@ -11,6 +11,7 @@ from chains.events import (
     EventPosition,
     ObservedEvent,
     event_of_payload,
+    known_position,
     payload_of,
 )
 from chains.types import BlockRef
@@ -40,6 +41,18 @@ def test_a_stored_event_is_read_back_unchanged(event: ObservedEvent) -> None:
     found = event_of_payload(type(event).__name__, event.position, payload_of(event))
 
     assert found == event
+
+
+@given(position=POSITIONS)
+def test_a_position_with_its_id_is_the_one_that_derived_it(position: EventPosition) -> None:
+    """Every field and the id are equal, whichever way it was made."""
+    place = (position.chain_id, position.block, position.tx_hash, position.log_index)
+
+    found = known_position(*place, position.contract, position.event_id)
+
+    assert found == position
+    assert hash(found) == hash(position)
+    assert found.event_id == position.event_id
 
 
 @given(position=POSITIONS, other_hash=WORDS)

@@ -1,18 +1,30 @@
 """Tests of rows in bulk."""
 
+import psycopg
 import pytest
 from sqlalchemy import func, select
+from sqlalchemy.exc import DBAPIError
 
+from relayer.clock import UnixSeconds
 from relayer.ledger.text import entry_of_text
 from relayer.store import bulk
-from relayer.store.bulk import insert_rows, is_among, slices
+from relayer.store.bulk import (
+    in_index_order,
+    insert_new_rows,
+    insert_rows,
+    is_among,
+    slices,
+)
 from relayer.store.chain_tables import OBSERVED_EVENT
+from relayer.store.engine import POSTGRESQL
 from relayer.store.feed import EVENT_COLUMNS as FEED_COLUMNS
 from relayer.store.fleet_tables import FEED_EVENT
 from relayer.store.ledger_rows import ENTRY_COLUMNS, move_lines
 from relayer.store.ledger_tables import ENTRY
-from relayer.store.observed_rows import EVENT_COLUMNS
+from relayer.store.observed_rows import EVENT_COLUMNS, EventState, row_of
 from relayer.store.unit_of_work import Store
+from tests.databases import NOW
+from tests.relayer.store.samples import lock
 
 LOCK = entry_of_text("2026-01-02 vault:base +5 USDC@eip155:1 | margin:ann -5 USDC@eip155:1")
 LATER = {"published_at", "parked_from", "parked_reason"}  # null until something happens
@@ -39,6 +51,46 @@ def test_nothing_is_written_for_no_rows(store: Store) -> None:
         move_lines(uow.connection, [])
 
         assert uow.connection.scalar(select(func.count()).select_from(ENTRY)) == 0
+
+
+def test_new_rows_go_in_together_or_not_at_all(store: Store) -> None:
+    """One that is there already keeps all of them out, and the transaction goes on."""
+    rows = [row_of(lock(7, number), EventState.FINAL, UnixSeconds(NOW)) for number in (1, 2, 3)]
+    with store.unit_of_work() as uow:
+        first = insert_new_rows(uow.connection, OBSERVED_EVENT, EVENT_COLUMNS, rows[1:2])
+        second = insert_new_rows(uow.connection, OBSERVED_EVENT, EVENT_COLUMNS, rows)
+
+        stored = uow.connection.scalars(select(OBSERVED_EVENT.c.lock_id)).all()
+
+    assert (first, second) == (True, False)
+    assert list(stored) == [2]
+
+
+def test_a_row_that_is_no_row_is_not_taken_for_a_known_one(store: Store) -> None:
+    """A check that fails is an error, whatever the unique indexes say."""
+    row = row_of(lock(7, 0), EventState.FINAL, UnixSeconds(NOW))
+
+    with pytest.raises((DBAPIError, psycopg.Error)), store.unit_of_work() as uow:
+        insert_new_rows(uow.connection, OBSERVED_EVENT, EVENT_COLUMNS, [row])
+
+
+def test_what_waits_is_read_in_the_order_of_its_index(store: Store) -> None:
+    """A table that has just grown is not sorted as a whole; afterwards sorting is allowed again."""
+    if store.engine.dialect.name != POSTGRESQL:
+        return  # SQLite reads by the index without being asked
+    query = (
+        "EXPLAIN SELECT * FROM observed_event WHERE chain_id = 'a' AND height >= 0 "
+        "ORDER BY height, log_index LIMIT 9"
+    )
+    rows = [row_of(lock(n, n), EventState.FINAL, UnixSeconds(NOW)) for n in range(1, 500)]
+    with store.unit_of_work() as uow:
+        insert_rows(uow.connection, OBSERVED_EVENT, EVENT_COLUMNS, rows)
+        with in_index_order(uow.connection):
+            plan = uow.connection.exec_driver_sql(query).scalars().all()
+        setting = uow.connection.exec_driver_sql("SHOW enable_sort").scalar_one()
+
+    assert not any("Sort" in line for line in plan)
+    assert setting == "on"
 
 
 def test_rows_are_found_by_many_words_at_once(store: Store) -> None:

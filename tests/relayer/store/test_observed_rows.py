@@ -4,7 +4,14 @@ from sqlalchemy import Connection, select
 
 from relayer.clock import UnixSeconds
 from relayer.store.chain_tables import CHAIN, OBSERVED_EVENT
-from relayer.store.observed_rows import Booked, EventState, StoredEvent, row_of, stored_of
+from relayer.store.observed_rows import (
+    EVENT_COLUMNS,
+    Booked,
+    EventState,
+    StoredEvent,
+    row_of,
+    stored_of,
+)
 from relayer.store.unit_of_work import Store
 from tests.databases import NOW
 from tests.relayer.store.samples import CHAIN as CHAIN_ID
@@ -13,7 +20,7 @@ from tests.relayer.store.samples import lock
 
 def stored(connection: Connection, state: EventState) -> StoredEvent:
     """Write the row of an event and read it back."""
-    row = row_of(lock(7, 1), state, UnixSeconds(NOW))
+    row = dict(zip(EVENT_COLUMNS, row_of(lock(7, 1), state, UnixSeconds(NOW)), strict=True))
     connection.execute(CHAIN.insert().values(chain_id=CHAIN_ID, version=0))
     connection.execute(OBSERVED_EVENT.insert().values(row))
     return stored_of(connection.execute(select(OBSERVED_EVENT)).one())
