@@ -71,7 +71,7 @@ sim: setup ## the whole relayer under random faults, one seed a run; SEEDS=n, JO
 	$(BIN)/python -m tests.simulation --seeds $(or $(SEEDS),1000) --jobs $(or $(JOBS),2)
 
 long: setup ## the tests of many minutes: all worlds, 10,000 sends, mutants; SLICE=1 for the worlds alone
-	$(if $(SLICE),$(IN_PARALLEL) -m long -k "not 10000" tests/properties tests/relayer, \
+	$(if $(SLICE),$(IN_PARALLEL) -m long -k "not 10000 and not ten_thousand" tests/properties tests/relayer, \
 		$(BIN)/python -m pytest -q -m long tests)
 
 format: setup ## put Python and Solidity into shape
