@@ -9,7 +9,8 @@ from sqlalchemy import Connection, Row, select, update
 
 from relayer.clock import Clock, UnixSeconds
 from relayer.errors import StateMovedError
-from relayer.store.bulk import StoredRow, insert_rows, is_among, slices
+from relayer.store.bulk import insert_rows, is_among, slices
+from relayer.store.copy_rows import StoredRow
 from relayer.store.fleet_tables import FEED_COUNTER, FEED_EVENT
 from relayer.store.statements import excluded_of, insert_into, rows_changed
 

@@ -12,7 +12,7 @@ from chains.events import ObservedEvent, event_of_payload, known_position, paylo
 from chains.types import BlockRef, ChainId
 from relayer.clock import UnixSeconds
 from relayer.errors import RelayerError
-from relayer.store.bulk import StoredRow
+from relayer.store.copy_rows import StoredRow
 
 EVENTS_PER_QUERY_MAX: Final = 1_000
 BLOCKS_MAX: Final = 1_024
