@@ -14,7 +14,8 @@ setup(
                 extra_compile_args=["-O3"],
                 optional=True,
             )
-            for path in sorted(Path("relayer").rglob("_*_kernel.pyx"))
+            for folder in ("chains", "relayer")
+            for path in sorted(Path(folder).rglob("_*_kernel.pyx"))
         ],
         language_level=3,
     )
