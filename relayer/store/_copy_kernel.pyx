@@ -3,11 +3,11 @@
 """One exact loop over the values of rows: each as COPY takes it in its binary format."""
 
 from cpython.bytearray cimport PyByteArray_AS_STRING, PyByteArray_Resize
-from cpython.bytes cimport PyBytes_AS_STRING, PyBytes_CheckExact, PyBytes_GET_SIZE
+from cpython.bytes cimport PyBytes_AS_STRING, PyBytes_Check, PyBytes_GET_SIZE
 from cpython.list cimport PyList_GET_ITEM
 from cpython.long cimport PyLong_CheckExact
 from cpython.tuple cimport PyTuple_GET_ITEM
-from cpython.unicode cimport PyUnicode_CheckExact
+from cpython.unicode cimport PyUnicode_Check
 from libc.stdint cimport int64_t, uint16_t, uint32_t, uint64_t
 from libc.string cimport memcpy
 
@@ -121,9 +121,9 @@ def pack_into(bytearray packed not None, bytes kinds not None, list rows not Non
                 put(out + place, 0xFFFFFFFF, 4)
                 place += 4
             elif kind == c"b" or kind == c"t":
-                if kind == c"b" and PyBytes_CheckExact(value):
+                if kind == c"b" and PyBytes_Check(value):
                     raw, count = PyBytes_AS_STRING(value), PyBytes_GET_SIZE(value)
-                elif kind == c"t" and PyUnicode_CheckExact(value):
+                elif kind == c"t" and PyUnicode_Check(value):
                     raw = PyUnicode_AsUTF8AndSize(value, &count)
                 else:
                     return -1 - index * width - column

@@ -7,6 +7,7 @@ from hashlib import sha256
 from cpython.bytearray cimport PyByteArray_AS_STRING, PyByteArray_Resize
 from cpython.bytes cimport (
     PyBytes_AS_STRING,
+    PyBytes_Check,
     PyBytes_FromStringAndSize,
     PyBytes_GET_SIZE,
 )
@@ -44,13 +45,15 @@ cdef class Writer:
             out[index] = <unsigned char>(value >> (8 * (count - 1 - index)))
         return 0
 
-    cdef int plain(self, bytes raw) except -1:
+    cdef int plain(self, object raw) except -1:
+        if not PyBytes_Check(raw):
+            raise TypeError(f"bytes are needed, not {type(raw).__name__}")
         cdef Py_ssize_t count = PyBytes_GET_SIZE(raw)
         memcpy(self.claim(count), PyBytes_AS_STRING(raw), count)
         return 0
 
-    cdef int sized(self, bytes raw) except -1:
-        self.number(PyBytes_GET_SIZE(raw), 2)
+    cdef int sized(self, object raw) except -1:
+        self.number(len(raw), 2)
         return self.plain(raw)
 
     cdef int optional(self, object word) except -1:
@@ -58,7 +61,7 @@ cdef class Writer:
             memset(self.claim(1 + WORD_BYTES), 0, 1 + WORD_BYTES)
             return 0
         self.number(1, 1)
-        return self.plain(<bytes?>word)
+        return self.plain(word)
 
 
 def rows_into(
@@ -91,16 +94,16 @@ def rows_into(
         out.plain(previous)
         out.number(VERSION, 1)
         out.number(phase, 1)
-        out.plain(<bytes?>entry.entry_id)
+        out.plain(entry.entry_id)
         out.optional(entry.resolves)
         out.optional(entry.reversal_of)
         out.number(entry.booked_at, 8)
-        out.sized((<str?>entry.kind).encode())
-        out.sized(<bytes?>entry.cause)
-        out.sized(<bytes?>entry.correlation_id)
+        out.sized(entry.kind.encode())
+        out.sized(entry.cause)
+        out.sized(entry.correlation_id)
         size = len(entry.postings)
         out.number(size, 2)
-        for position, posting in enumerate(<tuple?>entry.postings):
+        for position, posting in enumerate(entry.postings):
             line = posting.line
             known = lines[line]
             units = posting.units
@@ -108,8 +111,8 @@ def rows_into(
             if not is_debit:
                 units = -units
             out.number(DEBIT if is_debit else CREDIT, 1)
-            out.plain(<bytes>units.to_bytes(WORD_BYTES, "big"))
-            out.plain(<bytes?>known[1])
+            out.plain(units.to_bytes(WORD_BYTES, "big"))
+            out.plain(known[1])
             counts[line] = counts.get(line, 0) + 1
             postings.append((seq, position, known[0], phase, DEBIT if is_debit else CREDIT, units))
         previous = sha256(

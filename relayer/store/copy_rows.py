@@ -71,9 +71,9 @@ def packed_rows_reference(columns: Mapping[str, str], rows: Sequence[StoredRow])
 def _packed(kind: int, value: object) -> bytes | None:
     """Return a value with its length before it; None where its column does not take it."""
     raw: bytes | None = None
-    if type(value) is bytes and kind == ord("b"):
+    if isinstance(value, bytes) and kind == ord("b"):
         raw = value
-    elif type(value) is str and kind == ord("t"):
+    elif isinstance(value, str) and kind == ord("t"):
         raw = value.encode()
     elif type(value) is int and kind == ord("n"):
         raw = _numeric(value) if 0 <= value <= NUMERIC_MAX else None

@@ -62,6 +62,26 @@ def test_the_kernel_equals_the_reference_bit_for_bit(rows: list[tuple[Any, ...]]
     assert packed_rows(COLUMNS, rows) == packed_rows_reference(COLUMNS, rows)
 
 
+class Word(bytes):
+    """What a library may give instead of plain bytes."""
+
+
+class Name(str):
+    """What a library may give instead of plain text."""
+
+    __slots__ = ()
+
+
+@pytest.mark.parametrize("pack", [packed_rows, packed_rows_reference])
+def test_more_special_bytes_and_texts_are_packed_like_plain_ones(
+    pack: Callable[..., bytes],
+) -> None:
+    """Their content counts, as it does for the driver."""
+    columns = {"raw": "bytea", "name": "text"}
+
+    assert pack(columns, [(Word(b"ab"), Name("ß"))]) == pack(columns, [(b"ab", "ß")])
+
+
 def test_the_kernel_is_built() -> None:
     """Without it the comparison above says nothing."""
     assert IS_COMPILED
