@@ -16,7 +16,7 @@ MINUTES ?= 30
 IN_PARALLEL := $(BIN)/python -m pytest -q -n $(WORKERS) --dist worksteal
 BY_FAULTS := --ignore tests/faults/test_kills.py --ignore tests/faults/test_outages.py \
 	--ignore tests/faults/load
-KERNELS := $(wildcard relayer/risk/*.pyx relayer/risk/*.pxd)
+KERNELS := $(wildcard chains/*.pyx relayer/*/*.pyx)
 OFFLINE := not devnet and not services and not slow and not story and not long
 FIND_PYTHON := for name in python3 python3.13 python3.12 python3.11; do \
 	$$name -c 'import sys; sys.exit(sys.version_info < (3, 11))' 2>/dev/null && echo $$name && break; done
@@ -99,7 +99,7 @@ lock: setup ## resolve the Python lock files again, after an edit of pyproject.t
 clean: ## remove what was built, the environments and the state of demos too
 	rm -rf $(VENV) .venv-slither $(EVM)/node_modules $(EVM)/out $(EVM)/cache build dist *.egg-info
 	rm -rf .relayer .demo .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache
-	rm -f relayer/risk/*.so relayer/risk/*.c relayer/risk/*.html .coverage .coverage.*
+	rm -f chains/*.so chains/*.c chains/*.html relayer/*/*.so relayer/*/*.c relayer/*/*.html .coverage .coverage.*
 
 $(VENV)/.stamp-lock: deploy/requirements.lock
 	@test -n "$(PYTHON)" || { echo "Python 3.11 or newer is needed; on Debian 12:" \

@@ -1,14 +1,15 @@
 """Observed events: one parsed fact of a watched contract, at a block."""
 
-import re
 from dataclasses import dataclass, field
-from functools import lru_cache
 from typing import Final, get_type_hints
 
 from eth_hash.auto import keccak
 
 from chains.errors import MessageFormatError
-from chains.types import UINT64_MAX, UINT256_MAX, WORD_BYTES, BlockRef, ChainId, chain_key
+from chains.event_fields import Fields, event_of_texts, frozen_of, texts_of
+from chains.types import UINT64_MAX, UINT256_MAX, BlockRef, ChainId, chain_key
+
+POSITION_NAMES: Final = ("chain_id", "block", "tx_hash", "log_index", "contract", "event_id")
 
 
 @dataclass(frozen=True, slots=True)
@@ -40,17 +41,8 @@ def known_position(
     Args:
         place_and_id: chain, block, transaction, log index, contract, event id.
     """
-    position = object.__new__(EventPosition)
-    for set_field, value in zip(_SET, place_and_id, strict=True):
-        set_field(position, value)
+    position: EventPosition = frozen_of(EventPosition, POSITION_NAMES, place_and_id)
     return position
-
-
-# What frozen slots are set by, of a class that derives what it is not given.
-_SET: Final = tuple(
-    getattr(EventPosition, name).__set__
-    for name in ("chain_id", "block", "tx_hash", "log_index", "contract", "event_id")
-)
 
 
 def event_id_of(chain_id: ChainId, block_hash: bytes, tx_hash: bytes, log_index: int) -> bytes:
@@ -174,26 +166,26 @@ EVENT_TYPES: Final[dict[str, type[ObservedEvent]]] = {
         Repaid,
     )
 }
-FIELD_TYPES: Final[dict[str, dict[str, type]]] = {
-    name: {part: hint for part, hint in get_type_hints(kind).items() if part != "position"}
-    for name, kind in EVENT_TYPES.items()
-}
-DECIMAL_DIGITS_MAX: Final = 78  # of 2^256
-PLAIN_WORD: Final = re.compile(r"0x[0-9a-f]{64}")
-WORDS_MAX: Final = 16_384  # accounts, tokens and contracts kept in memory, 300 bytes each
 NUMBER_MAX: Final = {
     "lock_id": UINT64_MAX,
     "nonce": UINT64_MAX,
     "expiry_seconds": UINT64_MAX,
 }
+FIELDS: Final = {
+    name: Fields(
+        {
+            part: None if hint is bytes else NUMBER_MAX.get(part, UINT256_MAX)
+            for part, hint in get_type_hints(kind).items()
+            if part != "position"
+        }
+    )
+    for name, kind in EVENT_TYPES.items()
+}
 
 
 def payload_of(event: ObservedEvent) -> dict[str, str]:
     """Return the event's own fields (not its position): bytes as 0x-hex, integers as decimals."""
-    return {
-        name: "0x" + getattr(event, name).hex() if hint is bytes else str(getattr(event, name))
-        for name, hint in FIELD_TYPES[type(event).__name__].items()
-    }
+    return texts_of(event, FIELDS[type(event).__name__])
 
 
 def event_of_payload(kind: str, position: EventPosition, payload: dict[str, str]) -> ObservedEvent:
@@ -206,45 +198,5 @@ def event_of_payload(kind: str, position: EventPosition, payload: dict[str, str]
     event_type = EVENT_TYPES.get(kind)
     if event_type is None:
         raise MessageFormatError(field="kind", reason=f"{kind!r} is not an observed event")
-    hints = FIELD_TYPES[kind]
-    if payload.keys() != hints.keys():
-        raise MessageFormatError(field=kind, reason=f"fields {sorted(payload)}")
-    values: dict[str, bytes | int] = {}
-    for name, hint in hints.items():
-        text = payload[name]
-        if hint is bytes:
-            values[name] = _word(name, text)
-        else:
-            values[name] = _number(name, text)
-    return event_type(position=position, **values)  # type: ignore[arg-type]
-
-
-def _word(name: str, text: str) -> bytes:
-    word = _plain_word(text)
-    return _misshapen_word(name, text) if word is None else word
-
-
-@lru_cache(maxsize=WORDS_MAX)
-def _plain_word(text: str) -> bytes | None:
-    """Return the 32 bytes that plain 0x-hex says, None where it is not that; few say much."""
-    return bytes.fromhex(text[2:]) if PLAIN_WORD.fullmatch(text) else None
-
-
-def _misshapen_word(name: str, text: str) -> bytes:
-    try:
-        raw = bytes.fromhex(text.removeprefix("0x"))
-    except ValueError as exc:
-        raise MessageFormatError(field=name, reason=f"{text!r} is not hexadecimal") from exc
-    if len(raw) != WORD_BYTES:
-        raise MessageFormatError(field=name, reason=f"{len(raw)} bytes, 32 are needed")
-    raise MessageFormatError(field=name, reason=f"{text!r} is not plain 0x-hex")
-
-
-def _number(name: str, text: str) -> int:
-    limit = NUMBER_MAX.get(name, UINT256_MAX)
-    is_decimal = text.isascii() and text.isdecimal() and len(text) <= DECIMAL_DIGITS_MAX
-    number = int(text) if is_decimal and (text[0] != "0" or text == "0") else -1
-    if not 0 <= number <= limit:
-        shown = text[:DECIMAL_DIGITS_MAX]
-        raise MessageFormatError(field=name, reason=f"{shown!r} is not an integer in 0..{limit}")
-    return number
+    event: ObservedEvent = event_of_texts(event_type, position, FIELDS[kind], payload)
+    return event

@@ -214,7 +214,7 @@ def record_of(entry: JournalEntry) -> bytes:
         parts += (
             b"\x01" if posting.units > 0 else b"\x02",
             abs(posting.units).to_bytes(WORD_BYTES, "big"),
-            _line_record(posting.line),
+            line_record(posting.line),
         )
     return b"".join(parts)
 
@@ -226,11 +226,12 @@ def chain_hash(previous: bytes, record: bytes) -> bytes:
 
 def line_key_of(line: Line) -> bytes:
     """Return the 32 bytes that name a line: SHA-256 over its three parts, each with its length."""
-    return hashlib.sha256(_line_record(line)).digest()
+    return hashlib.sha256(line_record(line)).digest()
 
 
 @lru_cache(maxsize=LINES_MAX)
-def _line_record(line: Line) -> bytes:
+def line_record(line: Line) -> bytes:
+    """Return what a posting on a line says of it in a record."""
     return (
         _sized(line.code.encode()) + _sized(line.asset_id.encode()) + _sized(line.chain_id.encode())
     )

@@ -6,12 +6,12 @@ from contextlib import contextmanager
 from typing import Any, Final
 
 import psycopg
-from psycopg.types.string import BytesBinaryDumper
 from sqlalchemy import ColumnElement, Connection, Table, any_, literal
 from sqlalchemy.exc import IntegrityError
 from sqlalchemy.types import UserDefinedType
 
 from relayer.store.columns import COUNTER_BYTES, U256_BYTES
+from relayer.store.copy_rows import COPY_END, COPY_HEAD, StoredRow, packed_rows
 from relayer.store.engine import POSTGRESQL
 
 PARAMETERS_MAX: Final = 10_000
@@ -23,8 +23,6 @@ LENGTH: Final = struct.Struct(">i").pack
 COUNTER_NAMES: Final = ("debits_pending", "debits_posted", "credits_pending", "credits_posted")
 # What SQLite stores as a blob of fixed width, see relayer.store.columns.
 WIDTH_BYTES: Final = {"units": U256_BYTES, **dict.fromkeys(COUNTER_NAMES, COUNTER_BYTES)}
-
-StoredRow = tuple[Any, ...]
 
 
 def is_among(
@@ -56,8 +54,6 @@ class PackedWordsDumper(psycopg.adapt.Dumper):
 
 
 psycopg.adapters.register_dumper(PackedWords, PackedWordsDumper)
-# COPY asks for what dumps bytea: the last one registered, which was that of another class, slower.
-psycopg.adapters.register_dumper(bytes, BytesBinaryDumper)
 
 
 class Words(UserDefinedType[PackedWords]):
@@ -106,10 +102,9 @@ def insert_rows(
     names = ", ".join(columns)
     if connection.dialect.name == POSTGRESQL:
         statement = f"COPY {table.name} ({names}) FROM STDIN (FORMAT BINARY)"
+        packed = packed_rows(columns, rows)
         with driver_of(connection).cursor() as cursor, cursor.copy(statement) as copy:
-            copy.set_types(tuple(columns.values()))
-            for row in rows:
-                copy.write_row(row)
+            copy.write(b"".join((COPY_HEAD, packed, COPY_END)))
         return
     marks = ", ".join("?" * len(columns))
     statement = f"INSERT INTO {table.name} ({names}) VALUES ({marks})"  # noqa: S608

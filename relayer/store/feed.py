@@ -9,7 +9,9 @@ from sqlalchemy import Connection, Row, select, update
 
 from relayer.clock import Clock, UnixSeconds
 from relayer.errors import StateMovedError
-from relayer.store.bulk import StoredRow, insert_rows, is_among, slices
+from relayer.store.bulk import PackedWords, driver_of, insert_rows, is_among, slices
+from relayer.store.copy_rows import StoredRow
+from relayer.store.engine import POSTGRESQL
 from relayer.store.fleet_tables import FEED_COUNTER, FEED_EVENT
 from relayer.store.statements import excluded_of, insert_into, rows_changed
 
@@ -24,6 +26,11 @@ EVENT_COLUMNS: Final = {
     "correlation_id": "bytea",
     "at": "int8",
 }
+# One statement for all accounts: the driver would send one for each.
+KEEP_POSTGRESQL: Final = (
+    "INSERT INTO feed_counter (scope, last_seq) SELECT * FROM unnest(%b::bytea[], %b::bigint[])"
+    " ON CONFLICT (scope) DO UPDATE SET last_seq = excluded.last_seq"
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -194,13 +201,19 @@ class FeedTable:
     def _keep(self, last_seqs: Mapping[bytes, int]) -> None:
         if not last_seqs:
             return
+        ordered = sorted(last_seqs.items())
+        if self._connection.dialect.name == POSTGRESQL:
+            scopes = PackedWords([scope for scope, _ in ordered])
+            with driver_of(self._connection).cursor() as cursor:
+                cursor.execute(KEEP_POSTGRESQL, (scopes, [seq for _, seq in ordered]))
+            return
         statement = insert_into(self._connection, FEED_COUNTER)
         self._connection.execute(
             statement.on_conflict_do_update(
                 index_elements=[FEED_COUNTER.c.scope],
                 set_={"last_seq": excluded_of(FEED_COUNTER).last_seq},
             ),
-            [{"scope": scope, "last_seq": seq} for scope, seq in sorted(last_seqs.items())],
+            [{"scope": scope, "last_seq": seq} for scope, seq in ordered],
         )
 
 

@@ -16,13 +16,12 @@ from relayer.ledger.journal import (
     JournalEntry,
     Line,
     Phase,
-    chain_hash,
     line_key_of,
-    record_of,
 )
 from relayer.ledger.verify import JournalImage, StoredEntry, VerifyReport, verify
 from relayer.money import AssetId
 from relayer.store.bulk import insert_rows, is_among, slices
+from relayer.store.journal_rows import journal_rows
 from relayer.store.ledger_rows import (
     CHECKPOINT_COLUMNS,
     DEBIT,
@@ -33,11 +32,9 @@ from relayer.store.ledger_rows import (
     counters_row,
     entries_where,
     entry_of_rows,
-    entry_row,
     line_of,
     move_lines,
     posting_of,
-    posting_rows,
 )
 from relayer.store.ledger_tables import CHECKPOINT, ENTRY, HEAD, LINE, POSTING
 
@@ -280,22 +277,14 @@ class LedgerTable:
         line_keys: dict[Line, bytes],
         counts_before: dict[Line, int],
     ) -> None:
-        entries, postings = [], []
-        counts: dict[Line, int] = {}
-        last_hash, last_seq = head.entry_hash, head.seq
-        for seq, entry in created:
-            last_hash, last_seq = chain_hash(last_hash, record_of(entry)), seq
-            entries.append(entry_row(seq, entry, last_hash))
-            postings += posting_rows(seq, entry, line_keys)
-            for posting in entry.postings:
-                counts[posting.line] = counts.get(posting.line, 0) + 1
-        insert_rows(self._connection, ENTRY, ENTRY_COLUMNS, entries)
-        self._write_lines(last_seq, counts, known, line_keys, counts_before)
-        insert_rows(self._connection, POSTING, POSTING_COLUMNS, postings)
+        rows, last_seq = journal_rows(created, head.entry_hash, line_keys), created[-1][0]
+        insert_rows(self._connection, ENTRY, ENTRY_COLUMNS, rows.entries)
+        self._write_lines(last_seq, rows.counts, known, line_keys, counts_before)
+        insert_rows(self._connection, POSTING, POSTING_COLUMNS, rows.postings)
         moved = self._connection.execute(
             update(HEAD)
             .where(HEAD.c.shard == SHARD, HEAD.c.last_seq == head.seq)
-            .values(last_seq=last_seq, last_hash=last_hash)
+            .values(last_seq=last_seq, last_hash=rows.last_hash)
         )
         if moved.rowcount != 1:
             raise InvariantError(f"ledger head moved from seq {head.seq} under its lock")

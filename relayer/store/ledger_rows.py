@@ -16,7 +16,8 @@ from relayer.ledger.balances import Counters
 from relayer.ledger.chart import AccountCode
 from relayer.ledger.journal import JournalEntry, Line, Phase, Posting
 from relayer.money import AssetId
-from relayer.store.bulk import COUNTER_NAMES, StoredRow, driver_of, with_blobs
+from relayer.store.bulk import COUNTER_NAMES, driver_of, with_blobs
+from relayer.store.copy_rows import StoredRow
 from relayer.store.engine import POSTGRESQL
 from relayer.store.ledger_tables import ENTRY, LINE, POSTING
 

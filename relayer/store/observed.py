@@ -10,7 +10,6 @@ from chains.types import BlockRef, ChainId
 from relayer.clock import Clock
 from relayer.errors import StateMovedError
 from relayer.store.bulk import (
-    StoredRow,
     in_index_order,
     insert_new_rows,
     insert_rows,
@@ -18,6 +17,7 @@ from relayer.store.bulk import (
     slices,
 )
 from relayer.store.chain_tables import MALFORMED_LOG, OBSERVED_EVENT
+from relayer.store.copy_rows import StoredRow
 from relayer.store.marks import (
     BookingMark,
     booking_mark,
@@ -105,11 +105,11 @@ class ObservedEventTable:
         of_chain = select(OBSERVED_EVENT).where(table.chain_id == chain_id)
         gone = of_chain.where(is_gone()).order_by(table.height.desc(), table.log_index.desc())
         living = of_chain.where(table.height >= mark.height, is_behind())
-        rows = list(self._connection.execute(gone.limit(limit)))
+        rows = list(self._connection.execute(gone.limit(limit)).all())
         if len(rows) < limit:
             ordered = living.order_by(table.height, table.log_index)
             with in_index_order(self._connection):
-                rows += self._connection.execute(ordered.limit(limit - len(rows)))
+                rows += self._connection.execute(ordered.limit(limit - len(rows))).all()
         return tuple(stored_of(row) for row in rows)
 
     def booking_mark(self, chain_id: ChainId) -> BookingMark:

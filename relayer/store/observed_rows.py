@@ -1,18 +1,19 @@
 """What a stored observed event is, and its row."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
 from enum import Enum
 from functools import lru_cache
 from typing import Any, Final
 
 import orjson
 
+from chains.event_fields import frozen_of
 from chains.events import ObservedEvent, event_of_payload, known_position, payload_of
 from chains.types import BlockRef, ChainId
 from relayer.clock import UnixSeconds
 from relayer.errors import RelayerError
-from relayer.store.bulk import StoredRow
+from relayer.store.copy_rows import StoredRow
 
 EVENTS_PER_QUERY_MAX: Final = 1_000
 BLOCKS_MAX: Final = 1_024
@@ -121,6 +122,9 @@ class MalformedLog:
     reason: str
 
 
+STORED_NAMES: Final = tuple(part.name for part in fields(StoredEvent))
+
+
 def row_of(event: ObservedEvent, state: EventState, now: UnixSeconds) -> StoredRow:
     """Return the row of an event that is seen for the first time, in order of EVENT_COLUMNS."""
     position = event.position
@@ -176,15 +180,10 @@ def stored_of(row: Sequence[Any]) -> StoredEvent:
     position = known_position(
         chain_id, _block(height, block_hash), tx_hash, log_index, contract, event_id
     )
-    return StoredEvent(
-        event=event_of_payload(kind, position, orjson.loads(payload)),
-        state=STATES[state],
-        booked=BOOKED[booked],
-        revivals=revivals,
-        parked_reason=parked_reason,
-        seen_at=seen_at,
-        final_at=final_at,
-    )
+    event = event_of_payload(kind, position, orjson.loads(payload))
+    values = (event, STATES[state], BOOKED[booked], revivals, parked_reason, seen_at, final_at)
+    stored: StoredEvent = frozen_of(StoredEvent, STORED_NAMES, values)
+    return stored
 
 
 @lru_cache(maxsize=BLOCKS_MAX)

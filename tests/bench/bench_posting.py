@@ -7,6 +7,7 @@ from time import perf_counter, process_time
 from typing import Any, Final
 
 import psycopg
+from psycopg.types.string import BytesBinaryDumper
 
 from chains.types import ChainId
 from relayer.clock import FixedClock, UnixSeconds
@@ -136,6 +137,8 @@ def _copy(
     rows: Sequence[tuple[Any, ...]],
 ) -> None:
     statement = f"COPY {table} ({', '.join(columns)}) FROM STDIN (FORMAT BINARY)"
+    # COPY takes the dumper of bytea registered last, which may be a slower one of another class.
+    link.adapters.register_dumper(bytes, BytesBinaryDumper)
     with link.cursor() as cursor, cursor.copy(statement.encode()) as copy:
         copy.set_types(tuple(columns.values()))
         for row in rows:

@@ -1,0 +1,20 @@
+"""Types of the compiled kernel."""
+
+from typing import Any
+
+def texts_of(
+    event: object, names: tuple[str, ...], limits: tuple[int | None, ...]
+) -> dict[str, str] | None:
+    """Return fields by name as texts; None where one has another type."""
+
+def event_of_texts(
+    event_type: type,
+    position: object,
+    names: tuple[str, ...],
+    limits: tuple[int | None, ...],
+    texts: dict[str, str],
+) -> Any:
+    """Return the event of some texts; None where they are not what texts_of gave."""
+
+def frozen_of(kind: type, names: tuple[str, ...], values: tuple[Any, ...]) -> Any:
+    """Return an object of a frozen class with these fields, which nothing checks again."""

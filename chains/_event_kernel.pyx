@@ -1,0 +1,157 @@
+# cython: language_level=3, boundscheck=False, wraparound=False, initializedcheck=False
+# cython: cdivision=True
+"""Exact loops over the fields of an event: to texts, from texts, and into a frozen object."""
+
+from cpython.bytes cimport (
+    PyBytes_AS_STRING,
+    PyBytes_CheckExact,
+    PyBytes_FromStringAndSize,
+    PyBytes_GET_SIZE,
+)
+from cpython.dict cimport PyDict_GetItem
+from cpython.long cimport PyLong_CheckExact
+from cpython.object cimport PyObject
+from cpython.tuple cimport PyTuple_GET_ITEM
+from cpython.unicode cimport PyUnicode_CheckExact
+from libc.stdint cimport int8_t, uint64_t
+
+cdef extern from "Python.h":
+    object PyUnicode_New(Py_ssize_t size, Py_UCS4 largest)
+    bint PyUnicode_IS_COMPACT_ASCII(object text)
+    unsigned char *PyUnicode_1BYTE_DATA(object text)
+    Py_ssize_t PyUnicode_GET_LENGTH(object text)
+    int PyObject_GenericSetAttr(object target, object name, object value) except -1
+
+cdef enum:
+    WORD_BYTES = 32
+    DIGITS_FAST_MAX = 18  # below 2^63
+
+cdef const unsigned char *HEX = b"0123456789abcdef"
+cdef object new = object.__new__
+
+
+cdef inline int8_t nibble(unsigned char letter) noexcept nogil:
+    """Return what a hex digit says; -1 where it is none, or a capital."""
+    if c"0" <= letter <= c"9":
+        return letter - c"0"
+    if c"a" <= letter <= c"f":
+        return letter - c"a" + 10
+    return -1
+
+
+cdef str hex_of(bytes raw):
+    """Return 0x and two digits for each byte."""
+    cdef Py_ssize_t count = PyBytes_GET_SIZE(raw), index
+    cdef const unsigned char *source = <const unsigned char *>PyBytes_AS_STRING(raw)
+    cdef str text = PyUnicode_New(2 + 2 * count, 127)
+    cdef unsigned char *out = PyUnicode_1BYTE_DATA(text)
+    out[0] = c"0"
+    out[1] = c"x"
+    for index in range(count):
+        out[2 + 2 * index] = HEX[source[index] >> 4]
+        out[3 + 2 * index] = HEX[source[index] & 15]
+    return text
+
+
+cdef bytes word_of(str text):
+    """Return the 32 bytes that plain 0x-hex says; None where it is not that."""
+    cdef const unsigned char *source
+    cdef unsigned char *out
+    cdef bytes word
+    cdef Py_ssize_t index
+    cdef int8_t high, low
+    if not PyUnicode_IS_COMPACT_ASCII(text) or PyUnicode_GET_LENGTH(text) != 2 + 2 * WORD_BYTES:
+        return None
+    source = PyUnicode_1BYTE_DATA(text)
+    if source[0] != c"0" or source[1] != c"x":
+        return None
+    word = PyBytes_FromStringAndSize(NULL, WORD_BYTES)
+    out = <unsigned char *>PyBytes_AS_STRING(word)
+    for index in range(WORD_BYTES):
+        high = nibble(source[2 + 2 * index])
+        low = nibble(source[3 + 2 * index])
+        if high < 0 or low < 0:
+            return None
+        out[index] = <unsigned char>(high << 4 | low)
+    return word
+
+
+cdef object number_of(str text, object limit):
+    """Return the decimal that a text is; None where it has other letters or is above the limit."""
+    cdef Py_ssize_t length, index
+    cdef const unsigned char *source
+    cdef uint64_t small = 0
+    cdef object number
+    if not PyUnicode_IS_COMPACT_ASCII(text):
+        return None
+    length = PyUnicode_GET_LENGTH(text)
+    source = PyUnicode_1BYTE_DATA(text)
+    if not 1 <= length <= 78 or (source[0] == c"0" and length > 1):
+        return None
+    for index in range(length):
+        if not c"0" <= source[index] <= c"9":
+            return None
+        if length <= DIGITS_FAST_MAX:
+            small = 10 * small + (source[index] - c"0")
+    if length <= DIGITS_FAST_MAX:
+        return small
+    number = int(text)
+    return number if number <= limit else None
+
+
+def texts_of(event, tuple names not None, tuple limits not None):
+    """Return fields by name: 32 bytes as 0x-hex, integers as decimals; None of other types."""
+    cdef dict texts = {}
+    cdef Py_ssize_t index
+    cdef object name, value
+    for index in range(len(names)):
+        name = <object>PyTuple_GET_ITEM(names, index)
+        value = getattr(event, name)
+        if <object>PyTuple_GET_ITEM(limits, index) is None:
+            if not PyBytes_CheckExact(value):
+                return None
+            texts[name] = hex_of(<bytes>value)
+        elif PyLong_CheckExact(value):
+            texts[name] = str(value)
+        else:
+            return None
+    return texts
+
+
+def event_of_texts(event_type, position, tuple names not None, tuple limits not None, texts):
+    """
+    Return the event of some texts; None where they are not exactly what texts_of gave.
+
+    Args:
+        names: its fields other than the position.
+        limits: for each the largest number, 10^18 at least; None for 32 bytes.
+    """
+    cdef Py_ssize_t index
+    cdef object name, limit, value
+    cdef PyObject *found
+    cdef object event = new(event_type)
+    if type(texts) is not dict or len(<dict>texts) != len(names):
+        return None
+    PyObject_GenericSetAttr(event, "position", position)
+    for index in range(len(names)):
+        name = <object>PyTuple_GET_ITEM(names, index)
+        limit = <object>PyTuple_GET_ITEM(limits, index)
+        found = PyDict_GetItem(texts, name)
+        if found is NULL or not PyUnicode_CheckExact(<object>found):
+            return None
+        value = word_of(<str>found) if limit is None else number_of(<str>found, limit)
+        if value is None:
+            return None
+        PyObject_GenericSetAttr(event, name, value)
+    return event
+
+
+def frozen_of(kind, tuple names not None, tuple values not None):
+    """Return an object of a frozen class with these fields, which nothing checks again."""
+    cdef Py_ssize_t index
+    cdef object made = new(kind)
+    for index in range(len(names)):
+        PyObject_GenericSetAttr(
+            made, <object>PyTuple_GET_ITEM(names, index), <object>PyTuple_GET_ITEM(values, index)
+        )
+    return made

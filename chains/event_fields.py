@@ -1,0 +1,136 @@
+"""Fields of events as texts and back, and frozen objects made of them: compiled or plain."""
+
+import re
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from functools import lru_cache
+from typing import Any, Final
+
+from chains.errors import MessageFormatError
+from chains.types import WORD_BYTES
+
+try:
+    from chains import _event_kernel as kernel
+except ImportError:  # no compiler when the package was built: same answers, slower
+    kernel = None  # type: ignore[assignment]
+
+IS_COMPILED: Final = kernel is not None
+LIMIT_MIN: Final = 10**18  # numbers of 18 digits are compared with no limit
+DECIMAL_DIGITS_MAX: Final = 78  # of 2^256
+PLAIN_WORD: Final = re.compile(r"0x[0-9a-f]{64}")
+WORDS_MAX: Final = 16_384  # accounts, tokens and contracts kept in memory, 300 bytes each
+
+
+@dataclass(frozen=True, slots=True)
+class Fields:
+    """
+    The fields of a kind of event, other than its position.
+
+    Args:
+        limit_of: by name the largest number, LIMIT_MIN at least; None for 32 bytes.
+    """
+
+    limit_of: Mapping[str, int | None]
+    names: tuple[str, ...] = field(init=False)
+    limits: tuple[int | None, ...] = field(init=False)
+
+    def __post_init__(self) -> None:
+        if any(limit is not None and limit < LIMIT_MIN for limit in self.limit_of.values()):
+            raise ValueError(f"limits of fields: {LIMIT_MIN} at least")
+        object.__setattr__(self, "names", tuple(self.limit_of))
+        object.__setattr__(self, "limits", tuple(self.limit_of.values()))
+
+
+def texts_of(event: object, fields: Fields) -> dict[str, str]:
+    """Return an event's fields: bytes as 0x-hex, integers as decimals."""
+    texts = kernel.texts_of(event, fields.names, fields.limits) if IS_COMPILED else None
+    return texts_of_reference(event, fields) if texts is None else texts
+
+
+def texts_of_reference(event: object, fields: Fields) -> dict[str, str]:
+    """Return what texts_of returns, in plain Python."""
+    return {
+        name: "0x" + getattr(event, name).hex() if limit is None else str(getattr(event, name))
+        for name, limit in fields.limit_of.items()
+    }
+
+
+def event_of_texts(event_type: type, position: object, fields: Fields, texts: Any) -> Any:
+    """
+    Return the event that some texts say.
+
+    Raises:
+        MessageFormatError: missing or unknown field, or a value out of range.
+    """
+    event = None
+    if IS_COMPILED:
+        event = kernel.event_of_texts(event_type, position, fields.names, fields.limits, texts)
+    if event is None:  # not compiled, or wrong: this one says why
+        return event_of_texts_reference(event_type, position, fields, texts)
+    return event
+
+
+def event_of_texts_reference(
+    event_type: type, position: object, fields: Fields, texts: Mapping[str, str]
+) -> Any:
+    """Return what event_of_texts returns, in plain Python."""
+    if texts.keys() != fields.limit_of.keys():
+        raise MessageFormatError(field=event_type.__name__, reason=f"fields {sorted(texts)}")
+    values: dict[str, bytes | int] = {}
+    for name, limit in fields.limit_of.items():
+        text = texts[name]
+        values[name] = _word(name, text) if limit is None else _number(name, text, limit)
+    return event_type(position=position, **values)
+
+
+def frozen_of(kind: type, names: tuple[str, ...], values: tuple[Any, ...]) -> Any:
+    """
+    Return an object of a frozen class that has slots; nothing checks or derives its fields again.
+
+    Args:
+        names: all its fields.
+        values: theirs, in the same order.
+    """
+    if len(names) != len(values):
+        raise ValueError(f"{kind.__name__}: {len(values)} values for {len(names)} fields")
+    if IS_COMPILED:
+        return kernel.frozen_of(kind, names, values)
+    return frozen_of_reference(kind, names, values)
+
+
+def frozen_of_reference(kind: type, names: tuple[str, ...], values: tuple[Any, ...]) -> Any:
+    """Return what frozen_of returns, in plain Python."""
+    made: Any = object.__new__(kind)
+    for name, value in zip(names, values, strict=True):
+        object.__setattr__(made, name, value)
+    return made
+
+
+def _word(name: str, text: str) -> bytes:
+    word = _plain_word(text)
+    return _misshapen_word(name, text) if word is None else word
+
+
+@lru_cache(maxsize=WORDS_MAX)
+def _plain_word(text: str) -> bytes | None:
+    """Return the 32 bytes that plain 0x-hex says, None where it is not that; few say much."""
+    return bytes.fromhex(text[2:]) if PLAIN_WORD.fullmatch(text) else None
+
+
+def _misshapen_word(name: str, text: str) -> bytes:
+    try:
+        raw = bytes.fromhex(text.removeprefix("0x"))
+    except ValueError as exc:
+        raise MessageFormatError(field=name, reason=f"{text!r} is not hexadecimal") from exc
+    if len(raw) != WORD_BYTES:
+        raise MessageFormatError(field=name, reason=f"{len(raw)} bytes, 32 are needed")
+    raise MessageFormatError(field=name, reason=f"{text!r} is not plain 0x-hex")
+
+
+def _number(name: str, text: str, limit: int) -> int:
+    is_decimal = text.isascii() and text.isdecimal() and len(text) <= DECIMAL_DIGITS_MAX
+    number = int(text) if is_decimal and (text[0] != "0" or text == "0") else -1
+    if not 0 <= number <= limit:
+        shown = text[:DECIMAL_DIGITS_MAX]
+        raise MessageFormatError(field=name, reason=f"{shown!r} is not an integer in 0..{limit}")
+    return number
