@@ -12,7 +12,6 @@ from relayer.errors import NotYetError, RefusedError
 from relayer.steps import projections
 from relayer.steps.catalog import Catalog, CreditLine
 from relayer.steps.reconcile import (
-    EVENTS_PER_BATCH,
     MESSAGE_UNKNOWN,
     ParkedError,
     book_event,
@@ -70,17 +69,13 @@ def in_place(uow: UnitOfWork, catalog: Catalog, place: Place) -> Iterator[None]:
 
 
 def _check_booked(uow: UnitOfWork, place: Place) -> None:
-    lagging = uow.chains.unbooked_events(place.line.chain_id, EVENTS_PER_BATCH)
-    for stored in lagging:
-        position = stored.event.position
-        if (
-            (stored.event.account, position.contract) == (place.account, place.line.contract)
-            and (position.block.height, position.log_index) <= place.behind
-            and stored.booked is not Booked.SOFT
-        ):
-            raise NotYetError(
-                reason="behind", detail=f"{place.line.chain_id}: events of the debt are not booked"
-            )
+    line = place.line
+    if uow.debt_events.waits_before(
+        line.chain_id, contract=line.contract, account=place.account, place=place.behind
+    ):
+        raise NotYetError(
+            reason="behind", detail=f"{line.chain_id}: events of the debt are not booked"
+        )
 
 
 def _set_aside(uow: UnitOfWork, catalog: Catalog, place: Place) -> dict[bytes, Booked]:

@@ -17,7 +17,7 @@ from relayer.steps.catalog import Catalog
 from relayer.steps.countersign import PLACE_AGE_SECONDS_MAX, countersign
 from relayer.steps.liquidate import liquidate_account
 from relayer.steps.position import debt_state
-from relayer.steps.reconcile import LIQUIDATION_WAIT_SECONDS, reconcile
+from relayer.steps.reconcile import EVENTS_PER_BATCH, LIQUIDATION_WAIT_SECONDS, reconcile
 from relayer.steps.review import DECISION_AGE_SECONDS_MAX
 from relayer.store.unit_of_work import Store
 from tests.relayer.api.kit import ACCOUNT, ANN, BOB, CHAIN_A, CHAIN_C, LINE_C, VAULT_A
@@ -323,3 +323,20 @@ def test_what_was_taken_for_anybodys_is_the_liquidators_once_its_liquidation_is_
 def test_no_liquidation_is_decided_before_what_is_taken_for_anybodys() -> None:
     """Its place would be too old, or its decision."""
     assert LIQUIDATION_WAIT_SECONDS >= PLACE_AGE_SECONDS_MAX + DECISION_AGE_SECONDS_MAX
+
+
+def test_no_liquidation_is_decided_behind_a_backlog_that_hides_an_event_of_its_debt(
+    quick_store: Store, catalog: Catalog
+) -> None:
+    """However much of the chain waits to be booked before it."""
+    settled_world(quick_store, owed_usd=24_000)
+    others = [
+        replace(
+            repaid(1, 1), account=BOB.address, position=position_at(HEIGHT + 1, CHAIN_C, LINE_C, n)
+        )
+        for n in range(EVENTS_PER_BATCH)
+    ]
+    see_final(quick_store, CHAIN_C, HEIGHT + 2, [*others, repaid(9, OWED - 9, HEIGHT + 2)])
+
+    with pytest.raises(NotYetError, match="behind"):
+        liquidate_account(quick_store, catalog, ACCOUNT, fence=FENCE)
