@@ -12,7 +12,6 @@ from chains.command import (
     Liquidation,
     RequestCredit,
     RequestUnlock,
-    SignedCommand,
 )
 from chains.events import CollateralSeized, ObservedEvent, Repaid
 from chains.types import ChainId
