@@ -223,7 +223,12 @@ def _check_unknown_effects(uow: UnitOfWork, catalog: Catalog, request: Attestati
     if isinstance(command, Liquidation):
         accounts.add(command.liquidator)
     has_liquidator = any(catalog.liquidator(account) is not None for account in accounts)
-    for parked in uow.chains.parked_events(reason_prefix=MESSAGE_UNKNOWN):
+    waiting = (
+        list(uow.chains.parked_events(reason_prefix=MESSAGE_UNKNOWN)) if has_liquidator else []
+    )
+    for account in sorted(accounts):
+        waiting += uow.chains.parked_events(reason_prefix=MESSAGE_UNKNOWN, account=account)
+    for parked in waiting:
         event = parked.event
         if getattr(event, "message_id", b"") == request.message.message_id:
             continue

@@ -19,6 +19,7 @@ from relayer.steps.liquidate import liquidate_account
 from relayer.steps.position import debt_state
 from relayer.steps.reconcile import EVENTS_PER_BATCH, LIQUIDATION_WAIT_SECONDS, reconcile
 from relayer.steps.review import DECISION_AGE_SECONDS_MAX
+from relayer.store.observed_rows import EVENTS_PER_QUERY_MAX
 from relayer.store.unit_of_work import Store
 from tests.relayer.api.kit import ACCOUNT, ANN, BOB, CHAIN_A, CHAIN_C, LINE_C, VAULT_A
 from tests.relayer.steps.mutations import LIQUIDATION, SEIZE, unlock
@@ -340,3 +341,27 @@ def test_no_liquidation_is_decided_behind_a_backlog_that_hides_an_event_of_its_d
 
     with pytest.raises(NotYetError, match="behind"):
         liquidate_account(quick_store, catalog, ACCOUNT, fence=FENCE)
+
+
+def test_an_unknown_effect_on_an_account_is_found_behind_those_on_many_others(
+    quick_store: Store, replica: Catalog
+) -> None:
+    """However many others a guardian that was away has set aside."""
+    settled_world(quick_store)
+    effect = seized(request_of(SEIZE).message)
+    others = [
+        replace(
+            effect,
+            account=BOB.address,
+            message_id=number.to_bytes(32, "big"),
+            position=position_at(HEIGHT + 1, CHAIN_A, VAULT_A, number),
+        )
+        for number in range(EVENTS_PER_QUERY_MAX)
+    ]
+    behind = replace(effect, position=position_at(HEIGHT + 2, CHAIN_A, VAULT_A, 0))
+    see_final(quick_store, CHAIN_A, HEIGHT + 2, [*others, behind])
+    while reconcile(quick_store, replica, CHAIN_A, fence=FENCE).has_more:
+        pass
+
+    with pytest.raises(NotYetError, match="message_unknown"):
+        countersign(quick_store, replica, SIGNATORY, request_of(unlock(amount=5)))
