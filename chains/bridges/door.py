@@ -76,7 +76,7 @@ class HttpDoor:
         try:
             async with asyncio.timeout(self._seconds_max):
                 status, body = await self._exchanged(path, fields)
-        except (httpx.HTTPError, httpx.InvalidURL, TimeoutError) as exc:
+        except (httpx.HTTPError, httpx.InvalidURL, TimeoutError, ValueError) as exc:
             reason = f"did not answer ({type(exc).__name__})"
             raise DoorFailureError(UNREACHABLE, f"{self._label} {reason}") from exc
         if len(body) > ANSWER_BYTES_MAX:
@@ -99,7 +99,11 @@ class HttpDoor:
         headers = {"Accept-Encoding": "identity", **self._headers}
         url = self._url + path
         async with (
-            httpx.AsyncClient(timeout=self._seconds_max, trust_env=False) as client,
+            httpx.AsyncClient(
+                timeout=self._seconds_max,
+                trust_env=False,
+                event_hooks={"response": [_forget_location]},
+            ) as client,
             client.stream("POST", url, json=dict(fields), headers=headers) as response,
         ):
             body = bytearray()
@@ -108,6 +112,11 @@ class HttpDoor:
                 if len(body) > ANSWER_BYTES_MAX:
                     break
             return response.status_code, bytes(body)
+
+
+async def _forget_location(response: httpx.Response) -> None:
+    """Leave the client no address to read: it parses one even where it follows none."""
+    response.headers.pop("Location", None)
 
 
 def code_and_detail(fields: Mapping[str, Any]) -> tuple[str, str]:

@@ -2,6 +2,7 @@
 
 import asyncio
 import hmac
+from contextlib import suppress
 from functools import partial
 from typing import Any, Final
 
@@ -24,6 +25,7 @@ from relayer.steps.countersign import Signatory, countersign
 from relayer.steps.expire import return_expired
 from relayer.steps.fence import open_fence
 from relayer.steps.lapse import lapse_grants
+from relayer.steps.rebook import book_overdue
 from relayer.steps.reconcile import reconcile
 from relayer.steps.stop import on_stop_signal, stopped_within
 from relayer.steps.watch import on_new_place, watch
@@ -131,6 +133,8 @@ def book(store: Store, catalog: Catalog, chain_id: ChainId) -> None:
         lapse_grants(uow, catalog)
         return_expired(uow, catalog)
         conclude_governed(uow, catalog)
+    with suppress(NotYetError), store.unit_of_work() as uow:
+        book_overdue(uow, catalog)
 
 
 async def _watch_own(

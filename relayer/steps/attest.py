@@ -131,14 +131,17 @@ def _context(uow: UnitOfWork, catalog: Catalog, signed: SignedCommand) -> tuple[
     command = signed.command
     if isinstance(command, OpenAccount | LinkOwner):
         return ()
-    context = _history(uow, catalog, command.account)
-    if not isinstance(command, Liquidation):
-        context = _path_to(context, set(signed.signers(catalog.hub)), catalog)
-    accounts = {liquidator.account for liquidator in catalog.liquidators}
+    history = _history(uow, catalog, command.account)
+    accounts = {liquidator.account for liquidator in catalog.liquidators} - {command.account}
     if isinstance(command, Liquidation):
         accounts.add(command.liquidator)
-    for account in sorted(accounts - {command.account}):
-        context += _history(uow, catalog, account)
+    liquidators = [
+        known for account in sorted(accounts) for known in _history(uow, catalog, account)
+    ]
+    if isinstance(command, Liquidation):
+        context = liquidators + history  # a borrower links as many addresses as he likes
+    else:
+        context = _path_to(history, set(signed.signers(catalog.hub)), catalog) + liquidators
     return tuple(context[:CONTEXT_MAX])
 
 

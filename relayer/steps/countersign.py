@@ -9,12 +9,9 @@ import structlog
 from chains.attestation import attestation_digest
 from chains.command import (
     Command,
-    LinkOwner,
     Liquidation,
-    OpenAccount,
     RequestCredit,
     RequestUnlock,
-    SignedCommand,
 )
 from chains.events import CollateralSeized, ObservedEvent, Repaid
 from chains.types import ChainId
@@ -26,8 +23,9 @@ from relayer.steps.catalog import Catalog
 from relayer.steps.compose import commit_grant, hold, liquidate, liquidation_of, place_of
 from relayer.steps.conclude import conclude_refused, effects_of
 from relayer.steps.decide import check_credit, check_unlock
+from relayer.steps.learn import learn
 from relayer.steps.observe import ring_reconcile
-from relayer.steps.rebook import in_place, payer_of, rebook_payer
+from relayer.steps.rebook import in_place
 from relayer.steps.reconcile import MESSAGE_UNKNOWN, payer_account_of
 from relayer.steps.restrain import GovernedError, check_brakes, check_room, keep_waiting
 from relayer.steps.review import check_liquidation
@@ -136,8 +134,7 @@ def _check(
     )
     _check_nonce(uow, request)
     _check_once(uow, catalog, request)
-    for signed in request.context:
-        _learn(uow, catalog, signed)
+    learn(uow, catalog, request.context)
     _check_level(uow, catalog, request)
     # What the chain has executed must be booked, whatever else is unknown: several such effects
     # would wait for each other otherwise.
@@ -196,50 +193,6 @@ def _check_once(uow: UnitOfWork, catalog: Catalog, request: AttestationRequest) 
         )
 
 
-def _learn(uow: UnitOfWork, catalog: Catalog, signed: SignedCommand) -> None:
-    """Store an opening or a link after checking its signatures; anything else is refused."""
-    command = signed.command
-    command_id = command.digest(catalog.hub)
-    if uow.commands.command(command_id) is not None:
-        return
-    now = uow.clock.now()
-    match command:
-        case OpenAccount():
-            (signer,) = check_signers(signed, hub=catalog.hub, count=1)
-            if signer != command.opener:
-                raise refuse("signer_not_owner", "context: the opener did not sign the opening")
-            uow.accounts.open(
-                command.account,
-                opener=command.opener,
-                salt=command.salt,
-                command_id=command_id,
-                at=now,
-            )
-        case LinkOwner():
-            owner, linked = check_signers(signed, hub=catalog.hub, count=2)
-            if linked != command.owner or not uow.accounts.is_owner(command.account, None, owner):
-                raise refuse("signer_not_owner", "context: a link is not signed by both owners")
-            uow.accounts.link(
-                command.account,
-                chain_id=_known_chain(catalog, command.chain_id),
-                owner=command.owner,
-                command_id=command_id,
-                at=now,
-            )
-        case _:
-            raise refuse("context_invalid", f"context: {type(command).__name__} is not context")
-    uow.commands.store(command_id, signed)
-    if catalog.liquidator(command.account) is not None:
-        rebook_payer(uow, catalog, payer_of(command))
-
-
-def _known_chain(catalog: Catalog, name: str) -> ChainId:
-    for chain_id in catalog.chain_ids:
-        if chain_id == name:
-            return chain_id
-    raise refuse("unknown_chain", f"context: chain_id {name[:64]!r} is not configured")
-
-
 def _check_level(uow: UnitOfWork, catalog: Catalog, request: AttestationRequest) -> None:
     """
     Wait until this guardian has booked as much of every chain as the hub had.
@@ -270,7 +223,12 @@ def _check_unknown_effects(uow: UnitOfWork, catalog: Catalog, request: Attestati
     if isinstance(command, Liquidation):
         accounts.add(command.liquidator)
     has_liquidator = any(catalog.liquidator(account) is not None for account in accounts)
-    for parked in uow.chains.parked_events(reason_prefix=MESSAGE_UNKNOWN):
+    waiting = (
+        list(uow.chains.parked_events(reason_prefix=MESSAGE_UNKNOWN)) if has_liquidator else []
+    )
+    for account in sorted(accounts):
+        waiting += uow.chains.parked_events(reason_prefix=MESSAGE_UNKNOWN, account=account)
+    for parked in waiting:
         event = parked.event
         if getattr(event, "message_id", b"") == request.message.message_id:
             continue

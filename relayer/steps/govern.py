@@ -121,7 +121,7 @@ def assess_outflow(uow: UnitOfWork, catalog: Catalog, candidate: Candidate) -> A
         unpriced = Assessment(before, replace(held, reason=reason), stop, bucket)
         return _loosened(catalog, candidate, unpriced, now)
     else:
-        transfer = _transfer(candidate, value_wad, held.queued_at)
+        transfer = _transfer(candidate, value_wad, _waits_since(held))
         windows = [window_at(uow, catalog, limit, prices, now) for limit in limits]
         verdict = judge(transfer, windows, now=now)
     if bucket is not None:
@@ -180,6 +180,8 @@ def abandon(uow: UnitOfWork, message_id: bytes, reason: str = EXPIRED) -> bool:
         return False
     now = uow.clock.now()
     after = replace(before, state=ReleaseState.DROPPED, decided_at=now, reason=reason, who=GOVERNOR)
+    if before.state is ReleaseState.DELAYED:  # its due_at was that of its delay, which begins anew
+        after = replace(after, due_at=UnixSeconds(now + QUEUE_SECONDS_MAX))
     uow.governor.change(before, after, "drop")
     return True
 
@@ -230,9 +232,18 @@ def _held(
     if value_wad is not None:
         held = replace(held, value_wad=value_wad)
     if before.state is ReleaseState.DROPPED:
-        # It had ended as far as the governor knew, and is shown again.
-        held = replace(held, state=ReleaseState.QUEUED, decided_at=None)
+        # It had ended as far as the governor knew, and is shown again. Nobody saw it wait since.
+        dropped_seconds = 0 if before.decided_at is None else max(0, now - before.decided_at)
+        due_at = UnixSeconds(before.due_at + dropped_seconds)
+        held = replace(held, state=ReleaseState.QUEUED, decided_at=None, due_at=due_at)
     return held
+
+
+def _waits_since(held: GovernorRelease) -> UnixSeconds:
+    """Return from when its time counts; what it waited while it was dropped does not."""
+    if held.state is not ReleaseState.QUEUED:
+        return held.queued_at
+    return UnixSeconds(held.due_at - QUEUE_SECONDS_MAX)
 
 
 def _transfer(candidate: Candidate, value_wad: int, queued_at: UnixSeconds) -> Transfer:

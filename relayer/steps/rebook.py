@@ -1,6 +1,6 @@
 """Rebook: what was learned late is booked in its place, and what follows it booked again."""
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 
@@ -12,9 +12,10 @@ from relayer.errors import NotYetError, RefusedError
 from relayer.steps import projections
 from relayer.steps.catalog import Catalog, CreditLine
 from relayer.steps.reconcile import (
-    EVENTS_PER_BATCH,
+    MESSAGE_UNKNOWN,
     ParkedError,
     book_event,
+    is_overdue,
     park,
     payer_account_of,
     post_entry,
@@ -48,26 +49,6 @@ def behind_block(line: CreditLine, account: bytes, height: int) -> Place:
     return Place(line, account, (height, LAST_LOG))
 
 
-def check_booked(uow: UnitOfWork, place: Place) -> None:
-    """
-    Wait while events of a debt up to a place are in no entry: what stands behind them comes later.
-
-    Raises:
-        NotYetError: reason behind.
-    """
-    lagging = uow.chains.unbooked_events(place.line.chain_id, EVENTS_PER_BATCH)
-    for stored in lagging:
-        position = stored.event.position
-        if (
-            (stored.event.account, position.contract) == (place.account, place.line.contract)
-            and (position.block.height, position.log_index) <= place.behind
-            and stored.booked is not Booked.SOFT
-        ):
-            raise NotYetError(
-                reason="behind", detail=f"{place.line.chain_id}: events of the debt are not booked"
-            )
-
-
 @contextmanager
 def in_place(uow: UnitOfWork, catalog: Catalog, place: Place) -> Iterator[None]:
     """
@@ -88,17 +69,13 @@ def in_place(uow: UnitOfWork, catalog: Catalog, place: Place) -> Iterator[None]:
 
 
 def _check_booked(uow: UnitOfWork, place: Place) -> None:
-    lagging = uow.chains.unbooked_events(place.line.chain_id, EVENTS_PER_BATCH)
-    for stored in lagging:
-        position = stored.event.position
-        if (
-            (stored.event.account, position.contract) == (place.account, place.line.contract)
-            and (position.block.height, position.log_index) <= place.behind
-            and stored.booked is not Booked.SOFT
-        ):
-            raise NotYetError(
-                reason="behind", detail=f"{place.line.chain_id}: events of the debt are not booked"
-            )
+    line = place.line
+    if uow.debt_events.waits_before(
+        line.chain_id, contract=line.contract, account=place.account, place=place.behind
+    ):
+        raise NotYetError(
+            reason="behind", detail=f"{line.chain_id}: events of the debt are not booked"
+        )
 
 
 def _set_aside(uow: UnitOfWork, catalog: Catalog, place: Place) -> dict[bytes, Booked]:
@@ -150,14 +127,48 @@ def rebook_payer(uow: UnitOfWork, catalog: Catalog, payer: bytes) -> int:
 
     Call while the ledger is locked, after the address was stored as an owner.
     """
+    return _book_from(
+        uow,
+        catalog,
+        (
+            stored
+            for stored in uow.debt_events.repayments_by(payer)
+            if isinstance(stored.event, Repaid)
+            and stored.booked in STANDING
+            and payer_account_of(uow, catalog, stored.event) not in (None, stored.event.account)
+        ),
+    )
+
+
+def book_overdue(uow: UnitOfWork, catalog: Catalog) -> int:
+    """
+    Book what a replica kept back for a liquidation that can come no more; return how many debts.
+
+    What followed it and was set aside is booked with it. Should an executed liquidation be shown
+    after all, it is booked in its place as ever.
+    """
+    if not catalog.is_replica or not _overdue(uow):
+        return 0
+    uow.ledger.lock()
+    return _book_from(uow, catalog, _overdue(uow))
+
+
+def _overdue(uow: UnitOfWork) -> list[StoredEvent]:
+    waiting = uow.chains.parked_events(reason_prefix=MESSAGE_UNKNOWN)
+    return [
+        stored
+        for stored in waiting
+        if isinstance(stored.event, Repaid)
+        and stored.state is not EventState.ORPHANED
+        and is_overdue(uow, stored)
+    ]
+
+
+def _book_from(uow: UnitOfWork, catalog: Catalog, repayments: Iterable[StoredEvent]) -> int:
+    """Book each debt again from the first of its repayments; return how many debts."""
     first: dict[tuple[str, bytes, bytes], Place] = {}
-    for stored in uow.debt_events.repayments_by(payer):
-        event = stored.event
-        if not isinstance(event, Repaid) or stored.booked not in STANDING:
-            continue
-        if payer_account_of(uow, catalog, event) in (None, event.account):
-            continue
-        position = event.position
+    for stored in repayments:
+        event, position = stored.event, stored.event.position
         try:
             line = catalog.credit_line_at(position.chain_id, position.contract)
         except RefusedError:

@@ -56,6 +56,8 @@ from relayer.store.unit_of_work import Store, UnitOfWork
 
 EVENTS_PER_BATCH: Final = 1_000
 MESSAGE_UNKNOWN: Final = "message_unknown"
+# After that no liquidation is signed that stands before a repayment: its place is too old.
+LIQUIDATION_WAIT_SECONDS: Final = 3_900
 KINDS: Final[dict[type[ObservedEvent], MessageKind]] = {
     CollateralReleased: MessageKind.RELEASE,
     CollateralSeized: MessageKind.SEIZE,
@@ -316,28 +318,40 @@ def _context(uow: UnitOfWork, catalog: Catalog, event: ObservedEvent) -> EventCo
             payer_account = None
             if isinstance(event, Repaid):
                 payer_account = payer_account_of(uow, catalog, event)
-                _check_taken_over(catalog, event, debt, payer_account)
+                if _lacks_liquidation(catalog, event, debt, payer_account):
+                    _check_overdue(uow, event)
             return EventContext(
                 line.asset_id, protocol=line.protocol, debt=debt, payer_account=payer_account
             )
 
 
-def _check_taken_over(
+def _lacks_liquidation(
     catalog: Catalog, event: Repaid, debt: DebtState, payer_account: bytes | None
-) -> None:
+) -> bool:
+    """Return whether a replica was not shown what made a liquidator repay, if it took over any."""
+    if not catalog.is_replica or payer_account in (None, event.account):
+        return False
+    return not any(part.assumer == payer_account and part.units for part in debt.assumed)
+
+
+def _check_overdue(uow: UnitOfWork, event: Repaid) -> None:
     """
     Keep a liquidator's repayment back in a replica that was not shown the liquidation yet.
 
     Booked at once it would lower the borrower's own part, and the part that the liquidator took
-    over would never end.
+    over would never end. But a liquidator may repay like anybody else: in the end it is booked so.
 
     Raises:
         ParkedError: the liquidation is unknown so far.
     """
-    if not catalog.is_replica or payer_account in (None, event.account):
-        return
-    if not any(part.assumer == payer_account and part.units for part in debt.assumed):
+    stored = uow.chains.event(event.position.event_id)
+    if stored is None or not is_overdue(uow, stored):
         raise ParkedError(f"{MESSAGE_UNKNOWN}: the liquidation behind this repayment")
+
+
+def is_overdue(uow: UnitOfWork, stored: StoredEvent) -> bool:
+    """Return whether a repayment has waited so long that no liquidation before it can come."""
+    return uow.clock.now() - stored.seen_at > LIQUIDATION_WAIT_SECONDS
 
 
 def payer_account_of(uow: UnitOfWork, catalog: Catalog, event: Repaid) -> bytes | None:

@@ -8,6 +8,7 @@ from chains.types import ChainId
 from relayer.clock import Clock
 from relayer.errors import StateMovedError
 from relayer.store.chain_tables import OBSERVED_EVENT
+from relayer.store.marks import is_behind, is_gone
 from relayer.store.observed_rows import Booked, EventState, StoredEvent, stored_of
 from relayer.store.statements import rows_changed
 
@@ -40,6 +41,31 @@ class DebtEventTable:
             .order_by(table.height, table.log_index)
         )
         return tuple(stored_of(row) for row in rows)
+
+    def waits_before(
+        self, chain_id: ChainId, *, contract: bytes, account: bytes, place: tuple[int, int]
+    ) -> bool:
+        """
+        Return whether an event of one debt up to a place (height, log_index) waits to be booked.
+
+        A final one that is booked as seen waits for nothing that changes the debt.
+        """
+        table = OBSERVED_EVENT.c
+        height, log_index = place
+        row = self._connection.execute(
+            select(table.event_id)
+            .where(table.chain_id == chain_id, table.contract == contract)
+            .where(table.account == account, table.kind.in_(DEBT_KINDS))
+            .where(
+                or_(
+                    table.height < height,
+                    and_(table.height == height, table.log_index <= log_index),
+                )
+            )
+            .where(or_(is_behind(), is_gone()), table.booked != Booked.SOFT.value)
+            .limit(1)
+        ).one_or_none()
+        return row is not None
 
     def repayments_by(self, payer: bytes) -> tuple[StoredEvent, ...]:
         """Return all living repayments that an address made, in the order of the chains."""

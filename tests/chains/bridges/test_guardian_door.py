@@ -182,7 +182,24 @@ def test_nobody_there_is_passing_and_names_no_address() -> None:
     assert "127.0.0.1" not in answer.detail
 
 
-@pytest.mark.parametrize("url", ["http://[", "ftp://x", "http://a b", "", "http://\x00"])
+@pytest.mark.parametrize(
+    "location", ["http://xn--/", "http://[", "//", "http://a:99999/", "\xff", "/v1/attestations"]
+)
+@pytest.mark.parametrize("status", [301, 302, 303, 307, 308])
+def test_a_redirection_is_neither_followed_nor_read(status: int, location: str) -> None:
+    """Not even an address that no reader of addresses takes raises anything else."""
+    with serving() as server:
+        server.headers = {"Location": location}
+
+        answer = ask(server, status, {"signature": SIGNATURE})
+
+    assert (answer.code, answer.is_final) == ("answer_unusable", False)
+    assert len(server.asked) == 1
+
+
+@pytest.mark.parametrize(
+    "url", ["http://[", "ftp://x", "http://a b", "", "http://\x00", "http://xn--/"]
+)
 def test_a_bad_address_is_passing(url: str) -> None:
     """The configuration is wrong, the worker goes on."""
     answer = asyncio.run(GuardianHttpDoor(label="g0", address=ADDRESS, url=url).ask(REQUEST))

@@ -12,7 +12,7 @@ from relayer.clock import FixedClock
 from relayer.errors import StateMovedError
 from relayer.guardian.request import CONTEXT_MAX, request_of_fields
 from relayer.outbox.life import MessageState, WaitReason
-from relayer.steps.attest import AttestOutcome, attest
+from relayer.steps.attest import AttestOutcome, attest, attestation_request
 from relayer.steps.catalog import Catalog
 from relayer.steps.countersign import countersign
 from relayer.steps.decide import decide
@@ -323,6 +323,23 @@ def test_what_a_guardian_is_shown_is_enough_for_it(
 
     with store.read() as uow:
         assert uow.outbox.signatures(message_id, 0)[SIGNATORY.address] == signature
+
+
+def test_a_borrower_with_many_owners_keeps_no_liquidator_out_of_the_context(
+    quick_store: Store, catalog: Catalog
+) -> None:
+    """Without them a guardian would take what a liquidator repays for the borrower's."""
+    settled_world(quick_store, owed_usd=24_000)
+    for number in range(CONTEXT_MAX):
+        other = signer(f"other {number}")
+        link_owner(quick_store, LinkOwner(ACCOUNT, CHAIN_A, other.address), ANN, other)
+    assert liquidate_account(quick_store, catalog, ACCOUNT, fence=FENCE)
+    with quick_store.read() as uow:
+        (stored,) = uow.outbox.of_account(ACCOUNT)
+        context = attestation_request(uow, catalog, stored).context
+
+    assert signed(LIQ_OPEN, LIQ) in context
+    assert len(context) == CONTEXT_MAX
 
 
 def test_context_is_the_path_to_the_signer_in_the_order_it_grew(

@@ -150,7 +150,7 @@ def test_r15_what_a_guardian_refuses_waits_no_longer(store: Store, catalog: Cata
     assert waiting(store) == 0
 
 
-def test_what_is_shown_again_after_a_refusal_waits_from_when_it_came_first(
+def test_what_is_shown_again_after_a_refusal_waits_on(
     quick_store: Store, catalog: Catalog, clock: FixedClock
 ) -> None:
     """A refusal may end, for example with a price."""
@@ -167,6 +167,31 @@ def test_what_is_shown_again_after_a_refusal_waits_from_when_it_came_first(
     assert (found.state, found.queued_at, found.decided_at) == (ReleaseState.QUEUED, NOW, None)
     actions = [action for action, _ in log_of(quick_store, request.message.message_id)]
     assert actions == ["queue", "drop", "queue"]
+
+
+@pytest.mark.parametrize("big_usd", [None, 1_000])
+def test_nothing_waits_its_time_out_while_nobody_sees_it_wait(
+    quick_store: Store, catalog: Catalog, clock: FixedClock, big_usd: int | None
+) -> None:
+    """A hub that lets its message be refused at once and shows it a day later has won nothing."""
+    governed = limited(catalog, 1, big_usd=big_usd)
+    settled_world(quick_store)
+    expiry = NOW + 6 * 86_400
+    request = request_of(unlock(ETHER, 1, expiry), expiry_seconds=expiry)
+    for _ in range(2):
+        with pytest.raises(NotYetError, match="governor_queued"):
+            countersign(quick_store, governed, SIGNATORY, request)
+        clock.move(40_000)
+        refused(quick_store, governed, request)
+        clock.move(86_400)
+        set_prices(quick_store)
+
+    with pytest.raises(NotYetError, match="governor_queued"):
+        countersign(quick_store, governed, SIGNATORY, request)
+    clock.move(86_400)
+    set_prices(quick_store)
+
+    assert countersign(quick_store, governed, SIGNATORY, request)
 
 
 def test_a_refusal_does_not_shorten_the_time_that_a_person_set(

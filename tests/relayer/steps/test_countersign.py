@@ -28,11 +28,13 @@ from tests.relayer.api.kit import (
     CHAIN_A,
     CHAIN_B,
     GUARDIANS,
+    HUB,
     LINK,
     OPEN,
     UNLOCK,
     VAULT_A,
     WETH_A,
+    signer,
 )
 from tests.relayer.steps.mutations import (
     CREDIT_MUTATIONS,
@@ -50,6 +52,9 @@ from tests.relayer.steps.world import (
     FENCE,
     GUARDIAN,
     HEIGHT,
+    LIQ,
+    LIQ_ACCOUNT,
+    LIQ_OPEN,
     LIQ_RECIPIENT,
     SIGNATORY,
     SIGNED_OPEN,
@@ -333,8 +338,8 @@ def test_context_makes_unknown_owners_known(quick_store: Store, catalog: Catalog
         (signed(LINK, BOB, BOB), "signer_not_owner"),
         (signed(LINK, ANN, ANN), "signer_not_owner"),
         (signed(LINK, ANN), "signatures_missing"),
-        (signed(LinkOwner(ACCOUNT, "eip155:9", BOB.address), ANN, BOB), "chain_id"),
-        (signed(LinkOwner(ACCOUNT, "\x00 ", BOB.address), ANN, BOB), "chain_id"),
+        (signed(LinkOwner(ACCOUNT, "eip155:9", BOB.address), ANN, BOB), "signer_not_owner"),
+        (signed(LinkOwner(ACCOUNT, "\x00 ", BOB.address), ANN, BOB), "signer_not_owner"),
         (signed(replace(OPEN, salt=WORD), BOB), "opener"),
         (signed(UNLOCK, ANN), "context"),
     ],
@@ -349,6 +354,26 @@ def test_forged_context_is_refused_and_forgotten(
     assert word in str(refused(quick_store, catalog, request))
     with quick_store.read() as uow:
         assert not uow.accounts.is_owner(ACCOUNT, None, BOB.address)
+
+
+def test_links_on_a_chain_that_a_guardian_does_not_have_yet_stop_no_message(
+    quick_store: Store, catalog: Catalog
+) -> None:
+    """Every message names those of the liquidators; a chain is new at the hub first."""
+    settled_world(quick_store)
+    new, next_one = signer("on the new chain"), signer("linked by it")
+    links = (
+        signed(LinkOwner(LIQ_ACCOUNT, "eip155:9", new.address), LIQ, new),
+        signed(LinkOwner(LIQ_ACCOUNT, CHAIN_A, next_one.address), new, next_one),
+    )
+    context = (SIGNED_OPEN, signed(LIQ_OPEN, LIQ), *links)
+
+    assert countersign(quick_store, catalog, SIGNATORY, request_of(SIGNED_UNLOCK, context=context))
+
+    with quick_store.read() as uow:
+        owners = uow.accounts.owners(LIQ_ACCOUNT)
+        assert not any(uow.commands.command(link.command.digest(HUB)) for link in links)
+    assert not {new.address, next_one.address} & {owner.owner for owner in owners}
 
 
 def test_each_guardian_signs_with_its_own_key(quick_store: Store, catalog: Catalog) -> None:

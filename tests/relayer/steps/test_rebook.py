@@ -7,15 +7,19 @@ import pytest
 from chains.command import LinkOwner
 from chains.events import CollateralSeized, Repaid
 from chains.message import Message
+from relayer.api.guardian import book
+from relayer.clock import FixedClock
 from relayer.errors import NotYetError, RefusedError
 from relayer.money import RAY
 from relayer.outbox.life import MessageState
 from relayer.steps.accept import IdempotencyKey, accept
 from relayer.steps.catalog import Catalog
-from relayer.steps.countersign import countersign
+from relayer.steps.countersign import PLACE_AGE_SECONDS_MAX, countersign
 from relayer.steps.liquidate import liquidate_account
 from relayer.steps.position import debt_state
-from relayer.steps.reconcile import reconcile
+from relayer.steps.reconcile import EVENTS_PER_BATCH, LIQUIDATION_WAIT_SECONDS, reconcile
+from relayer.steps.review import DECISION_AGE_SECONDS_MAX
+from relayer.store.observed_rows import EVENTS_PER_QUERY_MAX
 from relayer.store.unit_of_work import Store
 from tests.relayer.api.kit import ACCOUNT, ANN, BOB, CHAIN_A, CHAIN_C, LINE_C, VAULT_A
 from tests.relayer.steps.mutations import LIQUIDATION, SEIZE, unlock
@@ -262,3 +266,102 @@ def seized(message: Message, height: int = HEIGHT + 1) -> CollateralSeized:
         units=message.amount_units,
         held_after_units=0,
     )
+
+
+def parked_count(store: Store) -> int:
+    """Return how many events are set aside."""
+    with store.read() as uow:
+        return len(uow.chains.parked_events())
+
+
+def unlock_signed(store: Store, replica: Catalog) -> bytes:
+    """Ask a guardian for a small unlock of the borrower's."""
+    expiry_seconds = store.clock.now() + 3_600
+    wish = unlock(amount=5, deadline=expiry_seconds)
+    request = request_of(wish, expiry_seconds=expiry_seconds)
+    return countersign(store, replica, SIGNATORY, request)
+
+
+def test_a_liquidators_repayment_without_a_liquidation_does_not_stop_an_account_for_good(
+    quick_store: Store, replica: Catalog, clock: FixedClock
+) -> None:
+    """Anybody may repay: once no liquidation can come that stands before it, it is anybody's."""
+    settled_world(quick_store, ether=20, owed_usd=24_000)
+    see(quick_store, replica, HEIGHT + 5, repaid(9, OWED - 9))
+    see(quick_store, replica, HEIGHT + 9, repaid(10, OWED - 19, HEIGHT + 9, payer=ANN.address))
+    with pytest.raises(NotYetError, match="message_unknown"):
+        unlock_signed(quick_store, replica)
+
+    book(quick_store, replica, CHAIN_C)
+    assert parked_count(quick_store) == 1
+    clock.move(LIQUIDATION_WAIT_SECONDS + 1)
+    book(quick_store, replica, CHAIN_C)
+
+    assert (parked_count(quick_store), owed(quick_store)) == (0, OWED - 19)
+    set_prices(quick_store)
+    assert unlock_signed(quick_store, replica)
+
+
+def test_what_was_taken_for_anybodys_is_the_liquidators_once_its_liquidation_is_shown(
+    store: Store, replica: Catalog, clock: FixedClock
+) -> None:
+    """The vault had executed it, and this guardian was away."""
+    settled_world(store, owed_usd=24_000)
+    seizure = request_of(SEIZE)
+    see(store, replica, HEIGHT + 5, repaid(9, OWED - 9))
+    clock.move(LIQUIDATION_WAIT_SECONDS + 1)
+    book(store, replica, CHAIN_C)
+    assert (owed(store), owed(store, ACCOUNT, LIQ_ACCOUNT)) == (OWED - 9, 0)
+    see_final(store, CHAIN_A, HEIGHT + 5, [seized(seizure.message)])
+    reconcile(store, replica, CHAIN_A, fence=FENCE)
+
+    assert countersign(store, replica, SIGNATORY, seizure)
+
+    moved = LIQUIDATION.repaid
+    assert (owed(store), owed(store, ACCOUNT, LIQ_ACCOUNT)) == (OWED - moved, moved - 9)
+
+
+def test_no_liquidation_is_decided_before_what_is_taken_for_anybodys() -> None:
+    """Its place would be too old, or its decision."""
+    assert LIQUIDATION_WAIT_SECONDS >= PLACE_AGE_SECONDS_MAX + DECISION_AGE_SECONDS_MAX
+
+
+def test_no_liquidation_is_decided_behind_a_backlog_that_hides_an_event_of_its_debt(
+    quick_store: Store, catalog: Catalog
+) -> None:
+    """However much of the chain waits to be booked before it."""
+    settled_world(quick_store, owed_usd=24_000)
+    others = [
+        replace(
+            repaid(1, 1), account=BOB.address, position=position_at(HEIGHT + 1, CHAIN_C, LINE_C, n)
+        )
+        for n in range(EVENTS_PER_BATCH)
+    ]
+    see_final(quick_store, CHAIN_C, HEIGHT + 2, [*others, repaid(9, OWED - 9, HEIGHT + 2)])
+
+    with pytest.raises(NotYetError, match="behind"):
+        liquidate_account(quick_store, catalog, ACCOUNT, fence=FENCE)
+
+
+def test_an_unknown_effect_on_an_account_is_found_behind_those_on_many_others(
+    quick_store: Store, replica: Catalog
+) -> None:
+    """However many others a guardian that was away has set aside."""
+    settled_world(quick_store)
+    effect = seized(request_of(SEIZE).message)
+    others = [
+        replace(
+            effect,
+            account=BOB.address,
+            message_id=number.to_bytes(32, "big"),
+            position=position_at(HEIGHT + 1, CHAIN_A, VAULT_A, number),
+        )
+        for number in range(EVENTS_PER_QUERY_MAX)
+    ]
+    behind = replace(effect, position=position_at(HEIGHT + 2, CHAIN_A, VAULT_A, 0))
+    see_final(quick_store, CHAIN_A, HEIGHT + 2, [*others, behind])
+    while reconcile(quick_store, replica, CHAIN_A, fence=FENCE).has_more:
+        pass
+
+    with pytest.raises(NotYetError, match="message_unknown"):
+        countersign(quick_store, replica, SIGNATORY, request_of(unlock(amount=5)))

@@ -5,9 +5,12 @@ from collections.abc import Callable
 import pytest
 
 from relayer.store.chains import Cursor
+from relayer.store.holes import HoleSource
 from relayer.store.leases import Lease
 from relayer.store.marks import BookingMark
 from relayer.store.observed_rows import Booked
+from relayer.store.recoveries import Order
+from relayer.store.reread import RereadTable
 from relayer.store.unit_of_work import Store, UnitOfWork
 from tests.relayer.store.samples import CHAIN, header, lock, started_chain, watch_lease
 
@@ -110,3 +113,92 @@ def test_what_changes_behind_the_mark_waits_again(store: Store, act: Act, found:
     assert marked(store).height <= 11
     assert marked(store).version == 2
     assert waiting(store) == found
+
+
+LATE = lock(7, 2)
+
+
+def _store_reading(uow: UnitOfWork, cursor: Cursor, lease: Lease) -> object:
+    return uow.holes.store_second_reading(cursor, [LATE], 10, lease)
+
+
+def _fill(uow: UnitOfWork, cursor: Cursor, lease: Lease) -> object:
+    return uow.holes.fill(cursor, [LATE], HoleSource.LOCK_COUNT, lease)
+
+
+def _read_again(uow: UnitOfWork, _cursor: Cursor, _lease: Lease) -> object:
+    return RereadTable(uow.connection, uow.clock).store_final(CHAIN, [LATE], (1, 10))
+
+
+@pytest.mark.parametrize("act", [_store_reading, _fill, _read_again])
+def test_what_is_found_in_final_blocks_waits_below_the_mark(store: Store, act: Act) -> None:
+    """By a second reading, by a count of locks, by a person who lets a range be read again."""
+    lease = watch_lease(store)
+    cursor = started_chain(store, lease)
+    raised(store, 40)
+
+    with store.unit_of_work() as uow:
+        act(uow, cursor, lease)
+
+    assert waiting(store) == [7]
+
+
+def test_what_a_reading_lets_be_tried_again_waits_below_the_mark(store: Store) -> None:
+    """It was stored and parked before, so the reading finds nothing new."""
+    lease = watch_lease(store)
+    cursor = started_chain(store, lease)
+    with store.unit_of_work() as uow:
+        uow.chains.store_reread_range(cursor, [LATE], 10, lease)
+        uow.chains.park(LATE.position.event_id, "test")
+    raised(store, 40)
+    assert waiting(store) == []
+
+    with store.unit_of_work() as uow:
+        found = RereadTable(uow.connection, uow.clock).store_final(CHAIN, [LATE], (1, 10))
+
+    assert (found.new, found.unparked) == (0, 1)
+    assert waiting(store) == [7]
+
+
+@pytest.mark.parametrize("is_whole", [False, True])
+def test_what_the_chain_has_after_a_recovery_waits_below_the_mark(
+    store: Store, is_whole: bool
+) -> None:
+    """The branch that stands begins far below what was booked of the one that is gone."""
+    lease = watch_lease(store)
+    target = None if is_whole else header(5).block
+    with store.unit_of_work() as uow:
+        cursor = uow.chains.cursor(CHAIN)
+        cursor = uow.chains.store_finalized_range(cursor, (), header(5), lease)
+        cursor = uow.chains.store_finalized_range(cursor, (), header(10), lease)
+        uow.chains.halt(CHAIN, "a final block was replaced")
+    raised(store, 40)
+    with store.unit_of_work() as uow:
+        uow.recoveries.recover(cursor, target, lease, Order("checked", "ann"))
+        uow.chains.resume(CHAIN, "recovered")
+
+    with store.unit_of_work() as uow:
+        cursor = uow.chains.cursor(CHAIN)
+        uow.chains.store_finalized_range(cursor, [lock(7, 2, "b")], header(10, "b"), lease)
+
+    assert waiting(store) == [7]
+
+
+def test_a_gone_event_that_a_reading_finds_after_all_waits_below_the_mark(store: Store) -> None:
+    """It was taken back with its block, and a final block has it again."""
+    lease = watch_lease(store)
+    cursor = started_chain(store, lease)
+    gone = lock(11, 1)
+    with store.unit_of_work() as uow:
+        cursor = uow.chains.store_block(cursor, header(11), [gone], lease)
+        uow.chains.mark_booked([gone.position.event_id], Booked.SOFT)
+        cursor, _ = uow.chains.rewind(cursor, header(10).block, lease)
+        uow.chains.mark_booked([gone.position.event_id], Booked.VOID)
+        cursor = uow.chains.store_finalized_range(cursor, (), header(20), lease)
+    raised(store, 40)
+    assert waiting(store) == []
+
+    with store.unit_of_work() as uow:
+        uow.holes.fill(cursor, [gone], HoleSource.LOCK_COUNT, lease)
+
+    assert waiting(store) == [11]
