@@ -19,7 +19,6 @@ from solders.transaction_metadata import FailedTransactionMetadata, TransactionM
 from chains.solana.vault_addresses import (
     ASSOCIATED_TOKEN_PROGRAM,
     SYSTEM_PROGRAM,
-    TOKEN_2022_PROGRAM,
     TOKEN_PROGRAM,
     associated_token_account,
 )
@@ -218,5 +217,3 @@ def transfer_fee(bps: int) -> bytes:
     """Return the extension of a mint that keeps a share of every transfer."""
     fee = struct.pack("<QQH", 0, 2**64 - 1, bps)
     return extension(TRANSFER_FEE_EXTENSION, bytes(32) + bytes(32) + bytes(8) + fee + fee)
-
-

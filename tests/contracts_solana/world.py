@@ -1,8 +1,11 @@
 """A vault with guardians, one listed token, and people who lock and are paid."""
 
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from typing import Any
 
+import pytest
 from eth_hash.auto import keccak
 from solders.instruction import Instruction
 from solders.keypair import Keypair
@@ -17,6 +20,7 @@ from chains.solana.vault_addresses import (
     associated_token_account,
     vault_address,
 )
+from chains.solana.vault_errors import VaultProgramError
 from chains.solana.vault_instructions import (
     Deposit,
     Exit,
@@ -38,7 +42,7 @@ from chains.solana.vault_layout import (
     decode_vault,
 )
 from chains.types import WORD_BYTES, ChainId, chain_key
-from tests.contracts_solana.runtime import PROGRAM_ID, Runtime, Sent, key_named
+from tests.contracts_solana.runtime import PROGRAM_ID, RefusedError, Runtime, Sent, key_named
 
 CHAIN = ChainId("solana:EtWTRABZaYq6iMfeYKouRu166VU2xqa1")
 HUB = ChainId("hub:solana-tests")
@@ -241,3 +245,11 @@ def open_world(*, guardians: int = 4) -> World:
     send(seal(world.at, world.initializer.pubkey()), signers=(world.initializer,))
     world.runtime.open_wallet(world.alice.pubkey(), world.token)
     return world
+
+
+@contextmanager
+def refused(code: VaultProgramError) -> Iterator[None]:
+    """Expect the program to refuse with a number, and nothing else to go wrong first."""
+    with pytest.raises(RefusedError) as found:
+        yield
+    assert found.value.code is code, str(found.value)
