@@ -106,7 +106,7 @@ class Runtime:
         tables: tuple[AddressLookupTableAccount, ...] = (),
     ) -> Sent:
         """
-        Send one transaction, legacy unless there are tables.
+        Send one transaction, legacy unless there are tables; keys sign where they are asked to.
 
         Raises:
             RefusedError: it failed.
@@ -121,7 +121,9 @@ class Runtime:
             if tables
             else Message.new_with_blockhash(everything, payer, blockhash)
         )
-        transaction = VersionedTransaction(message, [self.payer, *signers])
+        required = message.account_keys[: message.header.num_required_signatures]
+        keys = {key.pubkey(): key for key in (self.payer, *signers)}
+        transaction = VersionedTransaction(message, [keys[each] for each in required])
         size_bytes = len(bytes(transaction))
         assert size_bytes <= PACKET_BYTES, f"{size_bytes} bytes do not fit in a packet"
         answer = self.svm.send_transaction(transaction)

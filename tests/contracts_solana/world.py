@@ -2,7 +2,7 @@
 
 from collections.abc import Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from typing import Any
 
 import pytest
@@ -38,6 +38,7 @@ from chains.solana.vault_layout import (
     AssetState,
     VaultState,
     decode_asset,
+    decode_guardian_set,
     decode_position,
     decode_vault,
 )
@@ -50,6 +51,7 @@ NO_WORD = bytes(WORD_BYTES)
 LIMITS = VaultLimits(
     overlap_seconds=3_600, exit_delay_seconds=86_400, listing_window_seconds=24_000
 )
+KEYS = guardian_keys(4, seed="solana")
 CAPACITY = 1_000_000
 UNITS = 10_000_000
 
@@ -65,12 +67,20 @@ class World:
     token: Token
     alice: Keypair
     source: Pubkey
+    known: tuple[DevKey, ...]
     nonce: int = 0
 
     @property
     def guardian_set(self) -> GuardianSet:
         """Return the guardians of set 0."""
         return guardian_set_of(self.keys, threshold=default_threshold(len(self.keys)))
+
+    @property
+    def current_set(self) -> GuardianSet:
+        """Return the guardians that the vault calls current."""
+        where = self.at.guardian_set(self.vault.guardian_set_index)
+        stored = decode_guardian_set(self.runtime.content(where))
+        return GuardianSet(stored.index, stored.threshold, stored.members)
 
     @property
     def account(self) -> bytes:
@@ -142,7 +152,7 @@ class World:
     def attest(self, message: Message, guardian_set: GuardianSet | None = None) -> Attestation:
         """Return what the threshold of a set signs."""
         found = guardian_set or self.guardian_set
-        return attest(message, chain_id=CHAIN, guardian_set=found, keys=self.keys)
+        return attest(message, chain_id=CHAIN, guardian_set=found, keys=self.known)
 
     def execution(self, message: Message, attestation: Attestation | None = None) -> Instruction:
         """Return the delivery of a message."""
@@ -167,7 +177,7 @@ class World:
         )
         fields: dict[str, Any] = {"token": token, "amount_units": next_set.index}
         message = self.message(MessageKind.GUARDIAN_SET, **(fields | (changes or {})))
-        current = replace(self.guardian_set, index=self.vault.guardian_set_index)
+        current = self.current_set
         return message, rotate_set(
             self.at,
             self.runtime.payer.pubkey(),
@@ -197,7 +207,7 @@ class World:
         )
 
 
-def bare_world(*, guardians: int = 4, label: str = "", token_extra: bytes | None = None) -> World:
+def bare_world(*, keys: tuple[DevKey, ...] = KEYS, label: str = "") -> World:
     """Return a world whose vault is not made yet."""
     runtime = Runtime()
     initializer = key_named(f"initializer:{label}")
@@ -211,7 +221,8 @@ def bare_world(*, guardians: int = 4, label: str = "", token_extra: bytes | None
     return World(
         runtime=runtime,
         initializer=initializer,
-        keys=guardian_keys(guardians, seed="solana"),
+        keys=keys,
+        known=keys,
         at=VaultAddresses(PROGRAM_ID, vault),
         token=token,
         alice=alice,
@@ -236,9 +247,9 @@ def listing_of(world: World, token: Token | None = None, capacity: int = CAPACIT
     return list_asset(world.at, world.initializer.pubkey(), token=chosen, capacity=capacity)
 
 
-def open_world(*, guardians: int = 4) -> World:
+def open_world(*, keys: tuple[DevKey, ...] = KEYS) -> World:
     """Return a world with a sealed vault, its token listed, alice's wallet open."""
-    world = bare_world(guardians=guardians)
+    world = bare_world(keys=keys)
     send = world.runtime.send
     send(making_of(world), signers=(world.initializer,))
     send(listing_of(world), signers=(world.initializer,))
