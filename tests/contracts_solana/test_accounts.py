@@ -21,6 +21,7 @@ from chains.solana.vault_instructions import CAPACITY as CAPACITY_KEY
 from chains.solana.vault_instructions import (
     EXIT_DELAY,
     WINDOW,
+    Tag,
     exit_by_opener,
     exit_by_signature,
     seal,
@@ -39,6 +40,8 @@ from tests.contracts_solana.world import (
     open_world,
     refused,
 )
+
+SOURCE_PLACE = 7
 
 
 @dataclass(frozen=True, slots=True)
@@ -213,7 +216,8 @@ def test_no_account_may_be_another_one(step: Step) -> None:
     """
     An account of another program with the same bytes, and a copy of the right one, at every place.
 
-    Only copies of the program's own accounts are left out: it makes one at one address only.
+    Copies of the program's own accounts are left out: it makes one at one address only. So are
+    copies of a lock's source: a depositor may have several.
     """
     runtime = step.world.runtime
     for place, meta in enumerate(step.instruction.accounts):
@@ -224,7 +228,8 @@ def test_no_account_may_be_another_one(step: Step) -> None:
         stranger = key_named(f"stranger:{place}").pubkey()
         if found is not None:
             runtime.tamper(stranger, found.data, key_named("program").pubkey())
-        if found is not None and found.owner != PROGRAM_ID:
+        is_source = step.instruction.data[0] == Tag.LOCK and place == SOURCE_PLACE
+        if found is not None and found.owner != PROGRAM_ID and not is_source:
             runtime.svm.set_account(copy, found)
         for key in (copy, stranger):
             changed = AccountMeta(key, is_signer=False, is_writable=meta.is_writable)
@@ -253,7 +258,7 @@ def test_no_two_accounts_may_change_places(step: Step) -> None:
     metas = step.instruction.accounts
     for left in range(len(metas)):
         for right in range(left + 1, len(metas)):
-            if step.instruction.data[0] == 3 and (left, right) == (0, 1):
+            if step.instruction.data[0] == Tag.LOCK and (left, right) == (0, 1):
                 continue  # payer and depositor both sign; the token program tells them apart
             swapped = list(metas)
             swapped[left], swapped[right] = swapped[right], swapped[left]
@@ -266,7 +271,7 @@ def test_no_account_may_stand_twice(step: Step) -> None:
     metas = step.instruction.accounts
     for place, meta in enumerate(metas):
         for other in range(len(metas)):
-            is_lock_payer = step.instruction.data[0] == 3 and {place, other} == {0, 1}
+            is_lock_payer = step.instruction.data[0] == Tag.LOCK and {place, other} == {0, 1}
             if other != place and not is_lock_payer:
                 with refused(E.ACCOUNT_DUPLICATE):
                     step.send(with_meta(step.instruction, other, meta))
