@@ -16,6 +16,7 @@ from solders.pubkey import Pubkey
 from solders.transaction import VersionedTransaction
 from solders.transaction_metadata import FailedTransactionMetadata, TransactionMetadata
 
+from chains.devnet.solana_vectors import PROGRAM_ID
 from chains.solana.vault_addresses import (
     ASSOCIATED_TOKEN_PROGRAM,
     SYSTEM_PROGRAM,
@@ -27,7 +28,6 @@ from chains.solana.vault_events import VaultEvent, decode_event
 from chains.solana.vault_instructions import Token
 
 ARTIFACTS = Path(__file__).parents[2] / "contracts" / "artifacts" / "solana"
-PROGRAM_ID = Pubkey(keccak(b"program:vault"))
 PACKET_BYTES = 1_232
 BEGIN_SECONDS = 1_800_000_000
 LAMPORTS = 10**12

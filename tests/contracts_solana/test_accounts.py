@@ -8,6 +8,7 @@ succeeds.
 
 from collections.abc import Callable
 from dataclasses import dataclass, replace
+from typing import Any
 
 import pytest
 from eth_hash.auto import keccak
@@ -15,6 +16,7 @@ from solders.instruction import AccountMeta, Instruction
 from solders.keypair import Keypair
 
 from chains.command import account_id
+from chains.devnet.solana_vectors import PROGRAM_ID
 from chains.message import MessageKind
 from chains.solana.vault_errors import VaultProgramError as E
 from chains.solana.vault_instructions import CAPACITY as CAPACITY_KEY
@@ -27,7 +29,7 @@ from chains.solana.vault_instructions import (
     seal,
     stage_set,
 )
-from tests.contracts_solana.runtime import PROGRAM_ID, RefusedError, key_named
+from tests.contracts_solana.runtime import RefusedError, key_named
 from tests.contracts_solana.test_exits import DEADLINE, OPENER, signature_of
 from tests.contracts_solana.test_guardians import next_set_of
 from tests.contracts_solana.world import (
@@ -427,9 +429,10 @@ def test_every_field_in_the_input_is_signed(field: str) -> None:
     world = filled_world()
     message = world.message(MessageKind.RELEASE)
     value = keccak(b"other") if field == "evidence" else getattr(message, field) + 1
+    changes: dict[str, Any] = {field: value}
 
     with refused(E.NOT_A_MEMBER):
-        world.execute(replace(message, **{field: value}), world.attest(message))
+        world.execute(replace(message, **changes), world.attest(message))
 
 
 def test_a_position_pays_its_own_account_only() -> None:

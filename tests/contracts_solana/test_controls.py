@@ -6,13 +6,13 @@ from typing import Any
 import pytest
 from solders.instruction import Instruction
 
+from chains.devnet.solana_vectors import PROGRAM_ID
 from chains.message import Message, MessageKind
 from chains.solana.vault_errors import VaultProgramError as E
 from chains.solana.vault_events import VaultEventKind
 from chains.solana.vault_instructions import CAPACITY as CAPACITY_KEY
 from chains.solana.vault_instructions import EXIT_DELAY, WINDOW
 from chains.solana.vault_layout import decode_asset
-from tests.contracts_solana.runtime import PROGRAM_ID
 from tests.contracts_solana.world import NO_WORD, World, open_world, refused
 
 U64_MAX = 2**64 - 1

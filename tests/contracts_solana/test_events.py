@@ -4,10 +4,11 @@ import pytest
 from solders.instruction import AccountMeta, Instruction
 from solders.pubkey import Pubkey
 
+from chains.devnet.solana_vectors import PROGRAM_ID
 from chains.errors import MessageFormatError
 from chains.solana.vault_errors import VaultProgramError as E
 from chains.solana.vault_events import EVENT_TAG, VaultEventKind, decode_event
-from tests.contracts_solana.runtime import ARTIFACTS, PROGRAM_ID, RefusedError, key_named
+from tests.contracts_solana.runtime import ARTIFACTS, RefusedError, key_named
 from tests.contracts_solana.world import World, open_world, refused
 
 FORGER = key_named("forger").pubkey()

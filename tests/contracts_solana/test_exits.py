@@ -6,18 +6,19 @@ import pytest
 from eth_hash.auto import keccak
 from solders.pubkey import Pubkey
 
-from chains.attestation import domain_separator
 from chains.command import account_id
 from chains.devnet.actors import DevKey, dev_key
+from chains.devnet.solana_vectors import CHAIN, PROGRAM_ID
 from chains.message import MessageKind
+from chains.solana.vault_addresses import VaultAddresses
 from chains.solana.vault_errors import VaultProgramError as E
 from chains.solana.vault_events import VaultEventKind
+from chains.solana.vault_exit import exit_digest
 from chains.solana.vault_instructions import Exit, exit_by_opener, exit_by_signature
 from tests.contracts_solana.runtime import Sent, key_named
-from tests.contracts_solana.world import CHAIN, LIMITS, NO_WORD, World, open_world, refused
+from tests.contracts_solana.world import LIMITS, NO_WORD, World, open_world, refused
 
 OPENER = dev_key(keccak(b"opener"))
-EXIT_TYPE = b"Exit(bytes32 account,bytes32 token,bytes32 recipient,uint64 deadline)"
 DEADLINE = 2_000_000_000
 
 
@@ -42,11 +43,8 @@ def signature_of(
     world: World, leaving: Exit, *, key: DevKey = OPENER, vault: Pubkey | None = None
 ) -> bytes:
     """Return what a secp256k1 opener signs."""
-    words = (leaving.account, bytes(leaving.token.mint), bytes(leaving.recipient))
-    deadline = DEADLINE.to_bytes(32, "big")
-    struct_hash = keccak(keccak(EXIT_TYPE) + b"".join(words) + deadline)
-    domain = domain_separator(CHAIN, bytes(vault or world.at.vault))
-    return key.sign(keccak(b"\x19\x01" + domain + struct_hash))
+    at = VaultAddresses(PROGRAM_ID, vault or world.at.vault)
+    return key.sign(exit_digest(at, leaving, chain_id=CHAIN, deadline_seconds=DEADLINE))
 
 
 def leave_signed(

@@ -13,12 +13,13 @@ from chains.devnet.refused_vectors import (
     good_attestation,
     refused_vectors,
 )
+from chains.devnet.solana_vectors import CHAIN
 from chains.message import Message, MessageKind
 from chains.solana.vault_errors import VaultProgramError as E
 from chains.solana.vault_events import VaultEventKind
 from chains.solana.vault_instructions import rotate_set, stage_set
 from chains.solana.vault_layout import decode_guardian_set
-from tests.contracts_solana.world import CHAIN, LIMITS, World, open_world, refused
+from tests.contracts_solana.world import LIMITS, World, open_world, refused
 
 # The contracts' error of a vector to the program's number.
 CODES = {

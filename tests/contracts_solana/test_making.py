@@ -11,6 +11,7 @@ from solders.pubkey import Pubkey
 from solders.rent import Rent
 
 from chains.attestation import domain_separator
+from chains.devnet.solana_vectors import CHAIN, PROGRAM_ID
 from chains.message import MessageKind
 from chains.solana.vault_addresses import SYSTEM_PROGRAM
 from chains.solana.vault_errors import VaultProgramError as E
@@ -18,10 +19,9 @@ from chains.solana.vault_events import VaultEventKind
 from chains.solana.vault_instructions import initialise, seal
 from chains.solana.vault_layout import decode_guardian_set
 from chains.types import chain_key
-from tests.contracts_solana.runtime import BEGIN_SECONDS, PROGRAM_ID, key_named
+from tests.contracts_solana.runtime import BEGIN_SECONDS, key_named
 from tests.contracts_solana.world import (
     CAPACITY,
-    CHAIN,
     HUB,
     LIMITS,
     World,

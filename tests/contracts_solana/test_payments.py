@@ -8,17 +8,13 @@ from solders.instruction import Instruction
 from solders.pubkey import Pubkey
 
 from chains.attestation import Attestation
+from chains.devnet.solana_vectors import PROGRAM_ID
 from chains.message import MessageKind
 from chains.solana.vault_addresses import TOKEN_PROGRAM, associated_token_account
 from chains.solana.vault_errors import VaultProgramError as E
 from chains.solana.vault_events import VaultEventKind
 from chains.solana.vault_layout import ASSET, POSITION, decode_executed
-from tests.contracts_solana.runtime import (
-    ARTIFACTS,
-    PROGRAM_ID,
-    RefusedError,
-    key_named,
-)
+from tests.contracts_solana.runtime import ARTIFACTS, RefusedError, key_named
 from tests.contracts_solana.world import CAPACITY, World, open_world, refused
 
 U64_MAX = 2**64 - 1

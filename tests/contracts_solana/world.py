@@ -14,6 +14,7 @@ from solders.pubkey import Pubkey
 from chains.attestation import Attestation, GuardianSet, attestation_digest, default_threshold
 from chains.command import account_id
 from chains.devnet.actors import DevKey, attest, guardian_keys, guardian_set_of
+from chains.devnet.solana_vectors import CHAIN, PROGRAM_ID
 from chains.message import Message, MessageKind, guardian_set_hash
 from chains.solana.vault_addresses import (
     VaultAddresses,
@@ -43,9 +44,8 @@ from chains.solana.vault_layout import (
     decode_vault,
 )
 from chains.types import WORD_BYTES, ChainId, chain_key
-from tests.contracts_solana.runtime import PROGRAM_ID, RefusedError, Runtime, Sent, key_named
+from tests.contracts_solana.runtime import RefusedError, Runtime, Sent, key_named
 
-CHAIN = ChainId("solana:EtWTRABZaYq6iMfeYKouRu166VU2xqa1")
 HUB = ChainId("hub:solana-tests")
 NO_WORD = bytes(WORD_BYTES)
 LIMITS = VaultLimits(
