@@ -105,7 +105,7 @@ def test_the_program_computes_the_domain() -> None:
 
 
 def test_the_program_acts_on_every_message() -> None:
-    """Each has the id and the digest of the file: its signatures are accepted, its mark is there."""
+    """Each has the file's id and digest: its signatures are accepted, its mark is there."""
     world = vector_world()
     payer = world.runtime.payer.pubkey()
     world.runtime.send(stage_set(AT, payer, guardian_set=SET_ONE))

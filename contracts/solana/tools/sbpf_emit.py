@@ -3,6 +3,7 @@
 import struct
 from typing import Final
 
+from contracts.solana.tools.elf_object import PackError
 from contracts.solana.tools.sbpf_image import IMMEDIATE_AT, INSTRUCTION_BYTES, Image
 
 HEADER_BYTES: Final = 64
@@ -47,7 +48,14 @@ def emit_v3(image: Image) -> bytes:
 
 
 def emit_v0(image: Image) -> bytes:
-    """Return the file for version 0: the loader resolves syscalls through a dynamic section."""
+    """
+    Return the file for version 0: the loader resolves syscalls through a dynamic section.
+
+    Raises:
+        PackError: there is nothing for that section.
+    """
+    if not image.syscalls:
+        raise PackError(name="version 0", reason="needs a syscall; without one use version 3")
     text_at = HEADER_BYTES + 3 * SEGMENT_BYTES
     constants_at = text_at + len(image.text)
     text, constants = _with_addresses(image, TEXT_BEGINS + constants_at)
