@@ -11,6 +11,7 @@ from chains.types import EVM_ADDRESS_PAD
 TOKEN_PROGRAM: Final = Pubkey.from_string("TokenkegQfeZyiNwAJbNbGKPFXCWuBvf9Ss623VQ5DA")
 TOKEN_2022_PROGRAM: Final = Pubkey.from_string("TokenzQdBNbLqP5VEhdkAS6EPFLC1PHnBqCXEpPxuEb")
 ASSOCIATED_TOKEN_PROGRAM: Final = Pubkey.from_string("ATokenGPvbdGVxr1b2hvZbsiqW5xWH25efTNsLJA8knL")
+UPGRADEABLE_LOADER: Final = Pubkey.from_string("BPFLoaderUpgradeab1e11111111111111111111111")
 SYSTEM_PROGRAM: Final = Pubkey.default()
 SET_INDEX_BYTES: Final = 4
 
@@ -19,6 +20,11 @@ def associated_token_account(*, wallet: Pubkey, mint: Pubkey, token_program: Pub
     """Return the one token account of a wallet that the vault pays to."""
     seeds = [bytes(wallet), bytes(token_program), bytes(mint)]
     return Pubkey.find_program_address(seeds, ASSOCIATED_TOKEN_PROGRAM)[0]
+
+
+def program_content(program_id: Pubkey) -> Pubkey:
+    """Return where the loader keeps a program's bytes, and who may replace them."""
+    return Pubkey.find_program_address([bytes(program_id)], UPGRADEABLE_LOADER)[0]
 
 
 def vault_address(*, program_id: Pubkey, hub_key: bytes, initializer: Pubkey) -> Pubkey:

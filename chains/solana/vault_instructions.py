@@ -18,6 +18,7 @@ from chains.solana.vault_addresses import (
     SYSTEM_PROGRAM,
     VaultAddresses,
     associated_token_account,
+    program_content,
     short_members,
     vault_address,
 )
@@ -111,8 +112,9 @@ def list_asset(
 
 
 def seal(at: VaultAddresses, initializer: Pubkey) -> Instruction:
-    """Return the end of the initializer's part."""
-    return _instruction(at, Tag.SEAL, b"", [_signer(initializer), _writable(at.vault)])
+    """Return the end of the initializer's part; nobody may be able to replace the program then."""
+    metas = [_signer(initializer), _writable(at.vault), _plain(at.program_id)]
+    return _instruction(at, Tag.SEAL, b"", [*metas, _plain(program_content(at.program_id))])
 
 
 def lock(at: VaultAddresses, deposit: Deposit, *, token: Token) -> Instruction:

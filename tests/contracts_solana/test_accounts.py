@@ -6,7 +6,11 @@ expects a refusal; whatever the program would forget to check stands here as a t
 succeeds.
 """
 
+from random import Random
+
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
 from solders.instruction import AccountMeta, Instruction
 
 from chains.devnet.solana_vectors import PROGRAM_ID
@@ -150,3 +154,22 @@ def test_an_unknown_or_empty_instruction_is_refused() -> None:
             world.runtime.send(Instruction(PROGRAM_ID, bytes((tag,)), []))
     with refused(E.INSTRUCTION_LENGTH):
         world.runtime.send(Instruction(PROGRAM_ID, b"", []))
+
+
+@given(chooser=st.randoms(use_true_random=False), name=st.sampled_from(sorted(STEPS)))
+@settings(max_examples=60)
+def test_no_input_makes_the_program_crash(chooser: Random, name: str) -> None:
+    """Altered bytes are refused with a number or do what they say; nothing runs out of bounds."""
+    step = STEPS[name]()
+    for _ in range(8):
+        content = bytearray(step.instruction.data)
+        for _ in range(chooser.randint(1, 4)):
+            content[chooser.randrange(len(content))] = chooser.randrange(256)
+        metas = step.instruction.accounts[: chooser.randint(0, 16)]
+        try:
+            step.send(Instruction(PROGRAM_ID, bytes(content), metas))
+        except RefusedError as refusal:
+            text = refusal.text
+        else:
+            text = ""
+        assert "FailedToComplete" not in text, text

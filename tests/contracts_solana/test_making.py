@@ -13,7 +13,7 @@ from solders.rent import Rent
 from chains.attestation import domain_separator
 from chains.devnet.solana_vectors import CHAIN, PROGRAM_ID
 from chains.message import MessageKind
-from chains.solana.vault_addresses import SYSTEM_PROGRAM
+from chains.solana.vault_addresses import SYSTEM_PROGRAM, program_content
 from chains.solana.vault_errors import VaultProgramError as E
 from chains.solana.vault_events import VaultEventKind
 from chains.solana.vault_instructions import initialise, seal
@@ -277,6 +277,26 @@ def test_after_the_seal_the_initializer_can_do_nothing() -> None:
     for step in (listing_of(world, other), seal(world.at, world.initializer.pubkey())):
         with refused(E.SEALED):
             world.runtime.send(step, signers=(world.initializer,))
+
+
+@pytest.mark.parametrize("change", ["authority", "type", "cut"])
+def test_a_program_that_somebody_may_replace_is_not_sealed(change: str) -> None:
+    """Who may replace the program owns every vault of it; the loader says who may."""
+    world = bare_world()
+    make(world)
+    where = program_content(PROGRAM_ID)
+    content = world.runtime.content(where)
+    altered = {
+        "authority": content[:12] + b"\1" + content[13:],
+        "type": b"\1" + content[1:],
+        "cut": content[:44],
+    }[change]
+    world.runtime.tamper(where, altered)
+
+    with refused(E.PROGRAM_NOT_FINAL):
+        world.runtime.send(seal(world.at, world.initializer.pubkey()), signers=(world.initializer,))
+
+    assert not world.vault.is_sealed
 
 
 def test_before_the_seal_nothing_moves() -> None:

@@ -65,6 +65,7 @@ enum error {
     ERROR_PARAMETER_RANGE = 7078,     // The value is outside what the vault allows.
     ERROR_EXIT_TOO_EARLY = 7079,      // The guardians were heard too recently.
     ERROR_NOT_OPENER = 7080,          // The signer did not open the margin account.
+    ERROR_PROGRAM_NOT_FINAL = 7081,   // Somebody may still replace this program.
 
     /* TOKENS */
     ERROR_TOKEN_PROGRAM = 7090,   // Neither SPL Token nor Token-2022, or not the mint's.
