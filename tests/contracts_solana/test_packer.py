@@ -151,6 +151,14 @@ def test_a_text_must_end_and_be_whole() -> None:
         check_image(Image(text=bytearray(EXIT), entry=8))
 
 
+def test_a_syscall_is_not_called_as_a_function() -> None:
+    """Version 3 would look for it in the program, and stop."""
+    with pytest.raises(PackError, match="as a function"):
+        check_image(
+            image_of(instruction(0x85, registers=0x10), EXIT, syscalls={0: "sol_keccak256"})
+        )
+
+
 @pytest.mark.parametrize("name", ["memcpy", "memset", "sol_log_", "abort", "__multi3"])
 def test_a_syscall_that_the_program_does_not_need_is_refused(name: str) -> None:
     """A loader that is lenient would find out only when the call is made."""
@@ -239,9 +247,8 @@ static const char TEXT[] = "one two";
 static const char *const WORDS[] = {TEXT, TEXT + 4};
 __attribute__((noinline)) static unsigned long twice(unsigned long x) { return x * 2; }
 unsigned long entrypoint(unsigned char *in) {
-    unsigned long count = *(unsigned long *)in;
     const unsigned char *content = in + 16;
-    if (count == 1) { return sol_keccak256(0, 0, in); }
+    if (content[0] == 2) { return sol_keccak256(0, 0, in); }
     return 7000 + twice((unsigned long)WORDS[content[0] & 1][1]);
 }
 """
@@ -253,9 +260,10 @@ def test_tables_of_pointers_and_calls_run_in_both_versions(tmp_path: Path) -> No
 
     assert list(image.syscalls.values()) == ["sol_keccak256"]
     for program in (emit_v0(image), emit_v3(image)):
-        assert [run(program, content) for content in (b"\0", b"\1")] == [
+        assert [run(program, content) for content in (b"\0", b"\1", b"\2")] == [
             7000 + 2 * ord("n"),
             7000 + 2 * ord("w"),
+            None,
         ]
 
 

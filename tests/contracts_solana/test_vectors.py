@@ -31,7 +31,7 @@ from chains.solana.vault_instructions import (
     stage_set,
 )
 from chains.solana.vault_layout import decode_executed
-from tests.contracts_solana.runtime import LAMPORTS, Runtime, mint_content
+from tests.contracts_solana.runtime import ARTIFACTS, LAMPORTS, Runtime, mint_content
 from tests.contracts_solana.world import World, bare_world
 
 VECTORS = json.loads(SOLANA_VECTORS_PATH.read_text(encoding="utf-8"))
@@ -69,9 +69,11 @@ def raw_hub_key() -> bytes:
     return raw(VECTORS["messages"][0]["bytes"])[2:34]
 
 
-def vector_world() -> World:
+def vector_world(version: str = "v0") -> World:
     """Return the sealed vault of the vectors, and its mint."""
     world = bare_world()
+    program = (ARTIFACTS / f"vault-{version}.so").read_bytes()
+    world.runtime.svm.add_program(PROGRAM_ID, program)
     make(world.runtime, CHAIN)
     world.runtime.send(seal(AT, INITIALIZER.pubkey()), signers=(INITIALIZER,))
     world.runtime.svm.set_account(MINT, Account(LAMPORTS, mint_content(), TOKEN_PROGRAM))
@@ -104,9 +106,10 @@ def test_the_program_computes_the_domain() -> None:
     assert (VECTORS["hub"], VECTORS["programId"]) == (HUB, str(PROGRAM_ID))
 
 
-def test_the_program_acts_on_every_message() -> None:
+@pytest.mark.parametrize("version", ["v0", "v3"])
+def test_the_program_acts_on_every_message(version: str) -> None:
     """Each has the file's id and digest: its signatures are accepted, its mark is there."""
-    world = vector_world()
+    world = vector_world(version)
     payer = world.runtime.payer.pubkey()
     world.runtime.send(stage_set(AT, payer, guardian_set=SET_ONE))
 

@@ -137,6 +137,8 @@ def _wrong_call(each: Instruction, starts: set[int], image: Image) -> str | None
     if each.opcode != CALL:
         return None
     name = image.syscalls.get(each.at)
+    if name is not None and each.source == CALL_INTERNAL:
+        return f"{name} is called as a function of the program"
     if name is not None:
         return None if name in SYSCALLS else f"{name} is no syscall the program may use"
     if each.source != CALL_INTERNAL:

@@ -112,6 +112,7 @@ class _Linker:
     def _relocate_call(self, at: int, symbol: Symbol, place: _Place | None) -> None:
         if place is None:
             self.image.syscalls[at] = symbol.name
+            self.image.text[at + 1] &= 0x0F  # version 3 tells a syscall by source register 0
             return
         target = place.offset
         if symbol.is_section:
