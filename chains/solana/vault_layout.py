@@ -150,7 +150,7 @@ def decode_position(raw: bytes) -> PositionState:
     Raises:
         MessageFormatError: another length or tag.
     """
-    _, _, account, mint, units = _unpack(POSITION, raw, b"place\0\0\x01")
+    _, _, account, mint, units = _unpack(POSITION, raw, b"posit\0\0\x01")
     return PositionState(account=account, mint=mint, units=units)
 
 
@@ -161,7 +161,7 @@ def decode_executed(raw: bytes) -> ExecutedMark:
     Raises:
         MessageFormatError: another length or tag.
     """
-    _, message_id, executed_at = _unpack(EXECUTED, raw, b"done\0\0\0\x01")
+    _, message_id, executed_at = _unpack(EXECUTED, raw, b"execute\x01")
     return ExecutedMark(message_id=message_id, executed_at=executed_at)
 
 

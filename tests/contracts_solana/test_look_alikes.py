@@ -14,7 +14,7 @@ from chains.solana.vault_instructions import (
     seal,
 )
 from tests.contracts_solana.runtime import RefusedError, key_named
-from tests.contracts_solana.steps import filled_world, releasing, with_meta
+from tests.contracts_solana.steps import filled_world, locking, releasing, with_meta
 from tests.contracts_solana.world import (
     World,
     bare_world,
@@ -72,6 +72,17 @@ def test_an_account_of_another_program_is_refused(place: int) -> None:
 
     with refused(E.ACCOUNT_WRONG_OWNER):
         step.send(with_meta(step.instruction, place, changed))
+
+
+def test_an_address_that_another_program_owns_is_not_made() -> None:
+    """Nobody can own one, and if somebody did, nothing would be written there."""
+    step = locking()
+    position = step.instruction.accounts[6].pubkey
+    owner = key_named("other program").pubkey()
+    step.world.runtime.tamper(position, b"", owner)
+
+    with refused(E.ACCOUNT_WRONG_OWNER):
+        step.send()
 
 
 def second_vault(world: World) -> World:

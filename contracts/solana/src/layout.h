@@ -12,8 +12,8 @@
 #define TAG_GUARDIANS TAG('g', 'u', 'a', 'r', 'd', 's', 0)
 #define TAG_STAGED TAG('s', 't', 'a', 'g', 'e', 'd', 0)
 #define TAG_ASSET TAG('a', 's', 's', 'e', 't', 0, 0)
-#define TAG_POSITION TAG('p', 'l', 'a', 'c', 'e', 0, 0)
-#define TAG_EXECUTED TAG('d', 'o', 'n', 'e', 0, 0, 0)
+#define TAG_POSITION TAG('p', 'o', 's', 'i', 't', 0, 0)
+#define TAG_EXECUTED TAG('e', 'x', 'e', 'c', 'u', 't', 'e')
 
 #define GUARDIANS_MAX 19ul
 #define ADDRESS_BYTES 20ul // of a guardian, as on EVM chains

@@ -25,8 +25,8 @@ TAGS: dict[Callable[[bytes], object], tuple[bytes, int]] = {
     decode_vault: (b"vault\0\0\1", VAULT.size),
     decode_guardian_set: (b"guards\0\1", GUARDIAN_SET.size),
     decode_asset: (b"asset\0\0\1", ASSET.size),
-    decode_position: (b"place\0\0\1", POSITION.size),
-    decode_executed: (b"done\0\0\0\1", EXECUTED.size),
+    decode_position: (b"posit\0\0\1", POSITION.size),
+    decode_executed: (b"execute\1", EXECUTED.size),
 }
 
 
@@ -45,7 +45,7 @@ def test_an_account_has_its_length_and_its_tag(decode: Callable[[bytes], object]
 @given(content=st.binary(min_size=POSITION.size - 8, max_size=POSITION.size - 8))
 def test_a_position_is_read_as_it_was_written(content: bytes) -> None:
     """Account, mint and units stand where the header says."""
-    position = decode_position(b"place\0\0\1" + content)
+    position = decode_position(b"posit\0\0\1" + content)
 
     assert position == PositionState(
         account=content[32:64],
