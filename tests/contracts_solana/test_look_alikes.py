@@ -14,7 +14,13 @@ from chains.solana.vault_instructions import (
     seal,
 )
 from tests.contracts_solana.runtime import RefusedError, key_named
-from tests.contracts_solana.steps import filled_world, locking, releasing, with_meta
+from tests.contracts_solana.steps import (
+    filled_world,
+    locking,
+    releasing,
+    rotating,
+    with_meta,
+)
 from tests.contracts_solana.world import (
     World,
     bare_world,
@@ -72,6 +78,17 @@ def test_an_account_of_another_program_is_refused(place: int) -> None:
 
     with refused(E.ACCOUNT_WRONG_OWNER):
         step.send(with_meta(step.instruction, place, changed))
+
+
+def test_a_set_staged_for_another_vault_is_refused() -> None:
+    """Even with the members that were signed for this one."""
+    step = rotating()
+    staged = step.instruction.accounts[5].pubkey
+    content = step.world.runtime.content(staged)
+    step.world.runtime.tamper(staged, content[:8] + b"\1" * 32 + content[40:])
+
+    with refused(E.ACCOUNT_OTHER_VAULT):
+        step.send()
 
 
 def test_an_address_that_another_program_owns_is_not_made() -> None:
