@@ -72,6 +72,18 @@ def test_no_account_may_be_another_one(step: Step) -> None:
             assert is_refused(step, with_meta(step.instruction, place, changed)), place
 
 
+def test_events_need_their_authority_and_this_program(step: Step) -> None:
+    """The last two accounts, each replaced; sealing and staging print nothing."""
+    metas = step.instruction.accounts
+    if metas[-1].pubkey != PROGRAM_ID:
+        assert step.instruction.data[0] in (Tag.SEAL, Tag.STAGE_SET)
+        return
+    for place in (len(metas) - 2, len(metas) - 1):
+        other = AccountMeta(key_named("other").pubkey(), is_signer=False, is_writable=False)
+        with refused(E.ACCOUNT_WRONG_KEY):
+            step.send(with_meta(step.instruction, place, other))
+
+
 def test_accounts_that_sign_or_are_written_must_say_so(step: Step) -> None:
     """Each flag that the instruction has is needed."""
     fee_payer = step.world.runtime.payer.pubkey()

@@ -131,6 +131,17 @@ def test_nothing_of_another_vault_is_taken() -> None:
             }, place  # fmt: skip
 
 
+def test_a_pause_of_one_vault_leaves_another_vault_alone() -> None:
+    """The same token's asset of the second vault is refused."""
+    world = filled_world()
+    other = second_vault(world)
+    delivery = world.execution(world.message(MessageKind.PAUSE, amount_units=3))
+    foreign = AccountMeta(other.at.asset(world.token.mint), is_signer=False, is_writable=True)
+
+    with refused(E.ACCOUNT_OTHER_VAULT):
+        world.runtime.send(with_meta(delivery, 5, foreign))
+
+
 def test_what_guardians_signed_for_one_vault_does_not_pay_from_another() -> None:
     """Neither as it was signed nor as the other vault's message."""
     world = filled_world()
