@@ -86,6 +86,12 @@ def locking() -> Step:
     return Step(world, world.lock_instruction(10, keccak(b"account:new")), (world.alice,))
 
 
+def locking_again() -> Step:
+    """Lock for an account that has a position."""
+    world = filled_world()
+    return Step(world, world.lock_instruction(10), (world.alice,))
+
+
 def releasing() -> Step:
     """Pay alice."""
     world = filled_world()
@@ -109,6 +115,13 @@ def setting_capacity() -> Step:
     """List a token by message."""
     world = filled_world()
     world.token = world.runtime.make_mint("by message")
+    message = world.message(MessageKind.PARAMETER, recipient=CAPACITY_KEY)
+    return Step(world, world.execution(message))
+
+
+def changing_capacity() -> Step:
+    """Change the capacity of a token that is listed."""
+    world = filled_world()
     message = world.message(MessageKind.PARAMETER, recipient=CAPACITY_KEY)
     return Step(world, world.execution(message))
 
@@ -167,7 +180,8 @@ def exiting_signed() -> Step:
 STEPS: dict[str, Callable[[], Step]] = {
     make.__name__: make
     for make in (
-        initialising, listing, sealing, locking, releasing, pausing, pausing_all, setting_capacity,
+        initialising, listing, sealing, locking, locking_again, releasing, pausing,
+        pausing_all, setting_capacity, changing_capacity,
         setting_window, setting_exit_delay, staging, rotating, exiting, exiting_signed,
     )
 }  # fmt: skip

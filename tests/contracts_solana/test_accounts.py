@@ -14,6 +14,7 @@ from hypothesis import strategies as st
 from solders.instruction import AccountMeta, Instruction
 
 from chains.devnet.solana_vectors import PROGRAM_ID
+from chains.solana.vault_addresses import SYSTEM_PROGRAM
 from chains.solana.vault_errors import VaultProgramError as E
 from chains.solana.vault_instructions import (
     Tag,
@@ -82,6 +83,15 @@ def test_events_need_their_authority_and_this_program(step: Step) -> None:
         other = AccountMeta(key_named("other").pubkey(), is_signer=False, is_writable=False)
         with refused(E.ACCOUNT_WRONG_KEY):
             step.send(with_meta(step.instruction, place, other))
+
+
+def test_the_system_program_is_the_one(step: Step) -> None:
+    """Where accounts are made, nothing else stands in its place."""
+    for place, meta in enumerate(step.instruction.accounts):
+        if meta.pubkey == SYSTEM_PROGRAM:
+            other = AccountMeta(key_named("other").pubkey(), is_signer=False, is_writable=False)
+            with refused(E.ACCOUNT_WRONG_KEY):
+                step.send(with_meta(step.instruction, place, other))
 
 
 def test_accounts_that_sign_or_are_written_must_say_so(step: Step) -> None:

@@ -9,14 +9,19 @@ from eth_hash.auto import keccak
 from solders.instruction import AccountMeta
 
 from chains.message import MessageKind
+from chains.solana.vault_addresses import TOKEN_2022_PROGRAM
 from chains.solana.vault_errors import VaultProgramError as E
+from chains.solana.vault_instructions import CAPACITY as CAPACITY_KEY
 from chains.solana.vault_instructions import (
     seal,
 )
 from tests.contracts_solana.runtime import RefusedError, key_named
 from tests.contracts_solana.steps import (
+    Step,
+    exiting,
     filled_world,
     locking,
+    locking_again,
     releasing,
     rotating,
     with_meta,
@@ -129,6 +134,61 @@ def test_nothing_of_another_vault_is_taken() -> None:
             assert found.value.code in {
                 E.ACCOUNT_OTHER_VAULT, E.ACCOUNT_WRONG_KEY,
             }, place  # fmt: skip
+
+
+@pytest.mark.parametrize("place", [5, 7])
+def test_a_capacity_is_set_where_the_mint_says(place: int) -> None:
+    """The asset, or the custody account, of another token of the vault is refused."""
+    world = filled_world()
+    first = world.token
+    world.token = world.runtime.make_mint("second")
+    world.execute(world.message(MessageKind.PARAMETER, recipient=CAPACITY_KEY))
+    of_second = world.execution(world.message(MessageKind.PARAMETER, recipient=CAPACITY_KEY))
+    world.token = first
+    of_first = world.execution(world.message(MessageKind.PARAMETER, recipient=CAPACITY_KEY))
+
+    with refused(E.ACCOUNT_WRONG_KEY):
+        world.runtime.send(with_meta(of_first, place, of_second.accounts[place]))
+
+
+@pytest.mark.parametrize(("make", "place"), [(locking, 8), (releasing, 11), (exiting, 7)])
+def test_the_token_program_is_the_listed_one(make: Callable[[], Step], place: int) -> None:
+    """The other token program, and one that nobody knows, are refused before they are called."""
+    step = make()
+    for key in (TOKEN_2022_PROGRAM, key_named("other").pubkey()):
+        other = AccountMeta(key, is_signer=False, is_writable=False)
+        with refused(E.ACCOUNT_WRONG_KEY):
+            step.send(with_meta(step.instruction, place, other))
+
+
+def test_the_source_of_a_lock_is_a_token_account() -> None:
+    """Not a part of one."""
+    step = locking()
+    source = step.instruction.accounts[7].pubkey
+    step.world.runtime.tamper(source, step.world.runtime.content(source)[:164])
+
+    with refused(E.TOKEN_ACCOUNT):
+        step.send()
+
+
+def test_the_source_of_a_lock_is_of_the_mint() -> None:
+    """Another token is not taken for this one."""
+    step = locking()
+    source = step.instruction.accounts[7].pubkey
+    content = step.world.runtime.content(source)
+    step.world.runtime.tamper(source, b"\1" * 32 + content[32:])
+
+    with refused(E.ACCOUNT_OTHER_MINT):
+        step.send()
+
+
+def test_who_pays_for_a_lock_signs() -> None:
+    """Also where there is nothing to pay for, because the position is there."""
+    step = locking_again()
+    other = AccountMeta(key_named("other").pubkey(), is_signer=False, is_writable=True)
+
+    with refused(E.ACCOUNT_NOT_SIGNER):
+        step.send(with_meta(step.instruction, 0, other))
 
 
 def test_a_pause_of_one_vault_leaves_another_vault_alone() -> None:
