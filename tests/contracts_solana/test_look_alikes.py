@@ -6,8 +6,9 @@ from typing import Any
 
 import pytest
 from eth_hash.auto import keccak
-from solders.instruction import AccountMeta
+from solders.instruction import AccountMeta, Instruction
 
+from chains.devnet.solana_vectors import PROGRAM_ID
 from chains.message import MessageKind
 from chains.solana.vault_addresses import TOKEN_2022_PROGRAM
 from chains.solana.vault_errors import VaultProgramError as E
@@ -159,6 +160,41 @@ def test_the_token_program_is_the_listed_one(make: Callable[[], Step], place: in
         other = AccountMeta(key, is_signer=False, is_writable=False)
         with refused(E.ACCOUNT_WRONG_KEY):
             step.send(with_meta(step.instruction, place, other))
+
+
+@pytest.mark.parametrize(("make", "place"), [(locking, 4), (releasing, 6), (exiting, 2)])
+def test_the_mint_is_the_assets(make: Callable[[], Step], place: int) -> None:
+    """Another mint is refused before the token program is called."""
+    step = make()
+    other = step.world.runtime.make_mint("another").mint
+    changed = AccountMeta(other, is_signer=False, is_writable=False)
+
+    with refused(E.ACCOUNT_OTHER_MINT):
+        step.send(with_meta(step.instruction, place, changed))
+
+
+def test_a_lock_credits_the_account_it_names() -> None:
+    """Not the position of another one."""
+    world = filled_world()
+    bob = keccak(b"account:bob")
+    world.lock(10, account=bob)
+    position = world.at.position(account=bob, mint=world.token.mint)
+    changed = AccountMeta(position, is_signer=False, is_writable=True)
+
+    with refused(E.ACCOUNT_WRONG_KEY):
+        world.runtime.send(
+            with_meta(world.lock_instruction(10), 6, changed), signers=(world.alice,)
+        )
+
+
+@pytest.mark.parametrize("length", [2, 30, 61])
+def test_a_message_is_whole(length: int) -> None:
+    """Fields that are not there are not read."""
+    step = releasing()
+    content = bytes(step.instruction.data)[:length]
+
+    with refused(E.INSTRUCTION_LENGTH):
+        step.send(Instruction(PROGRAM_ID, content, step.instruction.accounts))
 
 
 def test_the_source_of_a_lock_is_a_token_account() -> None:
