@@ -25,10 +25,11 @@ PYTHON ?= $(shell $(FIND_PYTHON))
 # node comes from the machine, or from the environment when the machine has none
 export PATH := $(PATH):$(CURDIR)/$(BIN)
 
-.PHONY: help setup demo demo-fleet test check bench faults sim long soak format contracts contracts-check slither lock clean
+.PHONY: help setup demo demo-fleet test check bench faults sim long soak format contracts \
+	contracts-check contracts-solana contracts-solana-check slither lock clean
 
 help:
-	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-16s %s\n", $$1, $$2 }' Makefile
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-23s %s\n", $$1, $$2 }' Makefile
 
 setup: $(VENV)/.stamp-package $(EVM)/node_modules/.stamp ## install everything at locked versions and build the kernels
 
@@ -84,6 +85,12 @@ contracts: setup ## compile the contracts into contracts/artifacts
 
 contracts-check: setup ## rebuild the contracts and compare with contracts/artifacts
 	cd $(EVM) && node tools/build.mjs --check
+
+contracts-solana: setup ## compile the Solana programs into contracts/artifacts/solana; needs clang-19
+	$(BIN)/python -m contracts.solana.tools.build
+
+contracts-solana-check: setup ## rebuild the Solana programs and compare with what is committed
+	$(BIN)/python -m contracts.solana.tools.build --check
 
 slither: setup .venv-slither/.stamp ## static analysis of the contracts; medium and high fail
 	cd $(EVM) && PATH=$(FORGE_FOLDER):$$PATH $(CURDIR)/.venv-slither/bin/slither . --fail-medium

@@ -8,7 +8,13 @@ from coincurve import PrivateKey, PublicKey
 from eth_hash.auto import keccak
 
 from chains.errors import AttestationError
-from chains.types import ChainId, evm_chain_number, word_of_evm_address
+from chains.types import (
+    SOLANA_NAMESPACE,
+    ChainId,
+    chain_key,
+    evm_chain_number,
+    word_of_evm_address,
+)
 
 SIGNATURE_BYTES: Final = 65
 SECP256K1_ORDER: Final = 0xFFFFFFFFFFFFFFFFFFFFFFFFFFFFFFFEBAAEDCE6AF48A03BBFD25E8CD0364141
@@ -17,6 +23,7 @@ GUARDIANS_MAX: Final = 19
 DOMAIN_TYPE_HASH: Final = keccak(
     b"EIP712Domain(string name,string version,uint256 chainId,address verifyingContract)"
 )
+SALT_DOMAIN_TYPE_HASH: Final = keccak(b"EIP712Domain(string name,string version,bytes32 salt)")
 ATTESTATION_TYPE_HASH: Final = keccak(b"Attestation(bytes32 messageId,uint32 guardianSetIndex)")
 DOMAIN_NAME: Final = b"CollateralRelayer"
 DOMAIN_VERSION: Final = b"1"
@@ -56,7 +63,17 @@ class Attestation:
 
 
 def domain_separator(chain_id: ChainId, contract: bytes) -> bytes:
-    """Return the EIP-712 domain separator of one contract on one EVM chain."""
+    """
+    Return the EIP-712 domain separator of one contract on one chain.
+
+    A Solana chain has no number, and a vault there is an address derived from its program: the
+    domain binds both through salt = keccak256(chain key | vault).
+
+    Raises:
+        ValueError: a chain of neither family.
+    """
+    if chain_id.startswith(SOLANA_NAMESPACE):
+        return salted_domain(keccak(chain_key(chain_id) + contract))
     return keccak(
         DOMAIN_TYPE_HASH
         + keccak(DOMAIN_NAME)
@@ -64,6 +81,11 @@ def domain_separator(chain_id: ChainId, contract: bytes) -> bytes:
         + evm_chain_number(chain_id).to_bytes(32, "big")
         + contract
     )
+
+
+def salted_domain(salt: bytes) -> bytes:
+    """Return the EIP-712 domain separator of name, version and a salt."""
+    return keccak(SALT_DOMAIN_TYPE_HASH + keccak(DOMAIN_NAME) + keccak(DOMAIN_VERSION) + salt)
 
 
 def attestation_digest(

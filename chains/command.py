@@ -11,7 +11,7 @@ from typing import ClassVar, Final
 
 from eth_hash.auto import keccak
 
-from chains.attestation import DOMAIN_NAME, DOMAIN_VERSION, recover_signer
+from chains.attestation import recover_signer, salted_domain
 from chains.errors import MessageFormatError
 from chains.types import UINT64_MAX, UINT256_MAX, WORD_BYTES, ChainId, chain_key
 
@@ -20,7 +20,6 @@ WORD_DIGITS: Final = re.compile(r"0x[0-9a-fA-F]*")
 SURROGATE: Final = re.compile("[\ud800-\udfff]")  # JSON can say it, UTF-8 cannot
 SHOWN_LENGTH_MAX: Final = 80
 ACCOUNT_TAG: Final = keccak(b"relayer.account.v1")
-COMMAND_DOMAIN_TYPE_HASH: Final = keccak(b"EIP712Domain(string name,string version,bytes32 salt)")
 
 
 def account_id(*, opener: bytes, salt: bytes) -> bytes:
@@ -30,9 +29,7 @@ def account_id(*, opener: bytes, salt: bytes) -> bytes:
 
 def command_domain(hub: ChainId) -> bytes:
     """Return the EIP-712 domain separator of a hub's commands."""
-    return keccak(
-        COMMAND_DOMAIN_TYPE_HASH + keccak(DOMAIN_NAME) + keccak(DOMAIN_VERSION) + chain_key(hub)
-    )
+    return salted_domain(chain_key(hub))
 
 
 @dataclass(frozen=True, slots=True)

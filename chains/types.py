@@ -16,6 +16,7 @@ UINT64_MAX: Final = 2**64 - 1
 UINT256_MAX: Final = 2**256 - 1
 CAIP2: Final = re.compile(r"^[-a-z0-9]{3,8}:[-_a-zA-Z0-9]{1,32}$")
 EVM_NAMESPACE: Final = "eip155:"
+SOLANA_NAMESPACE: Final = "solana:"
 EVM_REFERENCE: Final = re.compile(r"[1-9][0-9]*")
 
 

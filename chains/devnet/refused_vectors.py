@@ -31,6 +31,31 @@ SET: Final = guardian_set_of(MEMBERS, threshold=default_threshold(len(MEMBERS)))
 MESSAGE: Final[Message] = messages()["release"][1]
 OTHER_PLACE: Final = bytes(12) + b"\x0b" * 20
 
+
+@dataclass(frozen=True, slots=True)
+class Scene:
+    """The message that was signed, and the chain it is for."""
+
+    chain_id: ChainId = CHAIN
+    message: Message = MESSAGE
+
+    def digest(
+        self,
+        *,
+        chain_id: ChainId | None = None,
+        contract: bytes | None = None,
+        guardian_set_index: int = SET.index,
+    ) -> bytes:
+        """Return the digest that the members signed, or one with some parts changed."""
+        return attestation_digest(
+            chain_id=self.chain_id if chain_id is None else chain_id,
+            contract=self.message.vault if contract is None else contract,
+            message_id=self.message.message_id,
+            guardian_set_index=guardian_set_index,
+        )
+
+
+SCENE: Final = Scene()
 TOO_FEW: Final = ("signatures, 4 are needed", "GuardianSetQuorumMissing(uint256,uint8)")
 ORDER: Final = (
     "signers must ascend strictly",
@@ -52,17 +77,17 @@ class RefusedVector:
     error: str
 
 
-def good_attestation() -> Attestation:
+def good_attestation(scene: Scene = SCENE) -> Attestation:
     """Return what all vectors are changed from: exactly the threshold of members signed."""
-    return _signed(MEMBERS[: SET.threshold])
+    return _signed(scene, MEMBERS[: SET.threshold])
 
 
-def refused_vectors() -> dict[str, RefusedVector]:
+def refused_vectors(scene: Scene = SCENE) -> dict[str, RefusedVector]:
     """Return a vector for each way to break an attestation, by name."""
     return {
         name: RefusedVector(attestation, reason, error)
         for name, (attestation, (reason, error)) in (
-            _wrong_signers() | _wrong_signatures() | _wrong_statements()
+            _wrong_signers(scene) | _wrong_signatures(scene) | _wrong_statements(scene)
         ).items()
     }
 
@@ -70,8 +95,8 @@ def refused_vectors() -> dict[str, RefusedVector]:
 Broken = dict[str, tuple[Attestation, tuple[str, str]]]
 
 
-def _wrong_signers() -> Broken:
-    good = good_attestation()
+def _wrong_signers(scene: Scene) -> Broken:
+    good = good_attestation(scene)
     first, *rest = good.signatures
     strangers = sorted((OUTSIDER, *MEMBERS[:3]), key=lambda key: key.address)
     more = sorted((OUTSIDER, *MEMBERS), key=lambda key: key.address)
@@ -85,73 +110,66 @@ def _wrong_signers() -> Broken:
         ),
         "two swapped": (replace(good, signatures=(rest[0], first, *rest[1:])), ORDER),
         "descending": (replace(good, signatures=good.signatures[::-1]), ORDER),
-        "a foreign signer": (_signed(tuple(strangers)), OUTSIDE),
-        "a foreign signer beyond the quorum": (_signed(tuple(more)), OUTSIDE),
+        "a foreign signer": (_signed(scene, tuple(strangers)), OUTSIDE),
+        "a foreign signer beyond the quorum": (_signed(scene, tuple(more)), OUTSIDE),
     }
 
 
-def _wrong_signatures() -> Broken:
+def _wrong_signatures(scene: Scene) -> Broken:
     order = SECP256K1_ORDER.to_bytes(32, "big")
     return {
-        "high s": (_first_changed(_with_high_s), ("high s", MALFORMED)),
-        "v of 0": (_first_changed(lambda raw: raw[:64] + b"\x00"), ("v is 0", MALFORMED)),
-        "v of 1": (_first_changed(lambda raw: raw[:64] + b"\x01"), ("v is 1", MALFORMED)),
-        "v of 29": (_first_changed(lambda raw: raw[:64] + b"\x1d"), ("v is 29", MALFORMED)),
-        "the other v": (_first_changed(_with_other_v), OUTSIDE),
-        "truncated": (_first_changed(lambda raw: raw[:64]), LENGTH),
-        "extended": (_first_changed(lambda raw: raw + b"\x00"), LENGTH),
-        "without bytes": (_first_changed(lambda _: b""), LENGTH),
-        "r of zero": (_first_changed(lambda raw: bytes(32) + raw[32:]), RANGE),
-        "s of zero": (_first_changed(lambda raw: raw[:32] + bytes(32) + raw[64:]), RANGE),
-        "r of the order": (_first_changed(lambda raw: order + raw[32:]), RANGE),
-        "s of the order": (_first_changed(lambda raw: raw[:32] + order + raw[64:]), RANGE),
+        "high s": (_first_changed(scene, _with_high_s), ("high s", MALFORMED)),
+        "v of 0": (_first_changed(scene, lambda raw: raw[:64] + b"\x00"), ("v is 0", MALFORMED)),
+        "v of 1": (_first_changed(scene, lambda raw: raw[:64] + b"\x01"), ("v is 1", MALFORMED)),
+        "v of 29": (_first_changed(scene, lambda raw: raw[:64] + b"\x1d"), ("v is 29", MALFORMED)),
+        "the other v": (_first_changed(scene, _with_other_v), OUTSIDE),
+        "truncated": (_first_changed(scene, lambda raw: raw[:64]), LENGTH),
+        "extended": (_first_changed(scene, lambda raw: raw + b"\x00"), LENGTH),
+        "without bytes": (_first_changed(scene, lambda _: b""), LENGTH),
+        "r of zero": (_first_changed(scene, lambda raw: bytes(32) + raw[32:]), RANGE),
+        "s of zero": (_first_changed(scene, lambda raw: raw[:32] + bytes(32) + raw[64:]), RANGE),
+        "r of the order": (_first_changed(scene, lambda raw: order + raw[32:]), RANGE),
+        "s of the order": (_first_changed(scene, lambda raw: raw[:32] + order + raw[64:]), RANGE),
     }
 
 
-def _wrong_statements() -> Broken:
-    good = good_attestation()
-    altered = bytes((MESSAGE.message_id[0] ^ 1,)) + MESSAGE.message_id[1:]
-    older = replace(MESSAGE, epoch=MESSAGE.epoch + 1).message_id
-    later = replace(MESSAGE, expiry_seconds=MESSAGE.expiry_seconds + 1).message_id
+def _wrong_statements(scene: Scene) -> Broken:
+    good = good_attestation(scene)
+    message = scene.message
+    altered = bytes((message.message_id[0] ^ 1,)) + message.message_id[1:]
+    older = replace(message, epoch=message.epoch + 1).message_id
+    later = replace(message, expiry_seconds=message.expiry_seconds + 1).message_id
     signers = MEMBERS[: SET.threshold]
     elsewhere = replace(
-        good, signatures=_signed(signers, digest_of(chain_id=ChainId("eip155:1"))).signatures
+        good,
+        signatures=_signed(scene, signers, scene.digest(chain_id=ChainId("eip155:1"))).signatures,
     )
     return {
         "another set": (replace(good, guardian_set_index=1), OTHER_SET),
-        "signed for another set": (_signed(signers, digest_of(guardian_set_index=1)), OUTSIDE),
+        "signed for another set": (
+            _signed(scene, signers, scene.digest(guardian_set_index=1)),
+            OUTSIDE,
+        ),
         "signed for another chain": (elsewhere, OUTSIDE),
-        "signed for another contract": (_signed(signers, digest_of(contract=OTHER_PLACE)), OUTSIDE),
+        "signed for another contract": (
+            _signed(scene, signers, scene.digest(contract=OTHER_PLACE)),
+            OUTSIDE,
+        ),
         "an altered byte of the message": (replace(good, message_id=altered), OUTSIDE),
         "another epoch": (replace(good, message_id=older), OUTSIDE),
         "another expiry": (replace(good, message_id=later), OUTSIDE),
-        "the bare id was signed": (_signed(signers, MESSAGE.message_id), OUTSIDE),
+        "the bare id was signed": (_signed(scene, signers, message.message_id), OUTSIDE),
     }
 
 
-def digest_of(
-    *,
-    chain_id: ChainId = CHAIN,
-    contract: bytes = MESSAGE.vault,
-    message_id: bytes = MESSAGE.message_id,
-    guardian_set_index: int = SET.index,
-) -> bytes:
-    """Return the digest that the members signed, or one with some parts changed."""
-    return attestation_digest(
-        chain_id=chain_id,
-        contract=contract,
-        message_id=message_id,
-        guardian_set_index=guardian_set_index,
-    )
+def _signed(scene: Scene, keys: tuple[DevKey, ...], digest: bytes | None = None) -> Attestation:
+    chosen = scene.digest() if digest is None else digest
+    signatures = tuple(key.sign(chosen) for key in keys)
+    return Attestation(scene.message.message_id, SET.index, signatures)
 
 
-def _signed(keys: tuple[DevKey, ...], digest: bytes | None = None) -> Attestation:
-    chosen = digest_of() if digest is None else digest
-    return Attestation(MESSAGE.message_id, SET.index, tuple(key.sign(chosen) for key in keys))
-
-
-def _first_changed(change: Callable[[bytes], bytes]) -> Attestation:
-    good = good_attestation()
+def _first_changed(scene: Scene, change: Callable[[bytes], bytes]) -> Attestation:
+    good = good_attestation(scene)
     return replace(good, signatures=(change(good.signatures[0]), *good.signatures[1:]))
 
 

@@ -8,6 +8,7 @@ import pytest
 from coincurve import PrivateKey
 from eth_account import Account
 from eth_account.messages import encode_typed_data
+from eth_hash.auto import keccak
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -176,6 +177,40 @@ def test_the_signer_is_recovered(digest: bytes, seed: int) -> None:
     found = recover_signer(digest, raw[:64] + bytes((raw[64] + 27,)))
 
     assert checksum_address(found) == Account.from_key(key).address
+
+
+@given(vault=WORDS, message_id=WORDS, index=UINT32)
+def test_the_digest_for_solana_is_that_of_eip_712(
+    vault: bytes, message_id: bytes, index: int
+) -> None:
+    """The salt of its domain binds chain and vault."""
+    chain_id = ChainId("solana:EtWTRABZaYq6iMfeYKouRu166VU2xqa1")
+    typed = encode_typed_data(
+        domain_data={
+            "name": "CollateralRelayer",
+            "version": "1",
+            "salt": keccak(keccak(chain_id.encode()) + vault),
+        },
+        message_types={
+            "Attestation": [
+                {"name": "messageId", "type": "bytes32"},
+                {"name": "guardianSetIndex", "type": "uint32"},
+            ]
+        },
+        message_data={"messageId": message_id, "guardianSetIndex": index},
+    )
+
+    found = attestation_digest(
+        chain_id=chain_id, contract=vault, message_id=message_id, guardian_set_index=index
+    )
+
+    assert found == keccak(b"\x19\x01" + typed.header + typed.body)
+
+
+def test_a_chain_of_no_family_has_no_domain() -> None:
+    """A hub has no vault to sign for."""
+    with pytest.raises(ValueError, match="not an EVM chain"):
+        digest_of(chain_id=ChainId("hub:devnet"))
 
 
 @given(number=st.integers(1, 2**63), contract=ADDRESSES, message_id=WORDS, index=UINT32)

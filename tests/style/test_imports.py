@@ -17,7 +17,8 @@ MODULES = (
     "relayer.api.app", "relayer.cli.main", "chains.types", "chains.errors", "chains.events",
     "chains.message", "chains.finality", "chains.attestation", "chains.command",
     "chains.correction", "chains.port", "chains.nodes",
-    "chains.evm.reader", "chains.bridges.guardian", "chains.oracles.chainlink",
+    "chains.evm.reader", "chains.solana.vault_events", "chains.bridges.guardian",
+    "chains.oracles.chainlink",
     "chains.devnet.deploy",
 )  # fmt: skip
 
@@ -32,7 +33,9 @@ FORBIDDEN = [
     ("the core imports no", "relayer.outbox.life", "structlog"),
     ("the core imports no", "relayer.risk.margin", "os"),
     ("the core imports no", "relayer.guardian.checks", "chains.evm.reader"),
+    ("the core imports no", "relayer.guardian.checks", "chains.solana.vault_events"),
     ("only wiring and the devnet", "relayer.steps.observe", "chains.evm.reader"),
+    ("only wiring and the devnet", "relayer.steps.observe", "chains.solana.vault_events"),
     ("SQL stays", "relayer.steps.observe", "sqlalchemy"),
     ("chain SDKs stay", "relayer.wiring", "web3"),
     ("Celery stays", "relayer.api.app", "kombu"),
@@ -40,6 +43,7 @@ FORBIDDEN = [
 
 ALLOWED = [
     ("relayer.wiring", "chains.evm.reader"),
+    ("relayer.wiring", "chains.solana.vault_events"),
     ("relayer.wiring", "relayer.store.engine"),
     ("relayer.store.engine", "sqlalchemy"),
     ("relayer.store.engine", "relayer.ledger.journal"),

@@ -1,0 +1,1 @@
+"""Solana: the vault program's addresses, instructions, accounts, events and errors."""
