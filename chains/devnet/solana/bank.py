@@ -28,7 +28,10 @@ class Bank:
 
     def __init__(self) -> None:
         self.svm = LiteSVM().with_transaction_history(0).with_blockhash_check(False)
-        self.svm.set_epoch_schedule(_epoch_schedule())
+        # The runtime's own faucet has another key each time; the cluster's comes from the seed.
+        self.svm.set_account(self.svm.airdrop_pubkey(), NO_ACCOUNT)
+        schedule = EpochSchedule.custom(SLOTS_PER_EPOCH, SLOTS_PER_EPOCH, False)
+        self.svm.set_epoch_schedule(schedule)
         self._versions: dict[Pubkey, list[Version]] = {}
         self._changed: dict[int, dict[Pubkey, None]] = {}
 
@@ -136,7 +139,3 @@ class Bank:
 
     def _set(self, key: Pubkey, account: Account | None) -> None:
         self.svm.set_account(key, NO_ACCOUNT if account is None else account)
-
-
-def _epoch_schedule() -> EpochSchedule:
-    return EpochSchedule.custom(SLOTS_PER_EPOCH, SLOTS_PER_EPOCH, False)
