@@ -1,9 +1,10 @@
 """
 Durable nonces: values that stand in for a blockhash until they are advanced.
 
-The runtime inside knows one blockhash for ever, the blocks outside have their own. The value that
-comes of the runtime's is the marker: it means "advanced in this slot". Before a transaction runs,
-our value of this slot becomes the marker; afterwards the marker becomes our value.
+The runtime inside takes a transaction's own blockhash for the newest one. The value that comes of
+that blockhash is the marker: to the runtime it means "advanced in this slot". So before a
+transaction runs, the true value of this slot becomes the marker, and what equals the marker without
+meaning it becomes a stand-in; afterwards both become what they were.
 """
 
 import hashlib
@@ -28,6 +29,19 @@ def durable_of(block_hash: bytes) -> bytes:
     return hashlib.sha256(b"DURABLE_NONCE" + block_hash).digest()
 
 
+def inward(tx: VersionedTransaction, current: bytes) -> dict[bytes, bytes]:
+    """Return what the runtime sees in place of true values, current being the one of this slot."""
+    marker = durable_of(bytes(tx.message.recent_blockhash))
+    if marker == current:
+        return {}
+    return {current: marker, marker: durable_of(marker)}
+
+
+def outward(tx: VersionedTransaction, current: bytes) -> dict[bytes, bytes]:
+    """Return the true values of what the runtime leaves behind."""
+    return {seen: true for true, seen in inward(tx, current).items()}
+
+
 def is_nonce(account: Account | None) -> bool:
     """Return whether an account holds a durable nonce."""
     return (
@@ -49,11 +63,11 @@ def with_value(account: Account, value: bytes) -> Account:
     return Account(account.lamports, content, account.owner, account.executable, account.rent_epoch)
 
 
-def translated(account: Account | None, *, before: bytes, after: bytes) -> Account | None:
-    """Return an account, its value changed from before to after where it is a nonce with that."""
-    if account is None or not is_nonce(account) or value_of(account) != before:
+def translated(account: Account | None, values: dict[bytes, bytes]) -> Account | None:
+    """Return an account, its value changed where it is a nonce with one of some values."""
+    if account is None or not is_nonce(account) or value_of(account) not in values:
         return account
-    return with_value(account, after)
+    return with_value(account, values[value_of(account)])
 
 
 def nonce_key_of(tx: VersionedTransaction) -> Pubkey | None:

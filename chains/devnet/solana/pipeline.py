@@ -15,9 +15,10 @@ from chains.devnet.exchange import RefusalError
 from chains.devnet.solana.faults import Faults
 from chains.devnet.solana.ledger import Ledger
 from chains.devnet.solana.nonces import (
-    durable_of,
+    inward,
     is_usable,
     nonce_key_of,
+    outward,
     translated,
     with_value,
 )
@@ -63,7 +64,6 @@ class Pipeline:
         self.ledger = ledger
         self.faults = faults
         self._waiting: deque[tuple[int, VersionedTransaction]] = deque()
-        self._marker = durable_of(bytes(ledger.bank.svm.latest_blockhash()))
 
     def check(self, tx: VersionedTransaction, finality: Finality) -> None:
         """
@@ -107,7 +107,7 @@ class Pipeline:
         bank = self.ledger.bank
         keys = keys_of(tx, bank)
         writable = writable_keys(tx, keys)
-        with bank.staged(self._marked(writable) | bank.as_of(keys.all, slot)):
+        with bank.staged(self._marked(tx, writable) | bank.as_of(keys.all, slot)):
             bank.svm.with_sigverify(False)
             try:
                 done = bank.svm.simulate_transaction(tx)
@@ -115,7 +115,7 @@ class Pipeline:
                 bank.svm.with_sigverify(True)
         if isinstance(done, FailedTransactionMetadata):
             return Simulated(json.loads(done.to_json())["err"], done.meta())
-        accounts = tuple((key, self._unmarked(one)) for key, one in done.post_accounts())
+        accounts = tuple((key, self._unmarked(tx, one)) for key, one in done.post_accounts())
         return Simulated(None, done.meta(), accounts)
 
     def send(self, tx: VersionedTransaction) -> str:
@@ -159,7 +159,7 @@ class Pipeline:
         writable = writable_keys(tx, keys)
         before = {key: bank.newest(key) for key in writable}
         balances = balances_of(keys, bank)
-        for key, account in self._marked(writable).items():
+        for key, account in self._marked(tx, writable).items():
             if account is not None:
                 bank.svm.set_account(key, account)
         done = bank.svm.send_transaction(tx)
@@ -199,11 +199,11 @@ class Pipeline:
     def _settle_nonces(
         self, tx: VersionedTransaction, writable: Sequence[Pubkey], *, is_advanced: bool
     ) -> None:
-        """Give nonces our value; is_advanced: the nonce of a failed transaction goes on too."""
+        """Give nonces true values; is_advanced: that of a failed transaction goes on too."""
         bank, durable = self.ledger.bank, self.ledger.durable
         for key in writable:
             account = bank.newest(key)
-            settled = translated(account, before=self._marker, after=durable)
+            settled = translated(account, outward(tx, durable))
             if settled is not None and settled is not account:
                 bank.svm.set_account(key, settled)
         nonce_key = nonce_key_of(tx) if is_advanced else None
@@ -211,16 +211,18 @@ class Pipeline:
         if nonce_key is not None and nonce is not None:
             bank.svm.set_account(nonce_key, with_value(nonce, durable))
 
-    def _marked(self, writable: Sequence[Pubkey]) -> dict[Pubkey, Account | None]:
-        """Return the nonces that were advanced in this slot, as the runtime knows that."""
+    def _marked(
+        self, tx: VersionedTransaction, writable: Sequence[Pubkey]
+    ) -> dict[Pubkey, Account | None]:
+        """Return the nonces that the runtime must see with another value."""
         found: dict[Pubkey, Account | None] = {}
         for key in writable:
             account = self.ledger.bank.newest(key)
-            marked = translated(account, before=self.ledger.durable, after=self._marker)
+            marked = translated(account, inward(tx, self.ledger.durable))
             if marked is not account:
                 found[key] = marked
         return found
 
-    def _unmarked(self, account: Account) -> Account:
-        settled = translated(account, before=self._marker, after=self.ledger.durable)
+    def _unmarked(self, tx: VersionedTransaction, account: Account) -> Account:
+        settled = translated(account, outward(tx, self.ledger.durable))
         return account if settled is None else settled

@@ -29,7 +29,7 @@ SHOP = Pubkey.from_bytes(bytes([9]) * 32)
 SHOP_RENT = 10**6
 WAIT_SECONDS_MAX = 20.0
 UNCHECKED = TxOpts(skip_preflight=True)
-RETURN_ZERO = bytes.fromhex("b700000000000000" "9500000000000000")
+RETURN_ZERO = bytes.fromhex("b7000000000000009500000000000000")
 
 
 def through(net: SolanaDevnet, ask: Callable[[AsyncClient], Awaitable[T]]) -> T:

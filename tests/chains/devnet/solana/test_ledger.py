@@ -95,8 +95,8 @@ def state_of(net: SolanaDevnet) -> list[object]:
         shown.append(net.ask("getProgramAccounts", str(SYSTEM_PROGRAM), config))
         shown.append(net.ask("getLatestBlockhash", config))
         shown.append(net.ask("getTransactionCount", config))
-    for key in WATCHED:
-        shown.append(net.ask("getSignaturesForAddress", str(key), {"commitment": "confirmed"}))
+    confirmed = {"commitment": "confirmed"}
+    shown += [net.ask("getSignaturesForAddress", str(key), confirmed) for key in WATCHED]
     for block in net.ledger.blocks:
         landed = [(one.signature, one.slot, one.err, one.after) for one in block.landed]
         shown.append((block.slot, block.parent_slot, block.height, block.block_hash, landed))
