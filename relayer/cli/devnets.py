@@ -61,7 +61,6 @@ def _run(options: SolanaDevnetOptions) -> int:
     from chains.devnet.serving import Ending, announce
     from chains.devnet.solana.net import solana_devnet
 
-    ending = Ending()
     try:
         net = solana_devnet(
             port=options.port,
@@ -74,6 +73,7 @@ def _run(options: SolanaDevnetOptions) -> int:
         )
     except ValueError as exc:
         raise DevnetError(str(exc)) from exc
+    ending = Ending()
     with net:
         if options.as_json:
             announce(_announcement(net))

@@ -47,11 +47,16 @@ def listening(
 ) -> T:
     """Return what a coroutine hears from the cluster through the real websocket client."""
 
-    async def heard() -> T:
+    async def listened() -> T:
         async with SolanaWsClient(net.ws_url, **options) as client:
             return await asyncio.wait_for(listen(client), WAIT_SECONDS_MAX)
 
-    return asyncio.run(heard())
+    return asyncio.run(listened())
+
+
+async def heard(client: SolanaWsClient) -> Any:
+    """Return the next notification, of whichever of the client's types it is."""
+    return await client.recv()
 
 
 async def refusal(asked: Awaitable[Any]) -> Any:

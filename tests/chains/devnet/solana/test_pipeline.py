@@ -121,7 +121,8 @@ def test_a_blockhash_younger_than_the_level_of_preflight_is_refused(net: SolanaD
     error = through(net, lambda client: refusal(client.send_transaction(tx)))
 
     assert "Blockhash not found" in error.message
-    assert through(net, lambda client: client.send_transaction(tx, opts=LATEST)).value
+    through(net, lambda client: client.send_transaction(tx, opts=LATEST))
+    assert lamports_of(net, SHOP) == 2 * SHOP_RENT
 
 
 def test_preflight_tries_a_transaction_on_the_accounts_of_its_level(net: SolanaDevnet) -> None:
@@ -133,7 +134,7 @@ def test_preflight_tries_a_transaction_on_the_accounts_of_its_level(net: SolanaD
     error = through(net, lambda client: refusal(client.send_transaction(tx)))
 
     assert "no record of a prior credit" in error.message
-    assert through(net, lambda client: client.send_transaction(tx, opts=LATEST)).value
+    through(net, lambda client: client.send_transaction(tx, opts=LATEST))
     assert lamports_of(net, NOBODY.pubkey()) == SOL - SHOP_RENT - FEE_LAMPORTS
 
 

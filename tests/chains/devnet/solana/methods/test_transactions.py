@@ -4,6 +4,7 @@ import base64
 
 import pytest
 from solana.rpc.async_api import AsyncClient
+from solana.rpc.commitment import Processed
 from solders.pubkey import Pubkey
 
 from chains.devnet.exchange import RefusalError
@@ -28,7 +29,7 @@ def test_a_simulation_changes_nothing_and_tells_what_would_be(net: SolanaDevnet)
     """Through the real client; accounts on demand."""
     tx = payment(net)
 
-    simulated = through(net, lambda client: client.simulate_transaction(tx, commitment="processed"))
+    simulated = through(net, lambda client: client.simulate_transaction(tx, commitment=Processed))
     config = {
         "encoding": "base64",
         "commitment": "processed",
