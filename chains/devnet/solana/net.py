@@ -2,7 +2,7 @@
 
 import contextlib
 import threading
-from collections.abc import Callable
+import time
 from typing import Any, Final
 
 from solders.account import Account
@@ -106,7 +106,15 @@ class SolanaDevnet(Running):
 
     def advance(self, slots: int = 1) -> int:
         """Let slots pass and return the newest."""
-        return self._moved(lambda: self.ledger.advance(slots), slots)
+        with self.ledger.lock:
+            if not self.pipeline.is_waiting:
+                self.ledger.advance(slots)
+                return self.slot
+            target = self.slot + slots
+            while self.slot < target:
+                self.ledger.advance()
+                self.pipeline.execute_due()
+            return self.slot
 
     def skip(self, slots: int = 1) -> int:
         """Let slots without a block pass and return the slot of the next block."""
@@ -184,16 +192,6 @@ class SolanaDevnet(Running):
 
     # ---- inside
 
-    def _moved(self, move: Callable[[], None], slots: int) -> int:
-        with self.ledger.lock:
-            if slots == 1 or not self.faults.inclusion_delay_slots:
-                move()
-                self.pipeline.execute_due()
-            else:
-                for _ in range(slots):
-                    self._moved(self.ledger.advance, 1)
-            return self.slot
-
     def _serve(self) -> None:
         for attempt in range(PORT_ATTEMPTS_MAX):
             self._http = LoopbackServer(self.dispatch.reply, port=self.options.port)
@@ -209,8 +207,10 @@ class SolanaDevnet(Running):
 
     def _tick(self) -> None:
         seconds = self.options.slot_milliseconds / MILLISECONDS
-        while not self._ending.wait(seconds):
+        due = time.monotonic() + seconds
+        while not self._ending.wait(max(due - time.monotonic(), 0)):
             self.advance()
+            due += seconds  # not from now on: the cluster's clock counts slots
 
 
 def solana_devnet(**options: Any) -> SolanaDevnet:

@@ -12,6 +12,7 @@ from solders.transaction import VersionedTransaction
 from solders.transaction_metadata import FailedTransactionMetadata, TransactionMetadata
 
 from chains.devnet.exchange import RefusalError
+from chains.devnet.solana.bank import Bank
 from chains.devnet.solana.faults import Faults
 from chains.devnet.solana.ledger import Ledger
 from chains.devnet.solana.nonces import (
@@ -108,6 +109,8 @@ class Pipeline:
         keys = keys_of(tx, bank)
         writable = writable_keys(tx, keys)
         with bank.staged(self._marked(tx, writable) | bank.as_of(keys.all, slot)):
+            if not _has_programs(tx, bank):
+                return Simulated("ProgramAccountNotFound")
             bank.svm.with_sigverify(False)
             try:
                 done = bank.svm.simulate_transaction(tx)
@@ -131,6 +134,11 @@ class Pipeline:
             self.execute(tx)
         return signature
 
+    @property
+    def is_waiting(self) -> bool:
+        """Whether a delayed transaction has not landed yet."""
+        return bool(self._waiting)
+
     def execute_due(self) -> None:
         """Execute what has waited long enough."""
         for _ in range(len(self._waiting)):
@@ -149,11 +157,13 @@ class Pipeline:
         Run a transaction in the open block.
 
         Returns:
-            None if it does not land: known already, too old, or not able to pay its fee.
+            None if it does not land: known already, too old, without its program or its fee.
         """
         ledger, bank = self.ledger, self.ledger.bank
         is_by_hash = ledger.is_hash_valid(tx.message.recent_blockhash, Finality.LATEST)
         if str(tx.signatures[0]) in ledger.landed or not self._is_fresh(tx, Finality.LATEST):
+            return None
+        if not _has_programs(tx, bank):
             return None
         keys = keys_of(tx, bank)
         writable = writable_keys(tx, keys)
@@ -226,3 +236,9 @@ class Pipeline:
     def _unmarked(self, tx: VersionedTransaction, account: Account) -> Account:
         settled = translated(account, outward(tx, self.ledger.durable))
         return account if settled is None else settled
+
+
+def _has_programs(tx: VersionedTransaction, bank: Bank) -> bool:
+    """Return whether all programs that a transaction calls are there; the runtime takes it so."""
+    called = {one.program_id_index for one in tx.message.instructions}
+    return all(bank.svm.get_balance(tx.message.account_keys[place]) for place in called)

@@ -330,3 +330,13 @@ def test_a_program_runs_and_stays_over_rollbacks(net: SolanaDevnet) -> None:
     assert landed is not None
     assert landed.err is None
     assert landed.outcome.compute_units_consumed() == 2
+
+
+def test_a_call_of_a_program_that_is_not_there_is_refused(net: SolanaDevnet) -> None:
+    """In the cluster's words at preflight; past it, it is in no block."""
+    tx = signed(net, [Instruction(NOBODY.pubkey(), b"", [])], ANN)
+
+    error = through(net, lambda client: refusal(client.send_transaction(tx, opts=LATEST)))
+
+    assert error.message.endswith("Attempt to load a program that does not exist")
+    assert net.pipeline.execute(tx) is None
