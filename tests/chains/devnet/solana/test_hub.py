@@ -9,7 +9,10 @@ from solana.rpc.commitment import Commitment, Confirmed, Finalized, Processed
 from solana.rpc.jsonrpc import SolanaJsonRpcError
 from solana.rpc.models import MemcmpOpts
 from solana.rpc.websocket_api import SolanaWsClient
+from solders.message import MessageV0
 from solders.rpc.config import RpcBlockSubscribeFilterMentions, RpcTransactionLogsFilterMentions
+from solders.system_program import TransferParams, transfer
+from solders.transaction import VersionedTransaction
 from solders.transaction_status import TransactionDetails
 from websockets.asyncio.client import connect
 from websockets.exceptions import ConnectionClosed
@@ -22,6 +25,7 @@ from tests.chains.devnet.solana.scenes import (
     SHOP,
     SHOP_RENT,
     SOL,
+    block_hash,
     heard,
     listening,
     payment,
@@ -106,6 +110,44 @@ def test_a_rollback_tells_of_the_accounts_that_it_changed_back(net: SolanaDevnet
         return [(await heard(client)).result.value.lamports for _ in range(2)]
 
     assert listening(net, listen) == [SHOP_RENT + 5, SHOP_RENT]
+
+
+def test_confirmed_slots_that_are_rolled_back_are_told_anew(net: SolanaDevnet) -> None:
+    """What lands on the new fork is confirmed on its own, also what was confirmed before."""
+
+    async def listen(client: SolanaWsClient) -> list[str]:
+        await client.logs_subscribe(commitment=Confirmed)
+        again = sent(net, payment(net, 1, recent=block_hash(net, "finalized")))
+        net.advance()
+        gone = sent(net, payment(net, 2))
+        net.advance()
+        assert net.rollback(3, is_including_again=True) == [gone]
+        net.advance()
+        told = [str((await heard(client)).result.value.signature) for _ in range(3)]
+        assert told == [again, gone, again]
+        return told
+
+    listening(net, listen)
+
+
+def test_a_block_with_a_version_that_was_not_asked_for_is_told_as_an_error(
+    net: SolanaDevnet,
+) -> None:
+    """The subscription goes on."""
+
+    async def listen(client: SolanaWsClient) -> None:
+        await client.block_subscribe(commitment=Confirmed, encoding="base64")
+        recent = block_hash(net)
+        pay = transfer(TransferParams(from_pubkey=ANN.pubkey(), to_pubkey=SHOP, lamports=1))
+        message = MessageV0.try_compile(ANN.pubkey(), [pay], [], recent)
+        sent(net, VersionedTransaction(message, [ANN]))
+        net.advance(2)
+        first, second = await heard(client), await heard(client)
+        assert (first.result.value.block, second.result.value.err) == (None, None)
+        assert first.result.value.err is not None
+        assert second.result.value.block is not None
+
+    listening(net, listen)
 
 
 def test_a_programs_accounts_are_told_through_filters(net: SolanaDevnet) -> None:

@@ -1,11 +1,15 @@
 """The local cluster as a whole: its addresses, its clock, its faults by seed."""
 
+import asyncio
 import socket
 
 import pytest
+from solana.rpc.async_api import AsyncClient
 from solana.rpc.commitment import Processed
+from solana.rpc.models import TxOpts
 from solana.rpc.websocket_api import SolanaWsClient
 from solders.account import Account
+from solders.keypair import Keypair
 
 from chains.devnet.rpc import DevnetError
 from chains.devnet.solana.codec import SYSTEM_PROGRAM
@@ -69,6 +73,36 @@ def test_slots_move_by_themselves() -> None:
     assert (second, third) == (first + 1, first + 2)
     assert net.options.time_of(200) == net.options.genesis_seconds + 1
     assert net.slot == stopped
+
+
+def test_many_clients_and_moving_slots_do_not_disturb_each_other() -> None:
+    """Every payment lands once, and the blocks are one chain."""
+    payers = [Keypair.from_seed(bytes([50 + place]) * 32) for place in range(4)]
+
+    async def pay(net: SolanaDevnet, payer: Keypair) -> list[str]:
+        signatures = []
+        async with AsyncClient(net.url) as client:
+            for lamports in range(1, 26):
+                tx = payment(net, lamports, payer=payer)
+                opts = TxOpts(preflight_commitment=Processed)
+                signatures.append(str((await client.send_transaction(tx, opts=opts)).value))
+        return signatures
+
+    async def pay_all(net: SolanaDevnet) -> list[list[str]]:
+        return await asyncio.gather(*(pay(net, payer) for payer in payers))
+
+    with solana_devnet(slot_ms=20, confirmed_lag_slots=1, finalized_lag_slots=2) as net:
+        net.airdrop(SHOP, SHOP_RENT)
+        for payer in payers:
+            net.airdrop(payer.pubkey(), SOL)
+        signatures = [one for part in asyncio.run(pay_all(net)) for one in part]
+
+    assert len(set(signatures)) == 100
+    assert set(signatures) <= set(net.ledger.landed)
+    assert lamports_of(net, SHOP) == SHOP_RENT + 4 * sum(range(1, 26))
+    blocks = net.ledger.blocks
+    assert [one.parent_hash for one in blocks[1:]] == [one.block_hash for one in blocks[:-1]]
+    assert sum(len(one.landed) for one in blocks) == len(net.ledger.landed) == 105
 
 
 def test_the_same_seed_makes_the_same_chain() -> None:

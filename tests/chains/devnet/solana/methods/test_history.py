@@ -1,5 +1,6 @@
 """Methods about blocks, signatures and transactions, through the real client."""
 
+import base64
 from typing import Any
 
 import pytest
@@ -23,8 +24,10 @@ from solders.transaction_status import TransactionDetails
 from chains.devnet.exchange import RefusalError
 from chains.devnet.solana.mints import MEMO
 from chains.devnet.solana.net import SolanaDevnet
+from chains.devnet.solana.records import TOKEN_PROGRAM
 from tests.chains.devnet.solana.scenes import (
     ANN,
+    BEN,
     SHOP,
     SHOP_RENT,
     SOL,
@@ -113,6 +116,19 @@ def test_inner_instructions_and_token_balances_are_shown(net: SolanaDevnet) -> N
     assert key != str(ANN.pubkey())
 
 
+def test_what_a_program_gave_back_is_shown(net: SolanaDevnet) -> None:
+    """The token program gives the size of an account, 165."""
+    mint = net.create_mint(decimals=6)
+    ask = Instruction(TOKEN_PROGRAM, b"\x15", [AccountMeta(mint, False, False)])
+    signature = sent(net, signed(net, [ask], ANN))
+    net.advance()
+
+    shown = net.ask("getTransaction", signature, {"commitment": "confirmed"})["meta"]
+
+    content = base64.b64encode((165).to_bytes(8, "little")).decode()
+    assert shown["returnData"] == {"programId": str(TOKEN_PROGRAM), "data": [content, "base64"]}
+
+
 def test_a_transaction_with_a_lookup_table_is_found_by_the_addresses_in_it(
     net: SolanaDevnet,
 ) -> None:
@@ -161,6 +177,9 @@ def test_signatures_of_an_address_are_paged_newest_first(net: SolanaDevnet) -> N
     assert through(net, ask) == [newest[:2], newest[2:4], newest[2:4], newest[:2]]
     final = net.ask("getSignaturesForAddress", str(SHOP))
     assert [one["confirmationStatus"] for one in final] == ["finalized"]
+    elsewhere = {"before": str(signatures[2]), "commitment": "confirmed"}
+    of_ben = net.ask("getSignaturesForAddress", str(BEN.pubkey()), elsewhere)
+    assert [one["slot"] for one in of_ben] == [1]  # his airdrop is older than that payment
     gone = {"before": str(Signature.default()), "commitment": "confirmed"}
     assert net.ask("getSignaturesForAddress", str(SHOP), gone) == []
 
@@ -255,6 +274,19 @@ def test_a_block_that_is_not_there_is_refused_for_its_reason(net: SolanaDevnet) 
     with pytest.raises(RefusalError) as caught:
         net.ask("getBlock", net.slot - 2, {"commitment": "confirmed"})
     assert caught.value.code == -32014
+
+
+def test_a_transaction_that_is_not_written_yet_is_not_shown(net: SolanaDevnet) -> None:
+    """Its status is there before it, as on a node whose history lags."""
+    signature = sent(net, payment(net))
+    net.advance()
+    net.faults.history_lag_slots = 2
+    config = {"commitment": "confirmed"}
+
+    assert net.ask("getSignatureStatuses", [signature])["value"][0] is not None
+    assert net.ask("getTransaction", signature, config) is None
+    net.advance()
+    assert net.ask("getTransaction", signature, config) is not None
 
 
 def test_a_block_that_is_no_longer_kept_says_from_where_on_they_are(net: SolanaDevnet) -> None:
