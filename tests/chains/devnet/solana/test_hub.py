@@ -192,6 +192,20 @@ def test_a_signature_is_told_once(net: SolanaDevnet, level: Commitment, lag: int
     listening(net, listen)
 
 
+def test_a_signature_that_lands_again_is_not_told_again(net: SolanaDevnet) -> None:
+    """Its subscription ended with the first time, whatever became of that fork."""
+    tx = payment(net, recent=block_hash(net, "finalized"))
+
+    async def listen(client: SolanaWsClient) -> None:
+        await client.signature_subscribe(signature=tx.signatures[0], commitment=Processed)
+        sent(net, tx)
+        assert net.rollback(1, is_including_again=True) == []
+        assert (await heard(client)).result.value.err is None
+        assert await before_next(client, net) == []
+
+    listening(net, listen)
+
+
 def test_slots_and_roots_are_told_as_they_move(net: SolanaDevnet) -> None:
     """A slot with its parent and root; each new root by itself."""
 

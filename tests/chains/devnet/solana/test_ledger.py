@@ -181,6 +181,21 @@ def test_dropped_slots_stay_without_blocks_unless_they_are_filled_again(net: Sol
     assert net.ledger.tip.slot == tip + 1
 
 
+def test_a_slot_that_is_filled_again_is_not_confirmed_by_what_it_was(net: SolanaDevnet) -> None:
+    """Its new block goes through the levels from the beginning."""
+    net.advance(3)
+    net.rollback(3, is_refilling=True)
+    signature = sent(net, payment(net))
+
+    shown = []
+    for _ in range(2):
+        status = net.ask("getSignatureStatuses", [signature])["value"][0]
+        shown.append(status["confirmationStatus"])
+        net.advance()
+
+    assert shown == ["processed", "confirmed"]
+
+
 def test_a_new_fork_has_other_hashes_and_does_not_know_the_old(net: SolanaDevnet) -> None:
     """A transaction that rests on a dropped block is of no use afterwards."""
     net.advance(2)

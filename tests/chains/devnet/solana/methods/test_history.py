@@ -32,6 +32,7 @@ from tests.chains.devnet.solana.scenes import (
     SHOP_RENT,
     SOL,
     block_hash,
+    lamports_of,
     payment,
     refusal,
     sent,
@@ -151,6 +152,17 @@ def test_a_transaction_with_a_lookup_table_is_found_by_the_addresses_in_it(
         assert meta.post_balances[-1] == SOL
 
     through(net, ask)
+
+
+def test_what_a_lookup_table_named_goes_back_with_its_slot(net: SolanaDevnet) -> None:
+    """Loaded accounts have versions like the others."""
+    sent_by_table(net)
+    assert lamports_of(net, FAR) == SOL
+    assert lamports_of(net, FAR, "confirmed") == 0
+
+    net.rollback(1)
+
+    assert lamports_of(net, FAR) == 0
 
 
 def test_signatures_of_an_address_are_paged_newest_first(net: SolanaDevnet) -> None:
