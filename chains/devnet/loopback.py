@@ -1,21 +1,16 @@
 """A small HTTP server on loopback for nodes and proxies: kept alive, and able to misbehave."""
 
 import asyncio
-import contextlib
 import socket
 import struct
-import threading
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
 from typing import Final
 
-from chains.devnet.rpc import DevnetError
-from chains.devnet.running import Running
+from chains.devnet.threaded import HOST, ThreadedServer
 
-HOST: Final = "127.0.0.1"
 HEAD_BYTES_MAX: Final = 64 * 1024
 BODY_BYTES_MAX: Final = 64 * 1024 * 1024
-START_SECONDS_MAX: Final = 10.0
 STATUS_OK: Final = 200
 STATUS_TOO_LARGE: Final = 413
 CONTENT_LENGTH: Final = b"content-length:"
@@ -64,7 +59,7 @@ Handle = Callable[[bytes], Awaitable[Reply]]
 Closing = Callable[[], Awaitable[None]]
 
 
-class LoopbackServer(Running):
+class LoopbackServer(ThreadedServer):
     """
     Serves POST requests in a thread of its own; a context manager.
 
@@ -75,69 +70,30 @@ class LoopbackServer(Running):
     """
 
     def __init__(self, handle: Handle, *, port: int = 0, closing: Closing | None = None) -> None:
-        self.port = port
+        super().__init__(port=port)
         self._closing = closing
         self._handle = handle
-        self._loop: asyncio.AbstractEventLoop | None = None
-        self._ending: asyncio.Event | None = None
-        self._ready = threading.Event()
-        self._failure: OSError | None = None
-        self._thread: threading.Thread | None = None
+        self._server: asyncio.Server | None = None
+        self._connections: set[asyncio.Task[None]] = set()
 
     @property
     def url(self) -> str:
         """The server's HTTP address."""
         return f"http://{HOST}:{self.port}"
 
-    def start(self) -> None:
-        """
-        Listen; after stop() the same port is taken again.
-
-        Raises:
-            DevnetError: the port is taken, or the server runs already.
-        """
-        if self._thread is not None:
-            raise DevnetError("the server is running already")
-        self._ready.clear()
-        self._failure = None
-        self._thread = threading.Thread(target=asyncio.run, args=(self._serve(),), daemon=True)
-        self._thread.start()
-        self._ready.wait(START_SECONDS_MAX)
-        if self._loop is None:
-            self.stop()
-            raise DevnetError(f"port {self.port} cannot be served: {self._failure}")
-
-    def stop(self) -> None:
-        """Close every connection and stop listening; calling it twice is fine."""
-        thread, self._thread = self._thread, None
-        if thread is None:
-            return
-        if self._loop is not None and self._ending is not None:
-            with contextlib.suppress(RuntimeError):  # the loop has ended by itself
-                self._loop.call_soon_threadsafe(self._ending.set)
-        thread.join()
-        self._loop = self._ending = None
-
-    async def _serve(self) -> None:
-        self._ending = asyncio.Event()
-        connections: set[asyncio.Task[None]] = set()
-
+    async def _listen(self) -> int:
         def connected(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
             task = asyncio.create_task(self._converse(reader, writer))
-            connections.add(task)
-            task.add_done_callback(connections.discard)
+            self._connections.add(task)
+            task.add_done_callback(self._connections.discard)
 
-        try:
-            server = await asyncio.start_server(connected, HOST, self.port, limit=HEAD_BYTES_MAX)
-        except OSError as exc:
-            self._failure = exc
-            self._ready.set()
-            return
-        self.port = server.sockets[0].getsockname()[1]
-        self._loop = asyncio.get_running_loop()
-        self._ready.set()
-        await self._ending.wait()
-        server.close()
+        self._server = await asyncio.start_server(connected, HOST, self.port, limit=HEAD_BYTES_MAX)
+        return int(self._server.sockets[0].getsockname()[1])
+
+    async def _close(self) -> None:
+        if self._server is not None:
+            self._server.close()
+        connections = tuple(self._connections)
         for task in connections:
             task.cancel()
         await asyncio.gather(*connections, return_exceptions=True)

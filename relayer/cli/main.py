@@ -9,6 +9,7 @@ from relayer.cli import (
     chain,
     configuration,
     database,
+    devnets,
     diagnosis,
     governor,
     jobs,
@@ -61,6 +62,7 @@ app.add_typer(jobs.app, name="jobs")
 app.add_typer(letters.app, name="dlq")
 app.add_typer(chain.app, name="chain")
 app.add_typer(governor.app, name="governor")
+app.add_typer(devnets.app, name="devnet")
 app.add_typer(configuration.app, name="config")
 
 

@@ -39,7 +39,7 @@ def demo(
 
         return play(is_fleet=fleet, as_json=as_json, state=state, keep=keep)
 
-    _exit_with(run_demo, as_json=as_json)
+    exit_with(run_demo, as_json=as_json)
 
 
 def up(*, config: ConfigOption = None, as_json: JsonOption = False) -> None:
@@ -180,10 +180,16 @@ def _run(
         log.info("process.stopped", hub=settings.hub)
         return DONE
 
-    _exit_with(run_process, as_json=as_json)
+    exit_with(run_process, as_json=as_json)
 
 
-def _exit_with(run: Callable[[], int], *, as_json: bool) -> None:
+def exit_with(run: Callable[[], int], *, as_json: bool) -> None:
+    """
+    Run a process and exit with its status.
+
+    Raises:
+        Exit: always; 130 where it was interrupted.
+    """
     try:
         code = run()
     except KeyboardInterrupt as exc:

@@ -5,8 +5,9 @@ import socket
 import httpx
 import pytest
 
-from chains.devnet.loopback import BODY_BYTES_MAX, HOST, LoopbackServer, Reply
+from chains.devnet.loopback import BODY_BYTES_MAX, LoopbackServer, Reply
 from chains.devnet.rpc import DevnetError
+from chains.devnet.threaded import HOST
 
 WAIT_SECONDS_MAX = 10.0
 

@@ -1,0 +1,1 @@
+"""A Solana cluster of one node in memory, for tests and for trying things out."""

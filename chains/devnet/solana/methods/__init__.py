@@ -1,0 +1,1 @@
+"""The JSON-RPC methods of the local cluster, by what they are about."""
