@@ -9,14 +9,14 @@ from typing import Final, TypeVar
 
 from coincurve import PrivateKey
 
+from chains.agreement.board import Terms
+from chains.agreement.reader import AgreeingReader
 from chains.attestation import GuardianSet, sign_digest, signer_address
 from chains.bridges.door import HttpDoor
 from chains.bridges.guardian import GuardianBridge
 from chains.bridges.guardian_door import GuardianHttpDoor
 from chains.bridges.switch_door import SwitchHttpDoor
 from chains.evm.agreeing_sender import AgreeingSender
-from chains.evm.agreement import AgreeingReader
-from chains.evm.board import Terms
 from chains.evm.fees import FeeLimits
 from chains.evm.keys import read_key_file, read_private_text
 from chains.evm.reader import EvmReader, Watched

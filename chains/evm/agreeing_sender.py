@@ -11,9 +11,9 @@ from collections.abc import Awaitable, Callable, Sequence
 from eth_account.typed_transactions.typed_transaction import TypedTransaction
 from hexbytes import HexBytes
 
-from chains.evm.board import Terms
-from chains.evm.quorum import Quorum
-from chains.evm.votes import values, values_or_refusals
+from chains.agreement.board import Terms
+from chains.agreement.quorum import Quorum
+from chains.agreement.votes import values, values_or_refusals
 from chains.nodes import NodeStatus
 from chains.port import ContractCall, Fees, Receipt, SignedTransaction, TransactionSender
 from chains.types import ChainId

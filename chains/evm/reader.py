@@ -4,6 +4,7 @@ import time
 from dataclasses import dataclass
 from typing import Any, Final
 
+from chains.agreement.faults import FaultClass
 from chains.attestation import GuardianSet
 from chains.errors import (
     BlockGoneError,
@@ -22,7 +23,6 @@ from chains.evm.answers import RawLog, bytes_of, header_of, ordered_logs, quanti
 from chains.evm.bloom import BloomCounts, bloom_of
 from chains.evm.decode import CREDIT_LINE_EVENTS, VAULT_EVENTS, WATCHED_TOPICS, decode_log
 from chains.evm.evidence import Evidence
-from chains.evm.faults import FaultClass
 from chains.evm.rpc import RPC_TIMEOUT_SECONDS, AnswerTooLargeError, RpcClient, RpcFaultError
 from chains.evm.span import SPAN_MAX, AdaptiveSpan
 from chains.finality import ChainIdentity, Heads

@@ -12,6 +12,7 @@ import aiohttp
 import orjson
 from web3 import AsyncHTTPProvider
 
+from chains.agreement.faults import FaultClass
 from chains.errors import (
     BlockGoneError,
     CallRevertedError,
@@ -25,7 +26,7 @@ from chains.errors import (
 )
 from chains.evm.abi import decode_revert
 from chains.evm.answers import shown
-from chains.evm.faults import FaultClass, fault_of, fault_of_status
+from chains.evm.faults import fault_of, fault_of_status
 from chains.types import ChainId
 
 RPC_TIMEOUT_SECONDS: Final = 10.0

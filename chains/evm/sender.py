@@ -6,6 +6,7 @@ from typing import Any, Final
 from eth_account import Account
 from eth_account.signers.local import LocalAccount
 
+from chains.agreement.faults import FaultClass
 from chains.errors import (
     AccountNonceUsedError,
     FeeAboveCapError,
@@ -24,7 +25,6 @@ from chains.evm.answers import (
     usable,
     wei_of,
 )
-from chains.evm.faults import FaultClass
 from chains.evm.fees import FeeLimits, bumped_fees, is_at_cap, suggested_fees
 from chains.evm.reader import hex_address
 from chains.evm.rpc import RPC_TIMEOUT_SECONDS, AnswerTooLargeError, RpcClient, RpcFaultError

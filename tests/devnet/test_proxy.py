@@ -7,6 +7,8 @@ from typing import Any, TypeVar
 
 import pytest
 
+from chains.agreement.board import Terms
+from chains.agreement.reader import AgreeingReader
 from chains.devnet.actors import ALICE
 from chains.devnet.kit import WETH, DeployedChain, Devnet
 from chains.devnet.proxy import (
@@ -27,8 +29,6 @@ from chains.errors import (
     RpcTimeoutError,
     RpcUnavailableError,
 )
-from chains.evm.agreement import AgreeingReader
-from chains.evm.board import Terms
 from chains.evm.reader import EvmReader
 from tests.devnet.letters import account_named
 

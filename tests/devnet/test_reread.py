@@ -6,11 +6,11 @@ from dataclasses import replace
 
 import pytest
 
+from chains.agreement.board import Terms
+from chains.agreement.reader import AgreeingReader
 from chains.devnet.actors import ALICE
 from chains.devnet.kit import WETH, Devnet
 from chains.devnet.proxy import FaultProxy, Lie, on
-from chains.evm.agreement import AgreeingReader
-from chains.evm.board import Terms
 from chains.evm.reader import EvmReader
 from chains.port import ChainReader
 from chains.types import TokenRef

@@ -5,11 +5,11 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
 
+from chains.agreement.board import Terms
+from chains.agreement.reader import AgreeingReader
 from chains.devnet.packs import Pack
 from chains.errors import RpcContradictionError, RpcDisagreementError
 from chains.events import ObservedEvent
-from chains.evm.agreement import AgreeingReader
-from chains.evm.board import Terms
 from chains.evm.reader import EvmReader, Watched
 from chains.port import EventRead, VaultState
 from chains.types import BlockRef, ChainId, word_of_text

@@ -7,12 +7,12 @@ from pathlib import Path
 
 import pytest
 
+from chains.agreement.reader import AgreeingReader
 from chains.devnet.anvil import find_anvil
 from chains.devnet.packs import URL, Pack, read_pack
 from chains.devnet.replay import ReplayNode
 from chains.devnet.rpc import DevnetError
 from chains.events import CollateralLocked, ObservedEvent
-from chains.evm.agreement import AgreeingReader
 from chains.types import ChainId
 from relayer.clock import FixedClock
 from relayer.store.observed_rows import EventState

@@ -8,10 +8,10 @@ from typing import Any
 
 import pytest
 
+from chains.agreement.reader import AgreeingReader
 from chains.errors import QuorumLostError, RpcDisagreementError
 from chains.evm.abi import topic_of
 from chains.evm.agreeing_sender import AgreeingSender
-from chains.evm.agreement import AgreeingReader
 from chains.evm.fees import GWEI
 from chains.evm.keys import KeyFileError
 from chains.evm.movement import TRANSFER_TOPIC

@@ -17,7 +17,8 @@ MODULES = (
     "relayer.api.app", "relayer.cli.main", "chains.types", "chains.errors", "chains.events",
     "chains.message", "chains.finality", "chains.attestation", "chains.command",
     "chains.correction", "chains.port", "chains.nodes",
-    "chains.evm.reader", "chains.solana.vault_events", "chains.bridges.guardian",
+    "chains.agreement.quorum", "chains.evm.reader", "chains.solana.vault_events",
+    "chains.bridges.guardian",
     "chains.oracles.chainlink",
     "chains.devnet.deploy",
 )  # fmt: skip
@@ -29,6 +30,7 @@ FORBIDDEN = [
     ("relayer: a module", "chains.events", "relayer.money"),
     ("chains: devnet", "chains.message", "chains.port"),
     ("chains: devnet", "chains.evm.reader", "chains.bridges.guardian"),
+    ("chains: devnet", "chains.agreement.quorum", "chains.evm.reader"),
     ("the core imports no", "relayer.ledger.journal", "time"),
     ("the core imports no", "relayer.outbox.life", "structlog"),
     ("the core imports no", "relayer.risk.margin", "os"),
@@ -43,6 +45,8 @@ FORBIDDEN = [
 
 ALLOWED = [
     ("relayer.wiring", "chains.evm.reader"),
+    ("chains.evm.reader", "chains.agreement.quorum"),
+    ("chains.solana.vault_events", "chains.agreement.quorum"),
     ("relayer.wiring", "chains.solana.vault_events"),
     ("relayer.wiring", "relayer.store.engine"),
     ("relayer.store.engine", "sqlalchemy"),

@@ -5,12 +5,12 @@ from collections.abc import Callable, Coroutine, Sequence
 from dataclasses import dataclass
 from typing import Any, Final, TypeVar
 
+from chains.agreement.board import Terms
+from chains.agreement.reader import AgreeingReader
 from chains.devnet.memory_node.chain import ChainOptions, MemoryChain
 from chains.devnet.memory_node.load import account_of_label, address_of_label
 from chains.devnet.memory_node.moves import Holding, Tx, lock
 from chains.events import ObservedEvent
-from chains.evm.agreement import AgreeingReader
-from chains.evm.board import Terms
 from chains.evm.reader import EvmReader, Watched
 from chains.types import ChainId
 

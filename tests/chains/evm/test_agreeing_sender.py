@@ -9,6 +9,7 @@ import pytest
 from eth_account.typed_transactions.typed_transaction import TypedTransaction
 from hexbytes import HexBytes
 
+from chains.agreement.board import Terms
 from chains.errors import (
     AccountNonceUsedError,
     CallRevertedError,
@@ -18,7 +19,6 @@ from chains.errors import (
     RpcDisagreementError,
 )
 from chains.evm.agreeing_sender import AgreeingSender
-from chains.evm.board import Terms
 from chains.evm.sender import GAS_HEADROOM, EvmSender
 from chains.port import ContractCall, Fees
 from tests.chains.evm.fake_node import FakeNode, serving

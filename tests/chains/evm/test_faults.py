@@ -9,6 +9,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from chains.agreement.faults import PROVIDER_FAULTS, FaultClass, fault_of_error
 from chains.errors import (
     AccountNonceUsedError,
     BlockGoneError,
@@ -24,13 +25,7 @@ from chains.errors import (
     RpcTimeoutError,
     RpcUnavailableError,
 )
-from chains.evm.faults import (
-    PROVIDER_FAULTS,
-    FaultClass,
-    fault_of,
-    fault_of_error,
-    fault_of_status,
-)
+from chains.evm.faults import fault_of, fault_of_status
 from tests.chains.strategies import CHAIN
 
 REFUSALS: list[dict[str, Any]] = json.loads(Path(__file__).with_name("refusals.json").read_text())

@@ -1,8 +1,8 @@
 """Several nodes of one simulated chain, behind the agreement that a deployment uses."""
 
+from chains.agreement.board import Terms
+from chains.agreement.reader import AgreeingReader
 from chains.errors import RpcTimeoutError
-from chains.evm.agreement import AgreeingReader
-from chains.evm.board import Terms
 from chains.nodes import NodeStatus
 from chains.types import BlockRef
 from relayer.steps.condition import log_node

@@ -5,7 +5,7 @@ from typing import Any
 import pytest
 from structlog.testing import capture_logs
 
-from chains.evm.quorum import AGREEMENT_SECONDS_MAX
+from chains.agreement.quorum import AGREEMENT_SECONDS_MAX
 from relayer.clock import FixedClock
 from relayer.steps.glance import QUORUM_SECONDS_MAX
 from relayer.store.conditions import Condition, StoredCondition

@@ -2,9 +2,9 @@
 
 from structlog.testing import capture_logs
 
-from chains.evm.agreement import AgreeingReader
-from chains.evm.board import Terms
-from chains.evm.quorum import AGREEMENT_SECONDS_MAX
+from chains.agreement.board import Terms
+from chains.agreement.quorum import AGREEMENT_SECONDS_MAX
+from chains.agreement.reader import AgreeingReader
 from relayer.clock import FixedClock
 from relayer.steps.condition import log_node
 from relayer.store.conditions import Condition

@@ -10,6 +10,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from chains.agreement.reader import AgreeingReader
 from chains.devnet.exchange import RefusalError
 from chains.devnet.lies.forge import Forge
 from chains.devnet.lies.forgery import ForgedLock, Forgery
@@ -27,7 +28,6 @@ from chains.devnet.memory_node.state import key_of
 from chains.devnet.proxy import FaultProxy
 from chains.errors import RpcDisagreementError
 from chains.events import CollateralLocked
-from chains.evm.agreement import AgreeingReader
 from chains.evm.reader import EvmReader
 from tests.chains.devnet.scenes import (
     ACCOUNT,

@@ -2,11 +2,11 @@
 
 import pytest
 
+from chains.agreement.reader import AgreeingReader
 from chains.devnet.lies.holes import MILLION, DropLogs, TruncateRanges
 from chains.devnet.memory_node.node import MemoryNode
 from chains.devnet.proxy import FaultProxy, Layer
 from chains.events import CollateralLocked, ObservedEvent
-from chains.evm.agreement import AgreeingReader
 from chains.evm.reader import EvmReader
 from tests.chains.devnet.scenes import TOKEN, VAULT, agreeing, chain_with_locks, through
 

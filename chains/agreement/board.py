@@ -5,8 +5,8 @@ from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from typing import Final
 
-from chains.evm.faults import PROVIDER_FAULTS, FaultClass
-from chains.evm.health import (
+from chains.agreement.faults import PROVIDER_FAULTS, FaultClass
+from chains.agreement.health import (
     Health,
     after_answer,
     after_dispute,

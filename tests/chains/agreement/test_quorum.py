@@ -9,6 +9,10 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from chains.agreement import quorum as engine
+from chains.agreement.board import Terms
+from chains.agreement.health import FAULTS_IN_ROW_MAX
+from chains.agreement.quorum import Quorum
 from chains.errors import (
     BlockGoneError,
     CallRevertedError,
@@ -23,10 +27,6 @@ from chains.errors import (
     RpcTimeoutError,
     RpcUnavailableError,
 )
-from chains.evm import quorum as engine
-from chains.evm.board import Terms
-from chains.evm.health import FAULTS_IN_ROW_MAX
-from chains.evm.quorum import Quorum
 from chains.nodes import NodeEvent, NodeReport, Standing
 from tests.chains.strategies import CHAIN
 

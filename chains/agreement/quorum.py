@@ -10,6 +10,9 @@ import asyncio
 from collections.abc import Awaitable, Callable, Iterable, Sequence
 from typing import Any, Final, Generic, NoReturn, TypeVar
 
+from chains.agreement.board import Board, Terms
+from chains.agreement.faults import FaultClass, fault_of_error
+from chains.agreement.votes import Answer, Grouping, Poll, alike, largest, sameness_of, values
 from chains.errors import (
     AccountNonceUsedError,
     BlockGoneError,
@@ -23,9 +26,6 @@ from chains.errors import (
     Tally,
     WrongChainError,
 )
-from chains.evm.board import Board, Terms
-from chains.evm.faults import FaultClass, fault_of_error
-from chains.evm.votes import Answer, Grouping, Poll, alike, largest, sameness_of, values
 from chains.types import ChainId
 
 N = TypeVar("N")

@@ -8,11 +8,11 @@ import asyncio
 from collections.abc import Awaitable, Callable, Mapping, Sequence
 from typing import Protocol, TypeVar
 
+from chains.agreement.board import Terms
+from chains.agreement.faults import fault_of_error
+from chains.agreement.quorum import Quorum
 from chains.attestation import GuardianSet
 from chains.errors import ChainError
-from chains.evm.board import Terms
-from chains.evm.faults import fault_of_error
-from chains.evm.quorum import Quorum
 from chains.finality import ChainIdentity, Heads
 from chains.nodes import NodePool, NodeStatus
 from chains.port import (

@@ -9,6 +9,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from chains.agreement.board import Terms
+from chains.agreement.reader import AgreeingReader, NodeReader
 from chains.errors import (
     BlockGoneError,
     MalformedLogError,
@@ -19,8 +21,6 @@ from chains.errors import (
     RpcTimeoutError,
     WrongChainError,
 )
-from chains.evm.agreement import AgreeingReader, NodeReader
-from chains.evm.board import Terms
 from chains.finality import Heads
 from chains.port import EventRead
 from chains.types import BlockHeader, BlockRef, ChainId

@@ -2,9 +2,9 @@
 
 import pytest
 
-from chains.evm.board import Board, Terms, ignore
-from chains.evm.faults import PROVIDER_FAULTS, FaultClass
-from chains.evm.health import DISPUTES_MAX, FAULTS_IN_ROW_MAX, RETEST_SECONDS
+from chains.agreement.board import Board, Terms, ignore
+from chains.agreement.faults import PROVIDER_FAULTS, FaultClass
+from chains.agreement.health import DISPUTES_MAX, FAULTS_IN_ROW_MAX, RETEST_SECONDS
 from chains.nodes import NodeEvent, NodeReport, Standing
 from tests.chains.strategies import CHAIN
 

@@ -7,7 +7,7 @@ Health decides who is asked first. It never decides how many must agree.
 from dataclasses import dataclass, replace
 from typing import Final
 
-from chains.evm.faults import FaultClass
+from chains.agreement.faults import FaultClass
 from chains.nodes import Standing
 
 FAULTS_IN_ROW_MAX: Final = 5

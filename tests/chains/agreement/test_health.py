@@ -5,9 +5,9 @@ from dataclasses import replace
 from hypothesis import given
 from hypothesis import strategies as st
 
-from chains.evm import health
-from chains.evm.faults import FaultClass
-from chains.evm.health import (
+from chains.agreement import health
+from chains.agreement.faults import FaultClass
+from chains.agreement.health import (
     BLOCKS_BEHIND_MAX,
     DISPUTE_WINDOW_SECONDS,
     DISPUTES_MAX,

@@ -10,10 +10,10 @@ from typing import Any, TypeVar
 
 import pytest
 
+from chains.agreement.board import Terms
+from chains.agreement.health import FAULTS_IN_ROW_MAX
+from chains.agreement.reader import AgreeingReader
 from chains.errors import ChainError, QuorumLostError
-from chains.evm.agreement import AgreeingReader
-from chains.evm.board import Terms
-from chains.evm.health import FAULTS_IN_ROW_MAX
 from chains.evm.reader import EvmReader, Watched
 from chains.nodes import NodeReport, Standing
 from chains.types import BlockRef

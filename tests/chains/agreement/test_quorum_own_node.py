@@ -8,6 +8,12 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from chains.agreement import quorum as engine
+from chains.agreement.board import Board, Terms
+from chains.agreement.health import BLOCKS_BEHIND_MAX, FAULTS_IN_ROW_MAX
+from chains.agreement.quorum import Quorum
+from chains.agreement.reader import AgreeingReader, NodeReader
+from chains.agreement.votes import values_or_refusals
 from chains.errors import (
     BlockGoneError,
     CallRevertedError,
@@ -16,15 +22,18 @@ from chains.errors import (
     RangeTooLargeError,
     RpcDisagreementError,
 )
-from chains.evm import quorum as engine
-from chains.evm.agreement import AgreeingReader, NodeReader
-from chains.evm.board import Board, Terms
-from chains.evm.health import BLOCKS_BEHIND_MAX, FAULTS_IN_ROW_MAX
-from chains.evm.quorum import Quorum
-from chains.evm.votes import values_or_refusals
 from chains.nodes import NodeEvent, NodeReport
-from tests.chains.evm.test_agreement import FakeReader, header
-from tests.chains.evm.test_quorum import DOWN, GONE, HANGS, REVERT, SMALLER, TIMEOUT, FakePort, ask
+from tests.chains.agreement.test_quorum import (
+    DOWN,
+    GONE,
+    HANGS,
+    REVERT,
+    SMALLER,
+    TIMEOUT,
+    FakePort,
+    ask,
+)
+from tests.chains.agreement.test_reader import FakeReader, header
 from tests.chains.strategies import CHAIN
 
 LABELS = ("own-1", "own-2", "rented-1", "rented-2", "rented-3")
