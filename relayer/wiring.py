@@ -55,7 +55,7 @@ from relayer.wiring_catalog import (
     tokens_of,
 )
 from relayer.wiring_governor import governor_rules
-from relayer.wiring_readers import readers_of, wakeup_of
+from relayer.wiring_readers import barred_of, readers_of, wakeup_of
 
 GWEI: Final = 10**9
 MILLISECONDS: Final = 1_000
@@ -117,6 +117,7 @@ def catalog_of(settings: Settings) -> Catalog:
             for chain in settings.chains
             for vault in chain.vaults
         },
+        barred=barred_of(settings),
         credit_lines=credit_lines_of(settings, registry),
         liquidators=tuple(
             Liquidator(

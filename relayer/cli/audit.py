@@ -160,12 +160,14 @@ def audit_answer(report: "AuditReport") -> Answer:
 
 def audit_value(report: "AuditReport") -> dict[str, object]:
     """Return a report as JSON."""
+    from chains.types import raw_text
+
     return {
         "is_equal": report.is_equal,
         "pinned": {
             chain_id: None
             if block is None
-            else {"height": block.height, "block_hash": "0x" + block.block_hash.hex()}
+            else {"height": block.height, "block_hash": raw_text(chain_id, block.block_hash)}
             for chain_id, block in report.pinned.items()
         },
         "last_seq": report.last_seq,

@@ -8,7 +8,7 @@ import structlog
 
 from chains.errors import PermanentChainError
 from chains.port import Bridge, ChainReader, Receipt, TransactionSender
-from chains.types import BlockRef
+from chains.types import BlockRef, raw_text
 from relayer.clock import UnixSeconds
 from relayer.errors import StateMovedError
 from relayer.outbox.life import FINAL_STATES, MessageEvent, MessageState, WaitReason
@@ -259,7 +259,8 @@ def _prove_unexecuted(store: Store, stored: StoredMessage, final: BlockRef, fenc
             stored.message_id,
             MessageEvent.PROVE_UNEXECUTED,
             WaitReason.PROVEN_UNEXECUTED,
-            f"not executed at final block {final.height} 0x{final.block_hash.hex()}",
+            f"not executed at final block {final.height} "
+            + raw_text(stored.message.target_chain, final.block_hash),
             uow.clock.now(),
         )
         tell(

@@ -13,6 +13,7 @@ from chains.events import (
     Repaid,
     payload_of,
 )
+from chains.types import raw_text
 from relayer.outbox.life import MessageEvent, MessageState, WaitReason
 from relayer.steps.tell import tell, tell_all
 from relayer.store.debt_events import DEBT_KINDS
@@ -61,8 +62,8 @@ def told_of(stored: StoredEvent, booked: Booked, correlation_id: bytes) -> FeedI
     content: dict[str, Any] = {
         "chain_id": event.position.chain_id,
         "height": str(event.position.block.height),
-        "block_hash": "0x" + event.position.block.block_hash.hex(),
-        "tx_hash": "0x" + event.position.tx_hash.hex(),
+        "block_hash": raw_text(event.position.chain_id, event.position.block.block_hash),
+        "tx_hash": raw_text(event.position.chain_id, event.position.tx_hash),
         "event_id": "0x" + stored.event_id.hex(),
         **payload_of(event),
     }

@@ -9,7 +9,7 @@ from sqlalchemy import Row, Select, select, update
 
 from chains.errors import FinalityViolationError
 from chains.events import ObservedEvent
-from chains.types import BlockHeader, BlockRef, ChainId
+from chains.types import BlockHeader, BlockRef, ChainId, raw_text
 from relayer.errors import CursorMovedError, InvariantError, LeaseLostError, RelayerError
 from relayer.store.chain_tables import CHAIN, CHECKPOINT, OBSERVED_EVENT
 from relayer.store.halts import HaltTable
@@ -35,8 +35,8 @@ class BranchError(RelayerError):
 
     def __init__(self, *, chain_id: ChainId, block: BlockRef) -> None:
         super().__init__(
-            f"{chain_id}: block {block.height} 0x{block.block_hash.hex()} is not on the stored "
-            f"branch; rewind to the newest checkpoint that the chain still has"
+            f"{chain_id}: block {block.height} {raw_text(chain_id, block.block_hash)} is not on "
+            f"the stored branch; rewind to the newest checkpoint that the chain still has"
         )
         self.chain_id = chain_id
         self.block = block
