@@ -21,6 +21,7 @@ from chains.evm.fees import FeeLimits
 from chains.evm.keys import read_key_file, read_private_text
 from chains.evm.reader import EvmReader
 from chains.evm.sender import EvmSender
+from chains.inspection import ProgramInspector
 from chains.line.wakeup import Wakeup
 from chains.nodes import NodePool
 from chains.oracles.chainlink import ChainlinkSource
@@ -55,7 +56,7 @@ from relayer.wiring_catalog import (
     tokens_of,
 )
 from relayer.wiring_governor import governor_rules
-from relayer.wiring_readers import barred_of, readers_of, wakeup_of
+from relayer.wiring_readers import barred_of, inspectors_of, readers_of, wakeup_of
 
 GWEI: Final = 10**9
 MILLISECONDS: Final = 1_000
@@ -169,6 +170,11 @@ def _terms(settings: Settings, chain_id: ChainId) -> Terms:
 def node_readers(settings: Settings, chain_id: ChainId) -> tuple[NodeReader, ...]:
     """Return a reader for each node of a chain, in the order of the settings."""
     return readers_of(settings.chain(chain_id), token_words(settings, chain_id))
+
+
+def program_inspectors(settings: Settings, chain_id: ChainId) -> tuple[ProgramInspector, ...]:
+    """Return what the doctor asks of each node of a Solana chain."""
+    return inspectors_of(settings.chain(chain_id), token_words(settings, chain_id))
 
 
 def backup_of(settings: Settings, store: Store, catalog: Catalog, reader: ChainReader) -> Backup:

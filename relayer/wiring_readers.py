@@ -6,8 +6,10 @@ from functools import partial
 from chains.agreement.reader import NodeReader
 from chains.evm.reader import EvmReader, Watched
 from chains.evm.wakeup import HeadWakeup
+from chains.inspection import ProgramInspector
 from chains.line.wakeup import Wakeup
 from chains.solana.history import SolanaWatched
+from chains.solana.inspector import SolanaInspector
 from chains.solana.reader import SolanaReader
 from chains.solana.vault_addresses import unsigned_words
 from chains.solana.wakeup import VaultWakeup
@@ -43,6 +45,19 @@ def solana_watched(chain: ChainSettings, mints: tuple[bytes, ...]) -> SolanaWatc
     """Return what is watched on a Solana chain; the settings have seen to its vault."""
     (vault,) = chain.vaults
     return SolanaWatched(word_of_text(vault.program or ""), word_of_text(vault.address), mints)
+
+
+def inspectors_of(chain: ChainSettings, tokens: tuple[bytes, ...]) -> tuple[ProgramInspector, ...]:
+    """Return an inspector for each node of a Solana chain."""
+    return tuple(
+        SolanaInspector(
+            chain.id,
+            rpc_url,
+            watched=solana_watched(chain, tokens),
+            timeout_seconds=float(chain.rpc_timeout_seconds),
+        )
+        for rpc_url in chain.rpc_urls
+    )
 
 
 def barred_of(settings: Settings) -> dict[ChainId, frozenset[bytes]]:

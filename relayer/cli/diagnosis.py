@@ -15,6 +15,7 @@ from relayer.cli.answer import (
 
 if TYPE_CHECKING:
     from chains.port import Quote
+    from chains.types import ChainId
     from relayer.cli.checks import Check
     from relayer.settings import Settings
     from relayer.store.unit_of_work import Store
@@ -118,7 +119,30 @@ async def _examine_chain(
         found, quotes = await check_chain(probe)
     finally:
         await asyncio.gather(*(each.close() for each in (reader, *nodes)))
+    if chain.is_solana:
+        found = (*found, *await _examine_program(settings, store, chain.id, is_schema_right))
     return [*findings, *found], quotes
+
+
+async def _examine_program(
+    settings: "Settings", store: "Store", chain_id: "ChainId", is_schema_right: bool
+) -> "list[Check]":
+    import asyncio
+
+    from relayer import wiring
+    from relayer.cli.check_solana import ProgramProbe, check_solana
+
+    chain = settings.chain(chain_id)
+    needed_height = chain.start_height
+    if is_schema_right:
+        with store.read() as uow:
+            reread_height = uow.chains.cursor(chain_id).reread_height
+        needed_height = max(needed_height, -1 if reread_height is None else reread_height + 1)
+    inspectors = wiring.program_inspectors(settings, chain_id)
+    try:
+        return await check_solana(ProgramProbe(settings, chain, inspectors, needed_height))
+    finally:
+        await asyncio.gather(*(inspector.close() for inspector in inspectors))
 
 
 def _halted(store: "Store", chain_id: str) -> "Check":
