@@ -10,6 +10,7 @@ from typing import Final, TypeVar
 from coincurve import PrivateKey
 
 from chains.agreement.board import Terms
+from chains.agreement.health import BLOCKS_BEHIND_MAX
 from chains.agreement.reader import AgreeingReader, NodeReader
 from chains.attestation import GuardianSet, sign_digest, signer_address
 from chains.bridges.door import HttpDoor
@@ -60,6 +61,7 @@ from relayer.wiring_readers import barred_of, inspectors_of, readers_of, wakeup_
 
 GWEI: Final = 10**9
 MILLISECONDS: Final = 1_000
+SLOTS_BEHIND_MAX: Final = 50  # of 0.4 s each
 _Door = TypeVar("_Door", bound=HttpDoor)
 LOOPBACK_HOSTS: Final = ("127.0.0.1", "::1", "localhost")
 
@@ -164,7 +166,13 @@ def node_pool(reader: ChainReader) -> NodePool | None:
 
 def _terms(settings: Settings, chain_id: ChainId) -> Terms:
     chain = settings.chain(chain_id)
-    return Terms(quorum=chain.quorum, labels=chain.labels, own=chain.rpc_own, report=log_node)
+    return Terms(
+        quorum=chain.quorum,
+        labels=chain.labels,
+        own=chain.rpc_own,
+        report=log_node,
+        behind_max=SLOTS_BEHIND_MAX if chain.is_solana else BLOCKS_BEHIND_MAX,
+    )
 
 
 def node_readers(settings: Settings, chain_id: ChainId) -> tuple[NodeReader, ...]:
