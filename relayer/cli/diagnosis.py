@@ -70,7 +70,7 @@ async def _examine(settings: "Settings", store: "Store") -> "tuple[Check, ...]":
     )
     quotes: dict[str, Quote] = {}
     chains = [
-        _examine_chain(settings, store, chain.id, is_schema_right) for chain in settings.chains
+        examine_chain(settings, store, chain.id, is_schema_right) for chain in settings.chains
     ]
     for chain_findings, chain_quotes in await asyncio.gather(*chains):
         findings += chain_findings
@@ -84,9 +84,10 @@ async def _examine(settings: "Settings", store: "Store") -> "tuple[Check, ...]":
     return tuple(findings)
 
 
-async def _examine_chain(
+async def examine_chain(
     settings: "Settings", store: "Store", chain_id: str, is_schema_right: bool
 ) -> "tuple[list[Check], dict[str, Quote]]":
+    """Return the findings about one chain, and the quotes of its feeds by label."""
     import asyncio
 
     from relayer import wiring
