@@ -6,7 +6,6 @@ from relayer.ledger.journal import JournalEntry, Phase, entry_id_of
 from relayer.outbox.holds import dropped_entry, returned_entry, reversal_entry, sent_entry
 from relayer.outbox.message import OutboxMessage
 from relayer.steps.deficits import cure_deficits
-from relayer.steps.exits import covering_entries
 from relayer.steps.overpaid import overpaid_entry
 from relayer.store.grants import GrantState
 from relayer.store.unit_of_work import UnitOfWork
@@ -27,7 +26,6 @@ def drop_hold(uow: UnitOfWork, message: OutboxMessage) -> None:
     if hold is not None:
         must_post(uow, dropped_entry(hold, booked_at=uow.clock.now()))
     _undo(uow, message, stage="dropped")
-    _cover_exits(uow, message)
     cure_deficits(uow, message.target_chain)
 
 
@@ -42,7 +40,6 @@ def return_hold(uow: UnitOfWork, message: OutboxMessage) -> None:
         elif settled.entry.phase is Phase.SETTLE:
             must_post(uow, returned_entry(hold, booked_at=now))
     _undo(uow, message, stage="returned")
-    _cover_exits(uow, message)
     cure_deficits(uow, message.target_chain)
 
 
@@ -73,11 +70,6 @@ def _hold(uow: UnitOfWork, message: OutboxMessage) -> JournalEntry | None:
     if booked is None:
         raise InvariantError(f"message 0x{message.message_id.hex()} has no hold in the journal")
     return booked.entry
-
-
-def _cover_exits(uow: UnitOfWork, message: OutboxMessage) -> None:
-    for entry in covering_entries(uow, message):
-        must_post(uow, entry)
 
 
 def _undo(uow: UnitOfWork, message: OutboxMessage, *, stage: str) -> None:
