@@ -28,9 +28,15 @@ from relayer.steps.audit_report import Source
 from relayer.steps.catalog import Catalog
 from relayer.steps.compose import held_entry, hold, liquidation_of, moved_entry
 from relayer.steps.correct import CorrectionRule, check_signers, entry_of
-from relayer.steps.deficits import cause_of_cure, cure_deficit, lend_shortfall
-from relayer.steps.ending import drop_hold, must_post, return_hold, settle_hold
-from relayer.steps.overpaid import KIND as OVERPAID
+from relayer.steps.deficits import cause_of_cure, cure_deficit, cure_deficits, lend_shortfall
+from relayer.steps.ending import (
+    DROPPED,
+    RETURNED,
+    end_hold,
+    must_post,
+    reverse_liquidation,
+    settle_hold,
+)
 from relayer.steps.reconcile import ParkedError, book_event
 from relayer.steps.standing import height_of, keep_standing
 from relayer.store.claims import ClaimedEntry
@@ -92,7 +98,7 @@ class Derivation:
                 return self._hold(claimed.cause, stage)
             if claimed.kind == MOVED:
                 return self._liquidation(claimed)
-            if claimed.kind == OVERPAID or (stem == LIQUIDATION and stage in HOLD_STAGES):
+            if stem == LIQUIDATION and stage in (DROPPED, RETURNED):
                 return self._ended_liquidation(claimed)
             if claimed.kind == DEFICIT_BOOKED:
                 return self._deficit(claimed)
@@ -195,12 +201,15 @@ class Derivation:
         """Book the end of a message without effect, as the hub did; say whether it is proven."""
         if self._has_effect(found):
             raise UnderivableError("the target has executed the message")
-        if found.stored.state is MessageState.RETURNED:
-            return_hold(self.uow, found.stored.message)
-        elif found.has_quorum:
+        message = found.stored.message
+        stage = RETURNED if found.stored.state is MessageState.RETURNED else DROPPED
+        if stage == DROPPED and found.has_quorum:
             raise UnderivableError("a quorum signed the message, so it may still be executed")
-        else:
-            drop_hold(self.uow, found.stored.message)
+        end_hold(self.uow, message, stage=stage)
+        if message.command is not None and isinstance(message.command.command, Liquidation):
+            # What stands behind it on the chain is taken back and booked again as it is claimed.
+            reverse_liquidation(self.uow, message.message.evidence, stage=stage)
+        cure_deficits(self.uow, message.target_chain)
         return Source.CHAIN if found.is_proven_unexecuted else Source.UNPROVEN
 
     def _authority(self, signed: SignedCommand, found: MessageEvidence) -> Source:

@@ -15,14 +15,17 @@ from chains.events import (
 )
 from chains.message import Message
 from relayer import wiring
+from relayer.clock import FixedClock
 from relayer.guardian.request import AttestationRequest
 from relayer.money import RAY
 from relayer.reconcile.debt import AssumedPart, DebtState, after_borrowing, after_repayment
 from relayer.steps.catalog import Catalog
 from relayer.steps.compose import compose_seize
 from relayer.steps.countersign import countersign
+from relayer.steps.give_back import drop_hold
 from relayer.steps.heights import numbers_of_heights
-from relayer.steps.reconcile import reconcile
+from relayer.steps.rebook import book_overdue
+from relayer.steps.reconcile import LIQUIDATION_WAIT_SECONDS, reconcile
 from relayer.store.unit_of_work import Store
 from tests.databases import NOW
 from tests.relayer.api.kit import (
@@ -65,6 +68,7 @@ ACTIONS: Final = (
     *("final",) * 2,
     "reorg",
     *("seize",) * 3,
+    "refuse",
 )
 DEBT_KINDS: Final = ("debt:", "assumed:", "lent:", "interest:")
 
@@ -114,6 +118,14 @@ class Ledger:
         assert countersign(store, catalog, SIGNATORY, request)
         reconcile(store, catalog, CHAIN_A, fence=FENCE)
 
+    def book_overdue(self) -> None:
+        """Let it wait for a liquidation that comes no more, as long as it does."""
+        clock, catalog = self.bench.store.clock, self.bench.catalog
+        assert isinstance(clock, FixedClock)
+        clock.move(LIQUIDATION_WAIT_SECONDS + 1)
+        with self.bench.store.unit_of_work() as uow:
+            book_overdue(uow, catalog)
+
     def debts(self) -> dict[str, int]:
         """Return debits less credits of every line of a debt that is not zero."""
         codes = {code for code, _, _ in self.bench.lines() if code.startswith(DEBT_KINDS)}
@@ -144,6 +156,8 @@ class DebtWorld:
                 self.chain.finalize(self.random.randint(self.chain.final_height, self.chain.height))
             case "reorg":
                 self._reorg()
+            case "refuse":
+                self._refuse()
             case _:
                 self._liquidate()
         for ledger in (self.hub, *self.guardians):
@@ -164,6 +178,7 @@ class DebtWorld:
             while ledger.unshown:
                 ledger.show(self.random)
             ledger.bench.book()
+            ledger.book_overdue()
 
     def expected(self) -> dict[str, int]:
         """Return what the debt comes to by the facts alone, each in its place."""
@@ -202,7 +217,8 @@ class DebtWorld:
         if state.own_units <= 0:
             return
         key = self.random.choice(LIQUIDATORS)
-        command = _liquidation(key, self.random.randint(1, state.own_units), len(self.liquidations))
+        self.made += 1
+        command = _liquidation(key, self.random.randint(1, state.own_units), self.made)
         self.liquidations.append((height, command))
         signed_command = SignedCommand(command, ())
         message = decided(self.hub, signed_command, height)
@@ -215,6 +231,23 @@ class DebtWorld:
         )
         for guardian in self.guardians:
             guardian.unshown.append(request)
+
+    def _refuse(self) -> None:
+        """Let the hub give up a liquidation that no guardian was shown yet."""
+        unshown = [ledger.unshown for ledger in self.guardians]
+        waiting = [request for request in unshown[0] if all(request in each for each in unshown)]
+        if not waiting:
+            return
+        request = self.random.choice(waiting)
+        for each in unshown:
+            each.remove(request)
+        refused = request.command.command
+        self.liquidations = [placed for placed in self.liquidations if placed[1] != refused]
+        with self.hub.bench.store.unit_of_work() as uow:
+            uow.ledger.lock()
+            stored = uow.outbox.get(request.message.message_id)
+            assert stored is not None
+            drop_hold(uow, self.hub.bench.catalog, stored.message)
 
     def _borrowed(self) -> Tx:
         units = self.random.randint(1, UNITS_MAX)

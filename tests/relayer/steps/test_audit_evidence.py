@@ -12,7 +12,7 @@ from relayer.ledger.correction import correction_entry
 from relayer.outbox.life import MessageEvent, WaitReason
 from relayer.steps.audit_report import Source, UnprovenSum, Verdict
 from relayer.steps.correct import correct
-from relayer.steps.ending import drop_hold
+from relayer.steps.give_back import drop_hold
 from relayer.steps.liquidate import liquidate_account
 from relayer.store.breaks import CustodyDifference
 from relayer.store.unit_of_work import Store
@@ -115,7 +115,7 @@ def covered(bench: AuditBench) -> None:
     with bench.store.unit_of_work() as uow:
         reason = WaitReason.GUARDIANS_REFUSED
         uow.outbox.move(message.message_id, MessageEvent.REJECT, reason, "test", uow.clock.now())
-        drop_hold(uow, stored.message)
+        drop_hold(uow, bench.bench.catalog, stored.message)
 
 
 def signed_by(made: Correction, *keys: Signer) -> SignedCorrection:
@@ -266,7 +266,7 @@ def test_a_block_that_becomes_final_during_the_audit_is_above_the_pin(bench: Aud
 def test_an_undone_liquidation_with_a_repayment_is_derived(
     quick_store: Store, databases: TestDatabases
 ) -> None:
-    """What was repaid on the part taken over follows from events and the dropped seizure."""
+    """What was repaid on the part taken over is booked again, as the end of the seizure says."""
     bench = AuditBench(quick_store, databases)
     bench.bench.catalog = catalog_of_world()
     bench.others = {chain_id: SimulatedChain(chain_id) for chain_id in (CHAIN_B, CHAIN_C)}
@@ -283,14 +283,16 @@ def test_an_undone_liquidation_with_a_repayment_is_derived(
         (stored,) = uow.outbox.of_account(ACCOUNT)
         reason = WaitReason.GUARDIANS_REFUSED
         uow.outbox.move(stored.message_id, MessageEvent.REJECT, reason, "test", uow.clock.now())
-        drop_hold(uow, stored.message)
+        drop_hold(uow, bench.bench.catalog, stored.message)
 
     report = bench.audit(chain_ids=(CHAIN_A, CHAIN_B, CHAIN_C))
 
-    assert bench.bench.kinds()[-2:] == ["liquidation.dropped", "liquidation.overpaid"]
+    assert bench.bench.kinds()[-4:] == [
+        *("seize.dropped", "repay.reversed", "liquidation.dropped", "repay.final")
+    ]
     assert report.is_equal, findings(report)
     kinds = {kind for kind, _, _ in report.unproven}
-    assert {"liquidation.moved", "liquidation.overpaid", "seize.dropped"} <= kinds
+    assert {"liquidation.moved", "liquidation.dropped", "seize.dropped"} <= kinds
 
 
 def with_final(bench: AuditBench, chain_id: ChainId, transaction: Tx) -> None:

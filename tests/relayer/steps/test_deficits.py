@@ -7,7 +7,7 @@ from relayer.clock import UnixSeconds
 from relayer.ledger.chart import BAD_DEBT, margin_code, vault_code
 from relayer.ledger.journal import JournalEntry, Phase, Posting, entry_id_of
 from relayer.steps.deficits import cure_deficits, lend_shortfall
-from relayer.steps.ending import drop_hold
+from relayer.steps.give_back import drop_hold
 from relayer.store.unit_of_work import Store
 from tests.databases import NOW
 from tests.relayer.api.kit import ACCOUNT, CHAIN_A, VAULT_A
@@ -68,7 +68,7 @@ def test_a_hold_that_is_dropped_pays_what_is_owed(store: Store) -> None:
         uow.ledger.lock()
         found = uow.outbox.get(unlock_message(8).message_id)
         assert found is not None
-        drop_hold(uow, found.message)
+        drop_hold(uow, bench.catalog, found.message)
 
     assert before == (5, 5, 0)
     assert (owed(bench), bench.units(BAD_DEBT), bench.available()) == (0, 0, 3)

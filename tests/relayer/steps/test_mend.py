@@ -54,7 +54,7 @@ class Sending:
 
     def confirm(self, number: int) -> None:
         """Confirm a message."""
-        follower = Follower(self.reader, self.bridge, self.sender)  # type: ignore[arg-type]
+        follower = Follower(self.reader, self.bridge, self.sender, self.catalog)  # type: ignore[arg-type]
         asyncio.run(confirm(self.store, follower, self.ids[number], fence=FENCE))
 
     def mend(self) -> MendOutcome:
