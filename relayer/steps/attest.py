@@ -127,7 +127,8 @@ def _context(uow: UnitOfWork, catalog: Catalog, signed: SignedCommand) -> tuple[
     Return what opened the accounts involved and linked their owners, in order.
 
     Liquidators are involved in every message: a guardian that does not know their addresses would
-    take what they repay of a debt that they took over for a repayment of the borrower.
+    take what they repay of a debt that they took over for a repayment of the borrower. What
+    accounts and configurations may hold fits; an account from before the limit is cut last.
     """
     command = signed.command
     if isinstance(command, OpenAccount | LinkOwner):

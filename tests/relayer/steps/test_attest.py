@@ -1,17 +1,21 @@
 """Attest: a quorum moves on, refusals end it, silence waits; and every guardian gets to know."""
 
 import asyncio
+import json
 from dataclasses import replace
 from itertools import pairwise
 from typing import Any
 
 import pytest
 
-from chains.command import LinkOwner
+from chains.command import LinkOwner, OpenAccount
+from relayer import wiring
+from relayer.api.guardian import REQUEST_BYTES_MAX
 from relayer.clock import FixedClock
 from relayer.errors import StateMovedError
-from relayer.guardian.request import CONTEXT_MAX, request_of_fields
+from relayer.guardian.request import LINKS_PER_ACCOUNT_MAX, request_fields, request_of_fields
 from relayer.outbox.life import MessageState, WaitReason
+from relayer.sections import LIQUIDATORS_MAX
 from relayer.steps.attest import AttestOutcome, attest, attestation_request
 from relayer.steps.catalog import Catalog
 from relayer.steps.countersign import countersign
@@ -30,11 +34,13 @@ from tests.relayer.api.kit import (
     CHAIN_A,
     CHAIN_B,
     GUARDIANS,
+    HUB,
     OPEN,
     UNLOCK,
     VAULT_A,
     VAULT_B,
     Signer,
+    deployment_settings,
     signer,
 )
 from tests.relayer.steps.fakes import AWAY, BEHIND, REFUSED, Answer, FakeDoor, signature_of
@@ -51,6 +57,7 @@ from tests.relayer.steps.world import (
     kinds_booked,
     link_owner,
     margin,
+    open_account,
     owed,
     settled_world,
     signed,
@@ -330,7 +337,7 @@ def test_a_borrower_with_many_owners_keeps_no_liquidator_out_of_the_context(
 ) -> None:
     """Without them a guardian would take what a liquidator repays for the borrower's."""
     settled_world(quick_store, owed_usd=24_000)
-    for number in range(CONTEXT_MAX):
+    for number in range(LINKS_PER_ACCOUNT_MAX):
         other = signer(f"other {number}")
         link_owner(quick_store, LinkOwner(ACCOUNT, CHAIN_A, other.address), ANN, other)
     assert liquidate_account(quick_store, catalog, ACCOUNT, fence=FENCE)
@@ -339,7 +346,48 @@ def test_a_borrower_with_many_owners_keeps_no_liquidator_out_of_the_context(
         context = attestation_request(uow, catalog, stored).context
 
     assert signed(LIQ_OPEN, LIQ) in context
-    assert len(context) == CONTEXT_MAX
+    assert len(context) == 1 + 1 + LINKS_PER_ACCOUNT_MAX
+
+
+def test_all_links_of_every_liquidator_fit_into_one_request(
+    quick_store: Store,
+) -> None:
+    """As many of both as there may be; none is taken for anybody by a guardian that signs."""
+    people = [signer(f"liquidator {number}") for number in range(LIQUIDATORS_MAX)]
+    openings = [OpenAccount(opener=each.address, salt=bytes(32)) for each in people]
+    settled_world(quick_store)
+    others = [signer(f"other {number}") for number in range(LINKS_PER_ACCOUNT_MAX)]
+    for opening, person in zip(openings, people, strict=True):
+        open_account(quick_store, opening, person)
+        with quick_store.unit_of_work() as uow:
+            for other in others:
+                link = LinkOwner(opening.account, CHAIN_A, other.address)
+                command_id = link.digest(HUB)
+                uow.accounts.link(
+                    link.account,
+                    chain_id=CHAIN_A,
+                    owner=link.owner,
+                    command_id=command_id,
+                    at=uow.clock.now(),
+                )
+                uow.commands.store(command_id, signed(link, person, other))
+    settings = deployment_settings(
+        liquidators=[
+            {"account": "0x" + opening.account.hex(), "recipients": []} for opening in openings
+        ]
+    )
+    command_id = ask(quick_store, signed(UNLOCK, ANN))
+    catalog = wiring.catalog_of(settings)
+    decide(quick_store, catalog, command_id, fence=FENCE)
+    with quick_store.read() as uow:
+        (stored,) = uow.outbox.of_account(ACCOUNT)
+        request = attestation_request(uow, catalog, stored)
+
+    body = json.dumps(request_fields(request))
+
+    assert len(request.context) == 1 + LIQUIDATORS_MAX * (1 + LINKS_PER_ACCOUNT_MAX)
+    assert request_of_fields(json.loads(body)) == request
+    assert len(body) < REQUEST_BYTES_MAX
 
 
 def test_context_is_the_path_to_the_signer_in_the_order_it_grew(
@@ -352,7 +400,7 @@ def test_context_is_the_path_to_the_signer_in_the_order_it_grew(
         link_owner(quick_store, LinkOwner(ACCOUNT, CHAIN_B, new.address), old, new)
         for old, new in pairwise(chain)
     ]
-    others = [signer(f"other {number}") for number in range(CONTEXT_MAX)]
+    others = [signer(f"other {number}") for number in range(LINKS_PER_ACCOUNT_MAX)]
     for other in others:
         link_owner(quick_store, LinkOwner(ACCOUNT, CHAIN_A, other.address), ANN, other)
     command_id = ask(quick_store, signed(replace(UNLOCK, nonce=bytes(32)), BOB))
