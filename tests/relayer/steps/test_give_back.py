@@ -20,7 +20,8 @@ from relayer.steps.reconcile import reconcile
 from relayer.store.chains import Cursor
 from relayer.store.leases import watch_lease_name
 from relayer.store.unit_of_work import Store
-from tests.properties.debt_worlds import OTHER_LIQ, catalog_of_debts, opening_of
+from tests.properties.debt_facts import OTHER_LIQ, opening_of
+from tests.properties.debt_worlds import catalog_of_debts
 from tests.relayer.api.kit import ACCOUNT, BOB, CHAIN_C, LINE_C
 from tests.relayer.steps.bookings import BORROWER
 from tests.relayer.steps.mutations import LIQUIDATION
