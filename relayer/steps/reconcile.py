@@ -42,7 +42,7 @@ from relayer.reconcile.rules import (
 )
 from relayer.steps import projections
 from relayer.steps.catalog import Catalog
-from relayer.steps.deficits import cure_deficits
+from relayer.steps.deficits import cure_deficits, lend_shortfall
 from relayer.steps.ending import settle_hold
 from relayer.steps.fence import Fence
 from relayer.steps.lock_batch import book_locks, is_living_lock
@@ -214,6 +214,10 @@ def _post_first(
         revivals=stored.revivals,
         flow=Flow(correlation_id, uow.clock.now()),
     )
+    if stage != SEEN and isinstance(stored.event, CollateralExited):
+        lent = lend_shortfall(uow, entry)
+        if lent is not None:
+            post_entry(uow, lent)
     post_entry(uow, entry)
 
 

@@ -119,7 +119,10 @@ def _relay(context: WorkContext, job: Job, fence: Fence) -> Outcome:
 def _confirm(context: WorkContext, job: Job, fence: Fence) -> Outcome:
     chain_id = _target_of(context, job)
     follower = Follower(
-        context.reader(chain_id), context.bridge(chain_id), context.sender(chain_id)
+        context.reader(chain_id),
+        context.bridge(chain_id),
+        context.sender(chain_id),
+        context.catalog,
     )
     outcome = context.loop.run(
         confirm(context.store, follower, bytes.fromhex(job.key), fence=fence)
