@@ -1,12 +1,20 @@
 """Observed events: one parsed fact of a watched contract, at a block."""
 
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Final, get_type_hints
 
 from eth_hash.auto import keccak
 
 from chains.errors import MessageFormatError
-from chains.event_fields import Fields, event_of_texts, frozen_of, texts_of
+from chains.event_fields import (
+    Fields,
+    event_of_json,
+    event_of_texts,
+    frozen_of,
+    json_of,
+    texts_of,
+)
 from chains.types import UINT64_MAX, UINT256_MAX, BlockRef, ChainId, chain_key
 
 POSITION_NAMES: Final = ("chain_id", "block", "tx_hash", "log_index", "contract", "event_id")
@@ -199,4 +207,36 @@ def event_of_payload(kind: str, position: EventPosition, payload: dict[str, str]
     if event_type is None:
         raise MessageFormatError(field="kind", reason=f"{kind!r} is not an observed event")
     event: ObservedEvent = event_of_texts(event_type, position, FIELDS[kind], payload)
+    return event
+
+
+def facts_of(position: EventPosition, payload: Mapping[str, str]) -> dict[str, str]:
+    """Return what an event of such a payload says with its place, as it is told to others."""
+    return {
+        "chain_id": position.chain_id,
+        "height": str(position.block.height),
+        "block_hash": "0x" + position.block.block_hash.hex(),
+        "tx_hash": "0x" + position.tx_hash.hex(),
+        "event_id": "0x" + position.event_id.hex(),
+        **payload,
+    }
+
+
+def payload_json_of(event: ObservedEvent) -> str:
+    """Return payload_of(event) as JSON, its names sorted, without spaces."""
+    return json_of(event, FIELDS[type(event).__name__])
+
+
+def event_of_payload_json(kind: str, position: EventPosition, payload: str) -> ObservedEvent:
+    """
+    Rebuild an event from what payload_json_of wrote and nothing else; see event_of_payload.
+
+    Raises:
+        MessageFormatError: unknown kind, missing or unknown field, or a value out of range.
+        ValueError: no JSON.
+    """
+    event_type = EVENT_TYPES.get(kind)
+    if event_type is None:
+        raise MessageFormatError(field="kind", reason=f"{kind!r} is not an observed event")
+    event: ObservedEvent = event_of_json(event_type, position, FIELDS[kind], payload)
     return event

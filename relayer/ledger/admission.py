@@ -1,11 +1,20 @@
 """Whether an entry may be booked: a pure decision over what the ledger already knows."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from enum import Enum
+from typing import Final
 
 from relayer.ledger.balances import ZERO, Counters, apply
-from relayer.ledger.chart import parse_code
+from relayer.ledger.chart import Side, parse_code
 from relayer.ledger.journal import JournalEntry, Line, Phase, Posting
+
+try:
+    from relayer.ledger._admission_kernel import admit_into
+except ImportError:  # no compiler when the package was built: same decisions, slower
+    admit_into = None  # type: ignore[assignment]
+
+IS_COMPILED: Final = admit_into is not None
 
 
 class PostStatus(Enum):
@@ -87,6 +96,36 @@ def admit(entry: JournalEntry, known: KnownLedger) -> PostResult:
     if entry.reversal_of is not None:
         known.reversed_ids.add(entry.reversal_of)
     return PostResult(PostStatus.CREATED, known.last_seq)
+
+
+def admit_all(entries: Sequence[JournalEntry], known: KnownLedger) -> list[PostResult]:
+    """Decide about entries in order, each as admit() does after those before it."""
+    if not IS_COMPILED:
+        return [admit(entry, known) for entry in entries]
+
+    def _facts(line: Line) -> tuple[int, int, int, int, bool, bool]:
+        counters = known.counters.get(line, ZERO)
+        account = parse_code(line.code)
+        return (
+            counters.debits_pending,
+            counters.debits_posted,
+            counters.credits_pending,
+            counters.credits_posted,
+            account.side is Side.DEBIT,
+            account.is_constrained,
+        )
+
+    results: list[PostResult] = []
+    plan = (Counters, _facts, PostResult, PostStatus.CREATED)
+    waiting, place = list(entries), 0
+    while place < len(waiting):
+        place, known.last_seq = admit_into(
+            waiting, place, known.last_seq, known.entries, known.counters, plan, results
+        )
+        if place < len(waiting):
+            results.append(admit(waiting[place], known))
+            place += 1
+    return results
 
 
 def different_field(stored: JournalEntry, other: JournalEntry) -> str | None:

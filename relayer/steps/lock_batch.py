@@ -1,32 +1,29 @@
 """Locks in bulk: what a lock books depends on nothing but itself, so neighbours go together."""
 
 from collections.abc import Iterator, Sequence
+from functools import partial
 from typing import Final
 
 from chains.events import CollateralLocked
+from chains.types import ChainId
 from relayer.assets import UnknownTokenError
 from relayer.clock import UnixSeconds
 from relayer.errors import InvariantError
 from relayer.ledger.admission import PostResult, PostStatus
 from relayer.ledger.journal import JournalEntry, Phase
-from relayer.reconcile.rules import (
-    FINAL,
-    SEEN,
-    EventContext,
-    Flow,
-    announce,
-    postings_of,
-    resolve,
-    seen_entry_id,
-)
+from relayer.money import AssetId
+from relayer.reconcile.lock_entries import lock_entries, lock_entry
+from relayer.reconcile.rules import FINAL, SEEN, resolve, seen_entry_id
 from relayer.steps.catalog import Catalog
-from relayer.steps.projections import told_of
+from relayer.steps.projections import topic_of
 from relayer.steps.tell import tell_all
+from relayer.store.feed import FeedItem
 from relayer.store.observed_rows import Booked, EventState, StoredEvent
 from relayer.store.unit_of_work import UnitOfWork
 
 Outcome = tuple[StoredEvent, str | None]
 STAGES: Final = {EventState.SEEN: Booked.SOFT, EventState.FINAL: Booked.FINAL}
+STAGE_NAMES: Final = {EventState.SEEN: SEEN, EventState.FINAL: FINAL}
 
 
 def is_living_lock(stored: StoredEvent) -> bool:
@@ -55,7 +52,11 @@ def book_locks(
     )
     made: list[tuple[StoredEvent, JournalEntry | None]] = []
     now = uow.clock.now()
-    for stored in locks:
+    known = _announced(catalog, locks, now)
+    for stored, entry in zip(locks, known, strict=True):
+        if entry is not None:
+            made.append((stored, entry))
+            continue
         try:
             made.append((stored, _entry(catalog, stored, pending, now)))
         except UnknownTokenError as exc:
@@ -85,16 +86,35 @@ def _entry(
     if not isinstance(event, CollateralLocked):
         raise InvariantError(f"event 0x{stored.event_id.hex()} is no lock")
     asset_id = catalog.asset_of(event.position.chain_id, event.token).asset_id
-    postings = postings_of(event, EventContext(asset_id))
-    if not postings:
+    stage = STAGE_NAMES[stored.state]
+    return lock_entry(event, stored.revivals, asset_id, stage=stage, booked_at=now)
+
+
+def _announced(
+    catalog: Catalog, locks: Sequence[StoredEvent], now: UnixSeconds
+) -> list[JournalEntry | None]:
+    """Return what those locks book that the journal does not know; None where _entry must look."""
+    entries: dict[bytes, JournalEntry | None] = {}
+    for state, stage in STAGE_NAMES.items():
+        new = [
+            (stored.event, stored.revivals)
+            for stored in locks
+            if stored.state is state
+            and stored.booked is Booked.NONE
+            and isinstance(stored.event, CollateralLocked)
+        ]
+        made = lock_entries(new, partial(_asset_of, catalog), stage=stage, booked_at=now)
+        entries |= {
+            event.position.event_id: entry for (event, _), entry in zip(new, made, strict=True)
+        }
+    return [entries.get(stored.event_id) for stored in locks]
+
+
+def _asset_of(catalog: Catalog, chain_id: ChainId, token: bytes) -> AssetId | None:
+    try:
+        return catalog.asset_of(chain_id, token).asset_id
+    except UnknownTokenError:
         return None
-    return announce(
-        event,
-        postings,
-        stage=SEEN if stored.state is EventState.SEEN else FINAL,
-        revivals=stored.revivals,
-        flow=Flow(stored.event_id, now),
-    )
 
 
 def _refusal(entry: JournalEntry, result: PostResult) -> str | None:
@@ -111,4 +131,11 @@ def _follow(uow: UnitOfWork, locks: Sequence[StoredEvent]) -> None:
         event_ids = [stored.event_id for stored in locks if stored.state is state]
         if event_ids:
             uow.chains.mark_booked(event_ids, stage)
-    tell_all(uow, [told_of(stored, STAGES[stored.state], stored.event_id) for stored in locks])
+    topics = {
+        stored.state: topic_of(stored.event, STAGES[stored.state]) for stored in locks
+    }
+    told = [
+        FeedItem(topics[stored.state], None, stored.event.account, stored.event_id)
+        for stored in locks
+    ]
+    tell_all(uow, told)

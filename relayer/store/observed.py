@@ -36,6 +36,7 @@ from relayer.store.observed_rows import (
     MalformedLog,
     StoredEvent,
     row_of,
+    stored_all,
     stored_of,
 )
 from relayer.store.statements import excluded_of, insert_into, rows_changed
@@ -73,8 +74,8 @@ class ObservedEventTable:
             states = [state.value for state in event_filter.states]
             statement = statement.where(table.state.in_(states))
         ordered = statement.order_by(table.chain_id, table.height, table.log_index)
-        rows = self._connection.execute(ordered.limit(event_filter.limit))
-        return tuple(stored_of(row) for row in rows)
+        rows = self._connection.execute(ordered.limit(event_filter.limit)).all()
+        return stored_all(rows)
 
     def newest_event(
         self, chain_id: ChainId, *, contract: bytes, account: bytes, kinds: Collection[str]
@@ -110,7 +111,7 @@ class ObservedEventTable:
             ordered = living.order_by(table.height, table.log_index)
             with in_index_order(self._connection):
                 rows += self._connection.execute(ordered.limit(limit - len(rows))).all()
-        return tuple(stored_of(row) for row in rows)
+        return stored_all(rows)
 
     def booking_mark(self, chain_id: ChainId) -> BookingMark:
         """Return from where on living events may wait; see relayer.store.marks."""
@@ -213,8 +214,8 @@ class ObservedEventTable:
             statement = statement.where(is_so)
         rows = self._connection.execute(
             statement.order_by(table.chain_id, table.height, table.log_index).limit(limit)
-        )
-        return tuple(stored_of(row) for row in rows)
+        ).all()
+        return stored_all(rows)
 
     def count_locks(
         self, chain_id: ChainId, vault: bytes, *, height: int, is_final_only: bool
