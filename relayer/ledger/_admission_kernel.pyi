@@ -1,5 +1,6 @@
 """Types of the compiled kernel."""
 
+from collections.abc import Iterable
 from typing import Any
 
 def admit_into(
@@ -12,3 +13,6 @@ def admit_into(
     results: list[Any],
 ) -> tuple[int, int]:
     """Admit entries in order, up to the first one that the plain rules must look at."""
+
+def lines_of(entries: Iterable[Any]) -> tuple[set[Any], bool]:
+    """Return every line that entries move, and whether one of them ends or cancels another."""

@@ -123,3 +123,16 @@ def admit_into(
             state.credits_posted,
         )
     return place, seq
+
+
+def lines_of(entries not None):
+    """Return every line that entries move, and whether one of them ends or cancels another."""
+    cdef object entry, posting
+    cdef bint is_linked = False
+    cdef set lines = set()
+    for entry in entries:
+        if entry.resolves is not None or entry.reversal_of is not None:
+            is_linked = True
+        for posting in entry.postings:
+            lines.add(posting.line)
+    return lines, is_linked

@@ -10,11 +10,11 @@ from relayer.ledger.chart import Side, parse_code
 from relayer.ledger.journal import JournalEntry, Line, Phase, Posting
 
 try:
-    from relayer.ledger._admission_kernel import admit_into
+    from relayer.ledger import _admission_kernel as kernel
 except ImportError:  # no compiler when the package was built: same decisions, slower
-    admit_into = None  # type: ignore[assignment]
+    kernel = None  # type: ignore[assignment]
 
-IS_COMPILED: Final = admit_into is not None
+IS_COMPILED: Final = kernel is not None
 
 
 class PostStatus(Enum):
@@ -119,13 +119,25 @@ def admit_all(entries: Sequence[JournalEntry], known: KnownLedger) -> list[PostR
     plan = (Counters, _facts, PostResult, PostStatus.CREATED)
     waiting, place = list(entries), 0
     while place < len(waiting):
-        place, known.last_seq = admit_into(
+        place, known.last_seq = kernel.admit_into(
             waiting, place, known.last_seq, known.entries, known.counters, plan, results
         )
         if place < len(waiting):
             results.append(admit(waiting[place], known))
             place += 1
     return results
+
+
+def survey(entries: Sequence[JournalEntry]) -> tuple[set[Line], bool]:
+    """Return every line that entries move, and whether one of them ends or cancels another."""
+    return kernel.lines_of(entries) if IS_COMPILED else survey_reference(entries)
+
+
+def survey_reference(entries: Sequence[JournalEntry]) -> tuple[set[Line], bool]:
+    """Return what survey returns, in plain Python."""
+    lines = {posting.line for entry in entries for posting in entry.postings}
+    is_linked = any(entry.resolves or entry.reversal_of for entry in entries)
+    return lines, is_linked
 
 
 def different_field(stored: JournalEntry, other: JournalEntry) -> str | None:

@@ -3,8 +3,7 @@
 from typing import Any
 
 def announce_into(
-    events: list[Any],
-    revivals: list[int],
+    locks: list[Any],
     plan: tuple[Any, ...],
     lines: dict[Any, Any],
     entries: list[Any],

@@ -29,8 +29,7 @@ cdef object posting_of(object posting_type, object line, object units):
 
 
 def announce_into(
-    list events not None,
-    list revivals not None,
+    list locks not None,
     tuple plan not None,
     dict lines not None,
     list entries not None,
@@ -39,7 +38,7 @@ def announce_into(
     Append the entry of each lock; None where the plain rule must look at it.
 
     Args:
-        revivals: of each, how often its block came back.
+        locks: objects that have an event, which is a lock, and revivals.
         plan: what makes an entry and a posting, kind and what stands for it in an id, phase, time
             of booking, the largest amount, and what makes lines.
         lines: known lines of vaults and accounts, by (chain, contract, account, token); None for
@@ -49,11 +48,11 @@ def announce_into(
     cdef object event, position, event_id, units, entry, pair, place, times
     cdef bytes prefix
     cdef uint32_t leg
-    cdef Py_ssize_t index
+    cdef object lock
     cdef unsigned char tail[4]
     entry_type, posting_type, kind, prefix, phase, booked_at, units_max, lines_of = plan
-    for index in range(len(events)):
-        event, times = events[index], revivals[index]
+    for lock in locks:
+        event, times = lock.event, lock.revivals
         position, units = event.position, event.units
         event_id = position.event_id
         if (
@@ -61,6 +60,7 @@ def announce_into(
             or PyBytes_GET_SIZE(event_id) != WORD_BYTES
             or not PyLong_CheckExact(units)
             or not 0 < units <= units_max
+            or not PyLong_CheckExact(times)
             or not 0 <= times <= 0xFFFFFFFF
         ):
             entries.append(None)

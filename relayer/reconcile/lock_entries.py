@@ -1,9 +1,9 @@
 """The entries that announce locks, many at once: compiled, or by the plain rule."""
 
 from collections.abc import Callable, Sequence
-from typing import Final
+from typing import Final, Protocol
 
-from chains.events import CollateralLocked
+from chains.events import CollateralLocked, ObservedEvent
 from chains.types import ChainId
 from relayer.clock import UnixSeconds
 from relayer.ledger.chart import margin_code, vault_code
@@ -22,8 +22,20 @@ BOOKED_AT_MAX: Final = 2**63 - 1
 AssetOf = Callable[[ChainId, bytes], AssetId | None]
 
 
+class ArrivedLock(Protocol):
+    """A lock, and how often its block came back."""
+
+    @property
+    def event(self) -> ObservedEvent:
+        """The lock."""
+
+    @property
+    def revivals(self) -> int:
+        """See relayer.reconcile.rules.announce."""
+
+
 def lock_entries(
-    locks: Sequence[tuple[CollateralLocked, int]],
+    locks: Sequence[ArrivedLock],
     asset_of: AssetOf,
     *,
     stage: str,
@@ -33,7 +45,6 @@ def lock_entries(
     Return the entry of each lock, as lock_entry makes it; None where lock_entry must say more.
 
     Args:
-        locks: each with how often its block came back.
         asset_of: the asset of a chain's token; None where it is unknown.
     """
     entries: list[JournalEntry | None] = []
@@ -66,8 +77,7 @@ def lock_entries(
         UNITS_MAX,
         _lines_of,
     )
-    events, revivals = [event for event, _ in locks], [times for _, times in locks]
-    announce_into(events, revivals, plan, {}, entries)
+    announce_into(list(locks), plan, {}, entries)
     return entries
 
 

@@ -21,28 +21,33 @@ from relayer.store.feed import FeedItem
 from relayer.store.observed_rows import Booked, EventState, StoredEvent
 from relayer.store.unit_of_work import UnitOfWork
 
-Outcome = tuple[StoredEvent, str | None]
-STAGES: Final = {EventState.SEEN: Booked.SOFT, EventState.FINAL: Booked.FINAL}
-STAGE_NAMES: Final = {EventState.SEEN: SEEN, EventState.FINAL: FINAL}
+Refused = tuple[StoredEvent, str]
+Sort = tuple[EventState, Booked]
+STAGES: Final = {EventState.SEEN: SEEN, EventState.FINAL: FINAL}
+BOOKED: Final = {EventState.SEEN: Booked.SOFT, EventState.FINAL: Booked.FINAL}
 
 
-def is_living_lock(stored: StoredEvent) -> bool:
-    """Return whether an event is a lock whose block is on our branch."""
-    return isinstance(stored.event, CollateralLocked) and stored.state is not EventState.ORPHANED
+def lock_sort(stored: StoredEvent) -> Sort | None:
+    """Return what locks booked together have in common; None of another event or a gone block."""
+    if type(stored.event) is not CollateralLocked or stored.state is EventState.ORPHANED:
+        return None
+    return stored.state, stored.booked
 
 
 def book_locks(
     uow: UnitOfWork, catalog: Catalog, locks: Sequence[StoredEvent]
-) -> Iterator[Outcome]:
+) -> Iterator[Refused]:
     """
-    Book locks that are seen or final in few statements, and tell of them in their order.
+    Book locks of one sort in few statements, and tell of them in their order.
 
     Yields:
-        Each lock with None, or with the reason why no rule can book it.
+        Those that no rule can book, each with the reason.
 
     Raises:
         InvariantError: the journal refuses what only a bug can make.
     """
+    now = uow.clock.now()
+    made = _announced(catalog, locks, now)
     pending = uow.ledger.entries_by_id(
         [
             seen_entry_id(stored.event, stored.revivals)
@@ -50,27 +55,47 @@ def book_locks(
             if stored.booked is Booked.SOFT
         ]
     )
-    made: list[tuple[StoredEvent, JournalEntry | None]] = []
-    now = uow.clock.now()
-    known = _announced(catalog, locks, now)
-    for stored, entry in zip(locks, known, strict=True):
+    refused: set[bytes] = set()
+    entries: list[JournalEntry] = []
+    origins: list[StoredEvent] = []
+    for stored, announced in zip(locks, made, strict=True):
+        entry = announced
+        if entry is None:
+            try:
+                entry = _entry(catalog, stored, pending, now)
+            except UnknownTokenError as exc:
+                refused.add(stored.event_id)
+                yield stored, str(exc)
+            except ValueError as exc:
+                refused.add(stored.event_id)
+                yield stored, f"unbookable: {exc}"
         if entry is not None:
-            made.append((stored, entry))
-            continue
-        try:
-            made.append((stored, _entry(catalog, stored, pending, now)))
-        except UnknownTokenError as exc:
-            yield stored, str(exc)
-        except ValueError as exc:
-            yield stored, f"unbookable: {exc}"
-    results = iter(uow.ledger.post_many([entry for _, entry in made if entry is not None]))
-    booked = []
-    for stored, entry in made:
-        reason = None if entry is None else _refusal(entry, next(results))
-        if reason is None:
-            booked.append(stored)
-        yield stored, reason
-    _follow(uow, booked)
+            entries.append(entry)
+            origins.append(stored)
+    for place, result in enumerate(uow.ledger.post_many(entries)):
+        if result.status is not PostStatus.CREATED:
+            reason = _refusal(entries[place], result)
+            if reason is not None:
+                refused.add(origins[place].event_id)
+                yield origins[place], reason
+    _follow(uow, locks, refused)
+
+
+def _announced(
+    catalog: Catalog, locks: Sequence[StoredEvent], now: UnixSeconds
+) -> list[JournalEntry | None]:
+    """Return what new locks of one sort book; None where _entry must look."""
+    state, booked = locks[0].state, locks[0].booked
+    if booked is not Booked.NONE:
+        return [None] * len(locks)
+    return lock_entries(locks, partial(_asset_of, catalog), stage=STAGES[state], booked_at=now)
+
+
+def _asset_of(catalog: Catalog, chain_id: ChainId, token: bytes) -> AssetId | None:
+    try:
+        return catalog.asset_of(chain_id, token).asset_id
+    except UnknownTokenError:
+        return None
 
 
 def _entry(
@@ -86,35 +111,8 @@ def _entry(
     if not isinstance(event, CollateralLocked):
         raise InvariantError(f"event 0x{stored.event_id.hex()} is no lock")
     asset_id = catalog.asset_of(event.position.chain_id, event.token).asset_id
-    stage = STAGE_NAMES[stored.state]
+    stage = STAGES[stored.state]
     return lock_entry(event, stored.revivals, asset_id, stage=stage, booked_at=now)
-
-
-def _announced(
-    catalog: Catalog, locks: Sequence[StoredEvent], now: UnixSeconds
-) -> list[JournalEntry | None]:
-    """Return what those locks book that the journal does not know; None where _entry must look."""
-    entries: dict[bytes, JournalEntry | None] = {}
-    for state, stage in STAGE_NAMES.items():
-        new = [
-            (stored.event, stored.revivals)
-            for stored in locks
-            if stored.state is state
-            and stored.booked is Booked.NONE
-            and isinstance(stored.event, CollateralLocked)
-        ]
-        made = lock_entries(new, partial(_asset_of, catalog), stage=stage, booked_at=now)
-        entries |= {
-            event.position.event_id: entry for (event, _), entry in zip(new, made, strict=True)
-        }
-    return [entries.get(stored.event_id) for stored in locks]
-
-
-def _asset_of(catalog: Catalog, chain_id: ChainId, token: bytes) -> AssetId | None:
-    try:
-        return catalog.asset_of(chain_id, token).asset_id
-    except UnknownTokenError:
-        return None
 
 
 def _refusal(entry: JournalEntry, result: PostResult) -> str | None:
@@ -125,17 +123,17 @@ def _refusal(entry: JournalEntry, result: PostResult) -> str | None:
     raise InvariantError(f"{entry.kind} 0x{entry.entry_id.hex()}: {result}")
 
 
-def _follow(uow: UnitOfWork, locks: Sequence[StoredEvent]) -> None:
-    """Mark what is booked and tell of it."""
-    for state, stage in STAGES.items():
-        event_ids = [stored.event_id for stored in locks if stored.state is state]
-        if event_ids:
-            uow.chains.mark_booked(event_ids, stage)
-    topics = {
-        stored.state: topic_of(stored.event, STAGES[stored.state]) for stored in locks
-    }
+def _follow(uow: UnitOfWork, locks: Sequence[StoredEvent], refused: set[bytes]) -> None:
+    """Mark locks of one sort as booked, but what was refused, and tell of them."""
+    booked = BOOKED[locks[0].state]
+    topic = topic_of(locks[0].event, booked)
     told = [
-        FeedItem(topics[stored.state], None, stored.event.account, stored.event_id)
+        FeedItem(topic, None, stored.event.account, event_id)
         for stored in locks
+        if (event_id := stored.event.position.event_id) not in refused
     ]
-    tell_all(uow, told)
+    if told:
+        first, last = locks[0].event.position, locks[-1].event.position
+        among = (first.chain_id, first.block.height, last.block.height)
+        uow.chains.mark_booked([item.correlation_id for item in told], booked, among=among)
+        tell_all(uow, told)

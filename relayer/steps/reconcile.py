@@ -45,7 +45,7 @@ from relayer.steps.catalog import Catalog
 from relayer.steps.deficits import cure_deficits
 from relayer.steps.ending import settle_hold
 from relayer.steps.fence import Fence
-from relayer.steps.lock_batch import book_locks, is_living_lock
+from relayer.steps.lock_batch import Refused, book_locks, lock_sort
 from relayer.steps.observe import ring_assess
 from relayer.steps.standing import debt_before
 from relayer.steps.take_back import take_back
@@ -99,19 +99,18 @@ def reconcile(
     Seen events become pending entries, final ones are settled, those of a dead branch are taken
     back. An event that no rule can book is parked with its reason, and the chain goes on.
     """
-    booked = parked = 0
+    parked = 0
     with store.unit_of_work() as uow:
         fence(uow)
         uow.ledger.lock()
         mark = uow.chains.booking_mark(chain_id)
         events = uow.chains.unbooked_events(chain_id, events_max)
-        for is_lock, group in groupby(events, key=is_living_lock):
-            for stored, reason in _book_group(uow, catalog, tuple(group), is_lock=is_lock):
-                if reason is None:
-                    booked += 1
-                else:
-                    park(uow, stored, reason)
-                    parked += 1
+        for sort, group in groupby(events, key=lock_sort):
+            book = _book_singly if sort is None else book_locks
+            for stored, reason in book(uow, catalog, tuple(group)):
+                park(uow, stored, reason)
+                parked += 1
+        booked = len(events) - parked
         if events and events[-1].state is not EventState.ORPHANED:
             uow.chains.raise_mark(mark, events[-1].event.position.block.height)
         cure_deficits(uow, chain_id)
@@ -122,20 +121,15 @@ def reconcile(
     return Reconciled(booked, parked, has_more=len(events) == events_max)
 
 
-def _book_group(
-    uow: UnitOfWork, catalog: Catalog, group: tuple[StoredEvent, ...], *, is_lock: bool
-) -> Iterator[tuple[StoredEvent, str | None]]:
-    """Book neighbours of one sort; yield each with the reason to park it, None when booked."""
-    if is_lock:
-        yield from book_locks(uow, catalog, group)
-        return
+def _book_singly(
+    uow: UnitOfWork, catalog: Catalog, group: tuple[StoredEvent, ...]
+) -> Iterator[Refused]:
+    """Book events one after the other; yield what cannot be booked, each with the reason."""
     for stored in group:
         try:
             book_event(uow, catalog, stored)
         except ParkedError as exc:
             yield stored, exc.reason
-        else:
-            yield stored, None
 
 
 def book_event(

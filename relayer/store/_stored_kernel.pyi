@@ -5,6 +5,7 @@ from typing import Any
 def stored_into(
     rows: list[tuple[Any, ...]],
     plan: tuple[Any, ...],
+    fast_event_of: Any,
     event_of: Any,
     block_of: Any,
     made: list[Any],

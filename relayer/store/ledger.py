@@ -2,6 +2,7 @@
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
+from itertools import islice
 from typing import Any, Final
 
 from sqlalchemy import ColumnElement, Connection, Row, select, update
@@ -9,7 +10,7 @@ from sqlalchemy import ColumnElement, Connection, Row, select, update
 from chains.types import ChainId
 from relayer.clock import Clock
 from relayer.errors import InvariantError
-from relayer.ledger.admission import KnownLedger, PostResult, PostStatus, admit_all
+from relayer.ledger.admission import KnownLedger, PostResult, admit_all, survey
 from relayer.ledger.balances import ZERO, Counters
 from relayer.ledger.chart import AccountCode, margin_code
 from relayer.ledger.journal import (
@@ -113,10 +114,12 @@ class LedgerTable:
         if not entries:
             return []
         head = self._locked_head()
-        is_new = len(entries) >= ENTRIES_NOT_ASKED_MIN and not any(map(_is_linked, entries))
-        results = self._posted(head, entries, is_new=is_new)
+        lines, is_linked = survey(entries)
+        line_keys = {line: line_key_of(line) for line in lines}
+        is_new = len(entries) >= ENTRIES_NOT_ASKED_MIN and not is_linked
+        results = self._posted(head, entries, line_keys, is_new=is_new)
         if results is None:
-            results = self._posted(head, entries, is_new=False)
+            results = self._posted(head, entries, line_keys, is_new=False)
         if results is None:
             raise InvariantError("entries that are booked already were not found")
         return results
@@ -231,18 +234,18 @@ class LedgerTable:
         return JournalHead(row.last_seq, row.last_hash)
 
     def _posted(
-        self, head: JournalHead, entries: Sequence[JournalEntry], *, is_new: bool
+        self,
+        head: JournalHead,
+        entries: Sequence[JournalEntry],
+        line_keys: dict[Line, bytes],
+        *,
+        is_new: bool,
     ) -> list[PostResult] | None:
         """Book entries; None, and nothing is booked, where one was no new one as was said."""
-        lines = {posting.line for entry in entries for posting in entry.postings}
-        line_keys = {line: line_key_of(line) for line in lines}
         known, counts = self._known(head, () if is_new else entries, line_keys)
+        stored_count = len(known.entries)
         results = admit_all(entries, known)
-        created = [
-            (result.seq, entry)
-            for entry, result in zip(entries, results, strict=True)
-            if result.status is PostStatus.CREATED and result.seq is not None
-        ]
+        created = list(islice(known.entries.values(), stored_count, None))
         if is_new and len(created) < len(entries):
             return None  # what is refused may be there already, and would be no refusal then
         if not created:
@@ -340,10 +343,6 @@ class LedgerTable:
             condition = (ENTRY.c.seq > first) & (ENTRY.c.seq <= first + ENTRIES_PER_PAGE_MAX)
             for row, postings in entries_where(self._connection, condition):
                 yield stored_entry_of(row, postings)
-
-
-def _is_linked(entry: JournalEntry) -> bool:
-    return entry.resolves is not None or entry.reversal_of is not None
 
 
 def stored_entry_of(row: Row[Any], postings: list[Row[Any]]) -> StoredEntry:

@@ -8,6 +8,8 @@ from typing import Any, Final
 
 from chains.event_fields import frozen_of
 from chains.events import (
+    EVENT_TYPES,
+    FIELDS,
     EventPosition,
     ObservedEvent,
     event_of_payload_json,
@@ -20,6 +22,7 @@ from relayer.errors import RelayerError
 from relayer.store.copy_rows import StoredRow
 
 try:
+    from chains._event_kernel import event_of_json
     from relayer.store._stored_kernel import stored_into
 except ImportError:  # no compiler when the package was built: same events, slower
     stored_into = None  # type: ignore[assignment]
@@ -133,7 +136,11 @@ class MalformedLog:
 
 
 STORED_NAMES: Final = tuple(part.name for part in fields(StoredEvent))
-PLAN: Final = (StoredEvent, EventPosition, STATES, BOOKED)
+KINDS: Final = {
+    kind: (EVENT_TYPES[kind], plan.json_names, plan.json_limits, plan.json_heads)
+    for kind, plan in FIELDS.items()
+}
+PLAN: Final = (StoredEvent, EventPosition, STATES, BOOKED, KINDS)
 
 
 def row_of(event: ObservedEvent, state: EventState, now: UnixSeconds) -> StoredRow:
@@ -202,7 +209,8 @@ def stored_all(rows: Sequence[Sequence[Any]]) -> tuple[StoredEvent, ...]:
     if not IS_COMPILED:
         return tuple(map(stored_of, rows))
     made: list[StoredEvent] = []
-    stored_into([tuple(row) for row in rows], PLAN, event_of_payload_json, _block, made)
+    plain = [tuple(row) for row in rows]
+    stored_into(plain, PLAN, event_of_json, event_of_payload_json, _block, made)
     return tuple(made)
 
 
