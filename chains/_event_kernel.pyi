@@ -7,15 +7,6 @@ def texts_of(
 ) -> dict[str, str] | None:
     """Return fields by name as texts; None where one has another type."""
 
-def event_of_texts(
-    event_type: type,
-    position: object,
-    names: tuple[str, ...],
-    limits: tuple[int | None, ...],
-    texts: dict[str, str],
-) -> Any:
-    """Return the event of some texts; None where they are not what texts_of gave."""
-
 def json_of(
     event: object,
     names: tuple[str, ...],

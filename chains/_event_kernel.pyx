@@ -8,9 +8,7 @@ from cpython.bytes cimport (
     PyBytes_FromStringAndSize,
     PyBytes_GET_SIZE,
 )
-from cpython.dict cimport PyDict_GetItem
 from cpython.long cimport PyLong_CheckExact
-from cpython.object cimport PyObject
 from cpython.tuple cimport PyTuple_GET_ITEM
 from cpython.unicode cimport PyUnicode_CheckExact
 from libc.stdint cimport int8_t, uint64_t
@@ -81,13 +79,6 @@ cdef bytes word_at(const unsigned char *source):
     return word
 
 
-cdef bytes word_of(str text):
-    """Return the 32 bytes that plain 0x-hex says; None where it is not that."""
-    if not PyUnicode_IS_COMPACT_ASCII(text) or PyUnicode_GET_LENGTH(text) != WORD_LETTERS:
-        return None
-    return word_at(PyUnicode_1BYTE_DATA(text))
-
-
 cdef object number_at(const unsigned char *source, Py_ssize_t length, object limit):
     """Return the decimal that letters are; None where they are no digits or say too much."""
     cdef Py_ssize_t index
@@ -109,13 +100,6 @@ cdef object number_at(const unsigned char *source, Py_ssize_t length, object lim
     return number if number <= limit else None
 
 
-cdef object number_of(str text, object limit):
-    """Return the decimal that a text is; None where it has other letters or is above the limit."""
-    if not PyUnicode_IS_COMPACT_ASCII(text):
-        return None
-    return number_at(PyUnicode_1BYTE_DATA(text), PyUnicode_GET_LENGTH(text), limit)
-
-
 def texts_of(event, tuple names not None, tuple limits not None):
     """Return fields by name: 32 bytes as 0x-hex, integers as decimals; None of other types."""
     cdef dict texts = {}
@@ -133,34 +117,6 @@ def texts_of(event, tuple names not None, tuple limits not None):
         else:
             return None
     return texts
-
-
-def event_of_texts(event_type, position, tuple names not None, tuple limits not None, texts):
-    """
-    Return the event of some texts; None where they are not exactly what texts_of gave.
-
-    Args:
-        names: its fields other than the position.
-        limits: for each the largest number, 10^18 at least; None for 32 bytes.
-    """
-    cdef Py_ssize_t index
-    cdef object name, limit, value
-    cdef PyObject *found
-    cdef object event = new(event_type)
-    if type(texts) is not dict or len(<dict>texts) != len(names):
-        return None
-    PyObject_GenericSetAttr(event, "position", position)
-    for index in range(len(names)):
-        name = <object>PyTuple_GET_ITEM(names, index)
-        limit = <object>PyTuple_GET_ITEM(limits, index)
-        found = PyDict_GetItem(texts, name)
-        if found is NULL or not PyUnicode_CheckExact(<object>found):
-            return None
-        value = word_of(<str>found) if limit is None else number_of(<str>found, limit)
-        if value is None:
-            return None
-        PyObject_GenericSetAttr(event, name, value)
-    return event
 
 
 def json_of(event, tuple names not None, tuple limits not None, tuple heads not None):

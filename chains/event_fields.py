@@ -68,25 +68,15 @@ def texts_of_reference(event: object, fields: Fields) -> dict[str, str]:
     }
 
 
-def event_of_texts(event_type: type, position: object, fields: Fields, texts: Any) -> Any:
+def event_of_texts(
+    event_type: type, position: object, fields: Fields, texts: Mapping[str, str]
+) -> Any:
     """
     Return the event that some texts say.
 
     Raises:
         MessageFormatError: missing or unknown field, or a value out of range.
     """
-    event = None
-    if IS_COMPILED:
-        event = kernel.event_of_texts(event_type, position, fields.names, fields.limits, texts)
-    if event is None:  # not compiled, or wrong: this one says why
-        return event_of_texts_reference(event_type, position, fields, texts)
-    return event
-
-
-def event_of_texts_reference(
-    event_type: type, position: object, fields: Fields, texts: Mapping[str, str]
-) -> Any:
-    """Return what event_of_texts returns, in plain Python."""
     if texts.keys() != fields.limit_of.keys():
         raise MessageFormatError(field=event_type.__name__, reason=f"fields {sorted(texts)}")
     values: dict[str, bytes | int] = {}
@@ -128,7 +118,7 @@ def event_of_json(event_type: type, position: object, fields: Fields, text: str)
 
 def event_of_json_reference(event_type: type, position: object, fields: Fields, text: str) -> Any:
     """Return what event_of_json returns, in plain Python."""
-    return event_of_texts_reference(event_type, position, fields, orjson.loads(text))
+    return event_of_texts(event_type, position, fields, orjson.loads(text))
 
 
 def frozen_of(kind: type, names: tuple[str, ...], values: tuple[Any, ...]) -> Any:

@@ -10,7 +10,6 @@ from chains.errors import MessageFormatError
 from chains.event_fields import (
     Fields,
     event_of_json,
-    event_of_texts,
     frozen_of,
     json_of,
     texts_of,
@@ -196,20 +195,6 @@ def payload_of(event: ObservedEvent) -> dict[str, str]:
     return texts_of(event, FIELDS[type(event).__name__])
 
 
-def event_of_payload(kind: str, position: EventPosition, payload: dict[str, str]) -> ObservedEvent:
-    """
-    Rebuild an event from its stored payload, which is what payload_of wrote and nothing else.
-
-    Raises:
-        MessageFormatError: unknown kind, missing or unknown field, or a value out of range.
-    """
-    event_type = EVENT_TYPES.get(kind)
-    if event_type is None:
-        raise MessageFormatError(field="kind", reason=f"{kind!r} is not an observed event")
-    event: ObservedEvent = event_of_texts(event_type, position, FIELDS[kind], payload)
-    return event
-
-
 def facts_of(position: EventPosition, payload: Mapping[str, str]) -> dict[str, str]:
     """Return what an event of such a payload says with its place, as it is told to others."""
     return {
@@ -227,9 +212,9 @@ def payload_json_of(event: ObservedEvent) -> str:
     return json_of(event, FIELDS[type(event).__name__])
 
 
-def event_of_payload_json(kind: str, position: EventPosition, payload: str) -> ObservedEvent:
+def event_of_payload(kind: str, position: EventPosition, payload: str) -> ObservedEvent:
     """
-    Rebuild an event from what payload_json_of wrote and nothing else; see event_of_payload.
+    Rebuild an event from what payload_json_of wrote and nothing else.
 
     Raises:
         MessageFormatError: unknown kind, missing or unknown field, or a value out of range.

@@ -136,7 +136,8 @@ def survey(entries: Sequence[JournalEntry]) -> tuple[set[Line], bool]:
 def survey_reference(entries: Sequence[JournalEntry]) -> tuple[set[Line], bool]:
     """Return what survey returns, in plain Python."""
     lines = {posting.line for entry in entries for posting in entry.postings}
-    is_linked = any(entry.resolves or entry.reversal_of for entry in entries)
+    linked = (word for entry in entries for word in (entry.resolves, entry.reversal_of))
+    is_linked = any(word is not None for word in linked)
     return lines, is_linked
 
 

@@ -12,7 +12,7 @@ from chains.events import (
     FIELDS,
     EventPosition,
     ObservedEvent,
-    event_of_payload_json,
+    event_of_payload,
     known_position,
     payload_json_of,
 )
@@ -198,7 +198,7 @@ def stored_of(row: Sequence[Any]) -> StoredEvent:
     position = known_position(
         chain_id, _block(height, block_hash), tx_hash, log_index, contract, event_id
     )
-    event = event_of_payload_json(kind, position, payload)
+    event = event_of_payload(kind, position, payload)
     values = (event, STATES[state], BOOKED[booked], revivals, parked_reason, seen_at, final_at)
     stored: StoredEvent = frozen_of(StoredEvent, STORED_NAMES, values)
     return stored
@@ -210,7 +210,7 @@ def stored_all(rows: Sequence[Sequence[Any]]) -> tuple[StoredEvent, ...]:
         return tuple(map(stored_of, rows))
     made: list[StoredEvent] = []
     plain = [tuple(row) for row in rows]
-    stored_into(plain, PLAN, event_of_json, event_of_payload_json, _block, made)
+    stored_into(plain, PLAN, event_of_json, event_of_payload, _block, made)
     return tuple(made)
 
 
