@@ -179,9 +179,12 @@ async def _observe_final(run: _Run, cursor: Cursor, heads: Heads) -> tuple[Curso
 
 async def _leave(task: asyncio.Task[_FinalRange] | None) -> None:
     """End a reading that nobody waits for any more; what it failed with does not matter then."""
-    if task is not None and not task.done():
-        task.cancel()
-        await asyncio.wait([task])
+    if task is None:
+        return
+    task.cancel()
+    await asyncio.wait([task])
+    if not task.cancelled():
+        task.exception()  # looked at, so that nobody is told that nobody did
 
 
 async def _read_final(
