@@ -57,14 +57,6 @@ class _Run:
 
 
 @dataclass(frozen=True, slots=True)
-class _FinalRange:
-    """What a range of final blocks holds, and the header that it ends at."""
-
-    read: EventRead
-    last_header: BlockHeader
-
-
-@dataclass(frozen=True, slots=True)
 class Observation:
     """What one run brought: whether it is level with the heads, and how much it stored."""
 
@@ -149,67 +141,45 @@ async def _check_ahead(store: Store, reader: ChainReader, cursor: Cursor, heads:
 
 
 async def _observe_final(run: _Run, cursor: Cursor, heads: Heads) -> tuple[Cursor, int]:
-    """Take ranges of final blocks; while one is stored, the next is read."""
-    first_height = run.limits.start_height if cursor.head is None else cursor.head.height + 1
+    """Take ranges of final blocks, a few of them before the heads are asked for again."""
     final_height = heads.finalized.block.height
-    if first_height > final_height:
-        if cursor.head is not None:
-            return cursor, 0
-        first_height = final_height
+    if cursor.head is None:
+        first_height = min(run.limits.start_height, final_height)
+    else:
+        first_height = cursor.head.height + 1
     clock = asyncio.get_running_loop().time
     ends_at, stored = clock() + RUN_SECONDS_MAX, 0
-    part = await _read_final(run, first_height, final_height, cursor.finalized)
-    for turn in range(FINAL_RANGES_PER_RUN_MAX):
-        block = part.last_header.block
-        is_last = turn + 1 == FINAL_RANGES_PER_RUN_MAX or block.height >= final_height
-        coming = None
-        if not is_last and clock() < ends_at:
-            coming = asyncio.create_task(_read_final(run, block.height + 1, final_height, block))
-        try:
-            cursor = await asyncio.to_thread(_store_final, run, cursor, part)
-            stored += len(part.read.events)
-            log.debug("range.observed", chain_id=run.reader.chain_id, height=block.height)
-            if coming is None:
-                break
-            part = await coming
-        finally:
-            await _leave(coming)
+    for _ in range(FINAL_RANGES_PER_RUN_MAX):
+        if first_height > final_height:
+            break
+        cursor, count = await _observe_range(run, cursor, first_height, final_height)
+        stored += count
+        if cursor.head is None or clock() >= ends_at:
+            break
+        first_height = cursor.head.height + 1
     return cursor, stored
 
 
-async def _leave(task: asyncio.Task[_FinalRange] | None) -> None:
-    """End a reading that nobody waits for any more; what it failed with does not matter then."""
-    if task is None:
-        return
-    task.cancel()
-    await asyncio.wait([task])
-    if not task.cancelled():
-        task.exception()  # looked at, so that nobody is told that nobody did
-
-
-async def _read_final(
-    run: _Run, first_height: int, final_height: int, before: BlockRef | None
-) -> _FinalRange:
-    """
-    Return one range, halved as often as the node refuses it.
-
-    Args:
-        before: the final block that is stored or comes before, which must still be there.
-    """
+async def _observe_range(
+    run: _Run, cursor: Cursor, first_height: int, final_height: int
+) -> tuple[Cursor, int]:
+    """Take one range of final blocks, halving it as often as the node refuses it."""
     span = min(run.limits.finalized_span_max, max(1, run.reader.suggested_span))
     last_height = min(final_height, first_height + span - 1)
     read, last_height = await read_range(run.reader, first_height, last_height)
-    await _check_final_parent(run.reader, before)
-    return _FinalRange(read, await run.reader.header_at(last_height))
+    await _check_final_parent(run.reader, cursor)
+    last_header = await run.reader.header_at(last_height)
 
+    def _store() -> Cursor:
+        with run.store.unit_of_work() as uow:
+            keep(uow, run.reader.chain_id, read)
+            after = uow.chains.store_finalized_range(cursor, read.events, last_header, run.lease)
+            set_unproven_aside(uow, read, is_enforced=run.limits.is_movement_enforced)
+            return after
 
-def _store_final(run: _Run, cursor: Cursor, part: _FinalRange) -> Cursor:
-    read, last_header = part.read, part.last_header
-    with run.store.unit_of_work() as uow:
-        keep(uow, run.reader.chain_id, read)
-        after = uow.chains.store_finalized_range(cursor, read.events, last_header, run.lease)
-        set_unproven_aside(uow, read, is_enforced=run.limits.is_movement_enforced)
-        return after
+    after = await asyncio.to_thread(_store)
+    log.debug("range.observed", chain_id=run.reader.chain_id, height=last_height)
+    return after, len(read.events)
 
 
 async def read_range(
@@ -231,13 +201,13 @@ async def read_range(
             last_height = first_height + (last_height - first_height) // 2
 
 
-async def _check_final_parent(reader: ChainReader, before: BlockRef | None) -> None:
+async def _check_final_parent(reader: ChainReader, cursor: Cursor) -> None:
     """Refuse to go on where the block that was final is no longer on the chain."""
-    if before is None:
+    if cursor.finalized is None:
         return
-    header = await reader.header_at(before.height)
-    if header.block != before:
-        raise FinalityViolationError(chain_id=reader.chain_id, block=before)
+    header = await reader.header_at(cursor.finalized.height)
+    if header.block != cursor.finalized:
+        raise FinalityViolationError(chain_id=reader.chain_id, block=cursor.finalized)
 
 
 async def _observe_newest(run: _Run, cursor: Cursor, heads: Heads) -> tuple[Cursor, int]:

@@ -1,15 +1,12 @@
-"""Observe, ahead: the next range of final blocks is read while one is stored."""
+"""Observe, far behind: a run takes a few ranges of final blocks."""
 
-import asyncio
-import threading
-from typing import Any, Final
+from typing import Final
 
 import pytest
 
 from chains.errors import FinalityViolationError, RpcTimeoutError
-from relayer.errors import CursorMovedError
 from relayer.steps import observe as observe_step
-from relayer.steps.observe import FINAL_RANGES_PER_RUN_MAX, ObserveLimits, observe
+from relayer.steps.observe import FINAL_RANGES_PER_RUN_MAX, ObserveLimits
 from relayer.store.observed_rows import EventFilter
 from relayer.store.unit_of_work import Store
 from tests.relayer.api.kit import CHAIN_A
@@ -18,7 +15,6 @@ from tests.simulated_chain import SimulatedChain
 
 SPAN: Final = 3
 BLOCKS: Final = 40
-PATIENCE_SECONDS: Final = 30
 
 
 @pytest.fixture
@@ -41,29 +37,6 @@ def stored_count(bench: Bench) -> int:
 def ranges_asked(bench: Bench) -> list[tuple[int, int]]:
     """Return the ranges that were asked for, in order."""
     return [ask[1:] for ask in bench.chain.asked if ask[0] == "events_in_range"]
-
-
-def test_the_next_range_is_read_while_one_is_stored(
-    long_bench: Bench, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    """Storing the first ends only once the second is asked for."""
-    is_asked = threading.Event()
-    store_final = observe_step._store_final
-
-    def _on_ask(method: str, height: int) -> None:
-        if method == "events_in_range" and height == SPAN:
-            is_asked.set()
-
-    def _patient_store(*arguments: Any) -> Any:
-        assert is_asked.wait(PATIENCE_SECONDS)
-        return store_final(*arguments)
-
-    long_bench.chain.fault = _on_ask
-    monkeypatch.setattr(observe_step, "_store_final", _patient_store)
-
-    long_bench.look()
-
-    assert ranges_asked(long_bench)[:2] == [(0, 2), (3, 5)]
 
 
 def test_a_run_takes_so_many_ranges_and_the_next_goes_on_behind_them(long_bench: Bench) -> None:
@@ -107,30 +80,10 @@ def test_a_final_block_that_is_replaced_within_a_run_is_noticed(long_bench: Benc
     assert stored_count(long_bench) == SPAN - 1
 
 
-def test_a_range_that_cannot_be_stored_leaves_no_reading_behind(
-    long_bench: Bench, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    """The first failure counts, and what was read ahead is dropped."""
-
-    def _refuse(*_: Any) -> Any:
-        raise CursorMovedError(chain_id=CHAIN_A)
-
-    async def _look() -> int:
-        lease = long_bench.lease()
-        with pytest.raises(CursorMovedError):
-            await observe(long_bench.store, long_bench.chain, limits=long_bench.limits, lease=lease)
-        return len(asyncio.all_tasks())
-
-    monkeypatch.setattr(observe_step, "_store_final", _refuse)
-
-    assert asyncio.run(_look()) == 1
-    assert stored_count(long_bench) == 0
-
-
-def test_a_reading_ahead_that_fails_is_told_after_the_range_before_it_is_stored(
+def test_a_range_that_fails_takes_nothing_from_those_before_it(
     long_bench: Bench,
 ) -> None:
-    """Nothing that was read is lost by what comes after it."""
+    """What was stored stays."""
 
     def _fail(method: str, height: int) -> None:
         if method == "events_in_range" and height == SPAN:
