@@ -61,9 +61,9 @@ class AgreeingSender:
         """Return the next final nonce that a quorum has reached; below it all are used for ever."""
         return await self._reached("account_nonce", lambda node: node.final_account_nonce())
 
-    async def balance_wei(self) -> int:
+    async def balance_units(self) -> int:
         """Return what a quorum says the key has at least. [wei]"""
-        return await self._reached("balance", lambda node: node.balance_wei())
+        return await self._reached("balance", lambda node: node.balance_units())
 
     async def suggest_fees(self) -> Fees:
         """Return the middle one of the suggestions of at least a quorum, the lower of two."""

@@ -147,7 +147,7 @@ async def check_funds(sender: TransactionSender) -> Check:
     """Return whether the sending key can pay for deliveries on a chain, at today's fees."""
 
     async def run() -> str:
-        balance_wei = await sender.balance_wei()
+        balance_wei = await sender.balance_units()
         fee_wei = (await sender.suggest_fees()).max_fee_wei
         deliveries = balance_wei // max(GAS_PER_DELIVERY * fee_wei, 1)
         found = (

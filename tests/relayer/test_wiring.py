@@ -17,7 +17,8 @@ from chains.evm.keys import KeyFileError
 from chains.evm.movement import TRANSFER_TOPIC
 from chains.evm.reader import EvmReader
 from chains.finality import ChainIdentity
-from chains.port import ChainReader, EventRead, TransactionSender
+from chains.port import ChainReader, EventRead
+from chains.sending import TransactionSender
 from chains.types import ChainId
 from relayer import wiring
 from relayer.sections import AccountantSettings, SenderSettings
@@ -229,7 +230,7 @@ def balance_of(sender: TransactionSender) -> int:
 
     async def asked() -> int:
         try:
-            return await sender.balance_wei()
+            return await sender.balance_units()
         finally:
             await sender.close()
 

@@ -120,7 +120,7 @@ class FakeSender:
         """The key's address."""
         return self._key.address
 
-    async def balance_wei(self) -> int:
+    async def balance_units(self) -> int:
         """Return what the key can pay with."""
         return 10**18
 
