@@ -137,6 +137,14 @@ class AccountUse:
 
 
 @dataclass(frozen=True, slots=True)
+class LookupTable:
+    """A table of addresses on the chain, and what stands in it."""
+
+    key: bytes
+    entries: tuple[bytes, ...]
+
+
+@dataclass(frozen=True, slots=True)
 class ProgramCall:
     """
     One instruction to one program of a chain whose transactions expire.
@@ -154,7 +162,7 @@ class ProgramCall:
     accounts: tuple[AccountUse, ...]
     content: bytes
     compute_units: int
-    lookup_tables: tuple[bytes, ...] = ()
+    lookup_tables: tuple[LookupTable, ...] = ()
     before: tuple["ProgramCall", ...] = ()
     is_preparation: bool = False
     context_height: int = 0

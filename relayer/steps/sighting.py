@@ -5,7 +5,7 @@ from typing import Final, assert_never
 
 import structlog
 
-from chains.sending import ExpiringSender, Expired, Landed, Sighting, Waiting
+from chains.sending import Expired, ExpiringSender, Landed, Sighting, Waiting
 from chains.types import BlockRef
 from relayer.clock import UnixSeconds
 from relayer.outbox.life import MessageState, WaitReason

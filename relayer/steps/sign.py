@@ -105,9 +105,7 @@ async def sign(
     return _signed(carrier, await _sign(store, carrier, held.row, (call, fees), lease))
 
 
-def _signed(
-    carrier: Carrier, transaction: SignedTransaction, *, is_capped: bool = False
-) -> Signed:
+def _signed(carrier: Carrier, transaction: SignedTransaction, *, is_capped: bool = False) -> Signed:
     return Signed(
         transaction.tx_hash, lambda: carrier.sender.broadcast(transaction), is_capped=is_capped
     )

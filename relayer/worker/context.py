@@ -65,7 +65,7 @@ class WorkContext:
 
     def bridge(self, chain_id: ChainId) -> Bridge:
         """Return the bridge to a chain's contracts."""
-        return wiring.bridge(self.reader(chain_id))
+        return wiring_senders.bridge(self.settings, self.reader(chain_id))
 
     def break_off(self, error: InvariantError) -> None:
         """End the process because of what only a bug can cause; the first one counts."""

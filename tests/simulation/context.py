@@ -15,7 +15,7 @@ from chains.types import ChainId
 from relayer import wiring_senders
 from relayer.errors import NotYetError
 from relayer.settings import Settings
-from relayer.steps.carrier import Carrier
+from relayer.steps.carrier import AnyCarrier, Carrier
 from relayer.steps.catalog import Catalog
 from relayer.steps.ports import GuardianDoor
 from relayer.store.engine import DATABASE_ERRORS
@@ -151,7 +151,7 @@ class SimulatedContext(WorkContext):
         """Return the sender of a chain."""
         return SimulatedSender(self.process, self.chains[chain_id])
 
-    def carrier(self, chain_id: ChainId) -> Carrier:
+    def carrier(self, chain_id: ChainId) -> AnyCarrier:
         """Return what carries to a chain, with the limits of the settings; one gate a process."""
         if chain_id not in self._carriers:
             self._carriers[chain_id] = Carrier(
