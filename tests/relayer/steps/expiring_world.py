@@ -211,9 +211,7 @@ def reader_of(deployed: DeployedSolana) -> SolanaReader:
 def bridge_of(deployed: DeployedSolana, **options: Any) -> SolanaGuardianBridge:
     """Return the bridge to the vault."""
     accounts = NodeAccounts(deployed.chain_id, deployed.rpc_url)
-    return SolanaGuardianBridge(
-        reader_of(deployed), accounts, program=deployed.program, **options
-    )
+    return SolanaGuardianBridge(reader_of(deployed), accounts, program=deployed.program, **options)
 
 
 def message_to(deployed: DeployedSolana, **changes: Any) -> Message:
