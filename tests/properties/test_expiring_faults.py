@@ -71,7 +71,7 @@ def check_one_at_a_time(world: ExpiringWorld, message_ids: list[bytes]) -> None:
     [
         pytest.param("sqlite", 400, marks=pytest.mark.long),
         pytest.param("postgresql", 200, marks=pytest.mark.long),
-        ("sqlite", 60),
+        pytest.param("sqlite", 60, marks=pytest.mark.slow),
     ],
 )
 def test_r11_a_third_of_the_sends_is_dropped_and_each_message_lands_once(
@@ -148,6 +148,7 @@ def test_r11_drops_deaths_rollbacks_and_gaps_have_no_double_effect(
         world.close()
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("backend", BACKENDS)
 def test_r11_what_was_stored_survives_the_process(databases: TestDatabases, backend: str) -> None:
     """Every process dies right after it has stored an attempt; the bytes land all the same."""
