@@ -43,8 +43,8 @@ def sending_mistakes(chains: Iterable[ChainSettings], sender: SenderSettings | N
     if sender is None or sender.solana_key_file is not None:
         return []
     return [
-        f"sender.solana_key_file: missing; {chain.chain_id} takes no EVM key, so name the file of a "
-        "Solana key"
+        f"sender.solana_key_file: missing; {chain.chain_id} takes no EVM key, so name the "
+        "file of a Solana key"
         for chain in chains
         if chain.is_solana
     ]
