@@ -19,7 +19,7 @@ from chains.solana.vault_events import VaultEventKind
 from chains.solana.vault_instructions import initialise, seal
 from chains.solana.vault_layout import decode_guardian_set
 from chains.types import chain_key
-from tests.contracts_solana.runtime import BEGIN_SECONDS, key_named
+from tests.contracts_solana.runtime import ARTIFACTS, BEGIN_SECONDS, key_named
 from tests.contracts_solana.world import (
     CAPACITY,
     HUB,
@@ -31,6 +31,8 @@ from tests.contracts_solana.world import (
     open_world,
     refused,
 )
+
+FINAL_LOADER = Pubkey.from_string("BPFLoader2111111111111111111111111111111111")
 
 
 def making_with(world: World, **changes: int) -> Instruction:
@@ -297,6 +299,30 @@ def test_a_program_that_somebody_may_replace_is_not_sealed(change: str) -> None:
         world.runtime.send(seal(world.at, world.initializer.pubkey()), signers=(world.initializer,))
 
     assert not world.vault.is_sealed
+
+
+def test_a_program_is_not_sealed_whose_own_account_is_another() -> None:
+    """It must be what the loader writes, to the byte: a type and where its content is."""
+    world = bare_world()
+    make(world)
+    found = world.runtime.svm.get_account(PROGRAM_ID)
+    assert found is not None
+    longer = Account(found.lamports, bytes(found.data) + b"\0", found.owner, executable=True)
+    world.runtime.svm.set_account(PROGRAM_ID, longer)
+
+    with refused(E.PROGRAM_NOT_FINAL):
+        world.runtime.send(seal(world.at, world.initializer.pubkey()), signers=(world.initializer,))
+
+
+def test_a_program_of_another_loader_is_not_sealed() -> None:
+    """Nobody may replace it, but nothing that the vault can read says so."""
+    world = bare_world()
+    elf = (ARTIFACTS / "vault-v0.so").read_bytes()
+    world.runtime.svm.add_program_with_loader(PROGRAM_ID, elf, FINAL_LOADER)
+    make(world)
+
+    with refused(E.PROGRAM_NOT_FINAL):
+        world.runtime.send(seal(world.at, world.initializer.pubkey()), signers=(world.initializer,))
 
 
 def test_before_the_seal_nothing_moves() -> None:
