@@ -1,11 +1,12 @@
 """Making, listing and sealing a vault."""
 
+from collections.abc import Callable
 from dataclasses import replace
 
 import pytest
 from eth_hash.auto import keccak
 from solders.account import Account
-from solders.instruction import Instruction
+from solders.instruction import AccountMeta, Instruction
 from solders.keypair import Keypair
 from solders.pubkey import Pubkey
 from solders.rent import Rent
@@ -51,6 +52,11 @@ def with_set(instruction: Instruction, threshold: int, members: list[bytes]) -> 
     head = bytes(instruction.data)[:89]
     content = head + bytes((threshold, len(members))) + b"".join(members)
     return Instruction(PROGRAM_ID, content, instruction.accounts)
+
+
+def sealing_of(world: World) -> Instruction:
+    """Return the sealing of a world's vault."""
+    return seal(world.at, world.initializer.pubkey())
 
 
 def make(world: World, instruction: Instruction | None = None) -> None:
@@ -266,9 +272,27 @@ def test_only_the_initializer_lists_and_seals() -> None:
     stranger = key_named("stranger")
     world.runtime.fund(stranger.pubkey())
 
-    for step in (listing_of(world), seal(world.at, world.initializer.pubkey())):
+    for step in (listing_of(world), sealing_of(world)):
         with refused(E.NOT_INITIALIZER):
             world.runtime.send(as_signed_by(world, step, stranger), signers=(stranger,))
+
+
+@pytest.mark.parametrize("make_step", [listing_of, sealing_of])
+def test_only_a_vault_is_listed_in_and_sealed(make_step: Callable[[World], Instruction]) -> None:
+    """Neither a wallet nor another account of this program is taken for one."""
+    world = bare_world()
+    make(world)
+    places = {
+        world.alice.pubkey(): E.ACCOUNT_WRONG_OWNER,
+        world.at.guardian_set(0): E.ACCOUNT_WRONG_LENGTH,
+    }
+
+    for key, code in places.items():
+        metas = make_step(world).accounts
+        metas[1] = AccountMeta(key, is_signer=False, is_writable=metas[1].is_writable)
+        with refused(code):
+            step = Instruction(PROGRAM_ID, make_step(world).data, metas)
+            world.runtime.send(step, signers=(world.initializer,))
 
 
 def test_after_the_seal_the_initializer_can_do_nothing() -> None:
@@ -276,7 +300,7 @@ def test_after_the_seal_the_initializer_can_do_nothing() -> None:
     world = open_world()
     other = world.runtime.make_mint("other")
 
-    for step in (listing_of(world, other), seal(world.at, world.initializer.pubkey())):
+    for step in (listing_of(world, other), sealing_of(world)):
         with refused(E.SEALED):
             world.runtime.send(step, signers=(world.initializer,))
 
@@ -296,7 +320,7 @@ def test_a_program_that_somebody_may_replace_is_not_sealed(change: str) -> None:
     world.runtime.tamper(where, altered)
 
     with refused(E.PROGRAM_NOT_FINAL):
-        world.runtime.send(seal(world.at, world.initializer.pubkey()), signers=(world.initializer,))
+        world.runtime.send(sealing_of(world), signers=(world.initializer,))
 
     assert not world.vault.is_sealed
 
@@ -311,7 +335,7 @@ def test_a_program_is_not_sealed_whose_own_account_is_another() -> None:
     world.runtime.svm.set_account(PROGRAM_ID, longer)
 
     with refused(E.PROGRAM_NOT_FINAL):
-        world.runtime.send(seal(world.at, world.initializer.pubkey()), signers=(world.initializer,))
+        world.runtime.send(sealing_of(world), signers=(world.initializer,))
 
 
 def test_a_program_of_another_loader_is_not_sealed() -> None:
@@ -322,7 +346,7 @@ def test_a_program_of_another_loader_is_not_sealed() -> None:
     make(world)
 
     with refused(E.PROGRAM_NOT_FINAL):
-        world.runtime.send(seal(world.at, world.initializer.pubkey()), signers=(world.initializer,))
+        world.runtime.send(sealing_of(world), signers=(world.initializer,))
 
 
 def test_before_the_seal_nothing_moves() -> None:
