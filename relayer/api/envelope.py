@@ -11,7 +11,7 @@ from pydantic import (
     model_validator,
 )
 
-from chains.command import SignedCommand, command_of_fields
+from chains.command import ADDRESS_FIELDS, SignedCommand, command_of_fields
 from chains.types import (
     EVM_ADDRESS_BYTES,
     SOLANA_NAMESPACE,
@@ -24,9 +24,6 @@ from chains.types import (
 )
 
 ADDRESS_DIGITS: Final = 2 * EVM_ADDRESS_BYTES
-ADDRESS_FIELDS: Final = frozenset(
-    {"opener", "owner", "vault", "token", "recipient", "credit_line", "borrower"}
-)
 PLACE_FIELDS: Final = frozenset({"owner", "vault", "token", "recipient"})
 
 
@@ -70,7 +67,10 @@ PlaceText = Annotated[
     ),
     AfterValidator(_readable_place),
 ]
-SignatureText = Annotated[str, StringConstraints(pattern=r"^0x[0-9a-fA-F]{130}$")]
+SignatureText = Annotated[
+    str,  # secp256k1: r | s | v; ed25519: public key | signature
+    StringConstraints(pattern=r"^0x([0-9a-fA-F]{130}|[0-9a-fA-F]{192})$"),
+]
 ChainText = Annotated[
     str,
     StringConstraints(pattern=r"^[-a-z0-9]{3,8}:[-_a-zA-Z0-9]{1,32}$"),
@@ -111,7 +111,12 @@ class OnChain(Strict):
 
 
 class SignedData(Strict):
-    """Fields of a command and its signatures."""
+    """
+    Fields of a command and its signatures.
+
+    A signature is 65 bytes over the EIP-712 digest, r | s | v, or for a Solana wallet 96 bytes:
+    its public key | its ed25519 signature over the command's text.
+    """
 
     COMMAND: ClassVar[str]
 

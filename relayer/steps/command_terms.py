@@ -16,8 +16,8 @@ from chains.types import (
     UINT64_MAX,
     ChainId,
     address_text,
+    check_wallet,
     evm_address_of_word,
-    evm_chain_number,
     text_of_word,
 )
 from relayer.assets import Asset, UnknownTokenError
@@ -80,12 +80,12 @@ def check_terms(command: OwnedCommand, catalog: Catalog) -> None:
     """
     match command:
         case OpenAccount():
-            _check_address("opener", command.opener)
+            _check_opener(command.opener, catalog)
         case LinkOwner():
             _check_chain(command.chain_id, catalog)
-            _check_address("owner", command.owner)
+            _check_wallet("owner", command.chain_id, command.owner)
         case RequestUnlock():
-            _check_served(command.chain_id, catalog)
+            _check_chain(command.chain_id, catalog)
             if catalog.vault_of(command.chain_id) != command.vault:
                 named = address_text(command.chain_id, command.vault)
                 known = address_text(command.chain_id, catalog.vault_of(command.chain_id))
@@ -111,7 +111,7 @@ def check_terms(command: OwnedCommand, catalog: Catalog) -> None:
             assert_never(command)
 
 
-def _check_served(chain_id: str, catalog: Catalog) -> None:
+def _check_chain(chain_id: str, catalog: Catalog) -> None:
     if chain_id not in catalog.chain_ids:
         known = ", ".join(catalog.chain_ids)
         raise RefusedError(
@@ -119,15 +119,24 @@ def _check_served(chain_id: str, catalog: Catalog) -> None:
         )
 
 
-def _check_chain(chain_id: str, catalog: Catalog) -> None:
-    _check_served(chain_id, catalog)
-    try:
-        evm_chain_number(ChainId(chain_id))
-    except ValueError as exc:
+def _check_opener(opener: bytes, catalog: Catalog) -> None:
+    """Take an EVM address, or a Solana key where a Solana chain is served."""
+    if not any(opener) or opener.startswith(EVM_ADDRESS_PAD):
+        _check_address("opener", opener)
+        return
+    if not any(chain_id.startswith(SOLANA_NAMESPACE) for chain_id in catalog.chain_ids):
         raise RefusedError(
-            code="unknown_chain",
-            detail=f"chain_id: {chain_id} has no owners that sign with secp256k1 yet",
-        ) from exc
+            code="address_invalid",
+            detail=f"opener: 0x{opener.hex()} is no EVM address, and no Solana chain is served; "
+            "open with an EVM address",
+        )
+
+
+def _check_wallet(field: str, chain_id: str, word: bytes) -> None:
+    try:
+        check_wallet(ChainId(chain_id), word)
+    except ValueError as exc:
+        raise RefusedError(code="address_invalid", detail=f"{field}: {exc}") from exc
 
 
 def _check_address(field: str, word: bytes) -> None:
@@ -145,10 +154,7 @@ def _check_address(field: str, word: bytes) -> None:
 
 def _check_recipient(command: RequestUnlock, catalog: Catalog) -> None:
     """Refuse who cannot be paid, or could never pay on."""
-    if command.chain_id.startswith(SOLANA_NAMESPACE):
-        _check_wallet(command.recipient)
-    else:
-        _check_address("recipient", command.recipient)
+    _check_wallet("recipient", command.chain_id, command.recipient)
     if command.recipient in (command.vault, command.token):
         raise RefusedError(
             code="address_invalid",
@@ -160,16 +166,6 @@ def _check_recipient(command: RequestUnlock, catalog: Catalog) -> None:
             detail=f"recipient: {address_text(command.chain_id, command.recipient)} belongs to the "
             "vault or to a program, and nobody signs for it; name a wallet",
         )
-
-
-def _check_wallet(word: bytes) -> None:
-    if not any(word):
-        detail = "recipient: it is the system program; name a wallet"
-    elif word.startswith(EVM_ADDRESS_PAD):
-        detail = f"recipient: {text_of_word(word)} is an EVM address; name a wallet of Solana"
-    else:
-        return
-    raise RefusedError(code="address_invalid", detail=detail)
 
 
 def _check_amount(command: RequestUnlock) -> None:
@@ -208,5 +204,5 @@ def check_named_signers(
             raise RefusedError(
                 code="signer_mismatch",
                 detail=f"signatures.{place}: made by {text_of_word(signers[place])}, not by the "
-                f"{role} {text_of_word(address)}; sign the digest of hub {catalog.hub}",
+                f"{role} {text_of_word(address)}; sign for hub {catalog.hub}",
             )

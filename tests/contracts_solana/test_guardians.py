@@ -3,6 +3,7 @@
 from dataclasses import replace
 
 import pytest
+from solders.instruction import Instruction
 
 from chains.attestation import Attestation, GuardianSet
 from chains.devnet.actors import guardian_keys, guardian_set_of
@@ -13,8 +14,9 @@ from chains.devnet.refused_vectors import (
     good_attestation,
     refused_vectors,
 )
-from chains.devnet.solana_vectors import CHAIN
+from chains.devnet.solana_vectors import CHAIN, PROGRAM_ID
 from chains.message import Message, MessageKind
+from chains.solana.vault_addresses import VaultAddresses
 from chains.solana.vault_errors import VaultProgramError as E
 from chains.solana.vault_events import VaultEventKind
 from chains.solana.vault_instructions import rotate_set, stage_set
@@ -199,15 +201,16 @@ def test_a_rotation_names_the_index_after_the_current(index: int) -> None:
         world.rotate(wrong)
 
 
-def test_the_index_of_a_rotation_is_the_staged_ones() -> None:
-    """The amount in the message and the staged set say the same."""
+@pytest.mark.parametrize(("staged", "named"), [(1, 2), (2, 1)])
+def test_the_index_of_a_rotation_is_the_staged_ones(staged: int, named: int) -> None:
+    """The amount in the message and the staged set say the same, whatever a quorum signed."""
     world = open_world()
-    next_set = next_set_of(world)
+    next_set = next_set_of(world, index=staged)
     payer = world.runtime.payer.pubkey()
     world.runtime.send(stage_set(world.at, payer, guardian_set=next_set))
 
     with refused(E.WRONG_SET_INDEX):
-        world.runtime.send(world.rotation(next_set, changes={"amount_units": 2})[1])
+        world.runtime.send(world.rotation(next_set, changes={"amount_units": named})[1])
 
 
 def test_a_staged_set_that_nobody_signed_stays_staged() -> None:
@@ -256,3 +259,42 @@ def test_a_rotation_is_of_its_kind() -> None:
 
     with refused(E.WRONG_KIND):
         world.runtime.send(delivery)
+
+
+def test_a_set_is_staged_for_a_vault_only() -> None:
+    """Not for a wallet, nor for another account of this program."""
+    world = open_world()
+    payer, next_set = world.runtime.payer.pubkey(), next_set_of(world)
+    places = {
+        world.alice.pubkey(): E.ACCOUNT_WRONG_OWNER,
+        world.at.guardian_set(0): E.ACCOUNT_WRONG_LENGTH,
+        world.at.asset(world.token.mint): E.ACCOUNT_WRONG_LENGTH,
+    }
+
+    for key, code in places.items():
+        at = VaultAddresses(PROGRAM_ID, key)
+        with refused(code):
+            world.runtime.send(stage_set(at, payer, guardian_set=next_set))
+
+
+@pytest.mark.parametrize(
+    ("threshold", "members", "code"),
+    [
+        (2, 4, E.SET_THRESHOLD),
+        (5, 4, E.SET_THRESHOLD),
+        (0, 0, E.SET_SIZE),
+        (11, 20, E.SET_SIZE),
+    ],
+)
+def test_no_set_is_staged_that_could_not_be_made(threshold: int, members: int, code: E) -> None:
+    """Its hash might be signed by mistake, so it is refused where it is written down."""
+    world = open_world()
+    step = stage_set(world.at, world.runtime.payer.pubkey(), guardian_set=next_set_of(world))
+    words = b"".join((place + 1).to_bytes(20, "big") for place in range(members))
+    content = bytes(step.data)[:5] + bytes((threshold, members)) + words
+
+    with refused(code):
+        world.runtime.send(Instruction(PROGRAM_ID, content, step.accounts))
+    with refused(E.MEMBERS_NOT_ASCENDING):
+        twice = bytes(step.data)[:5] + bytes((2, 2)) + bytes(19) + b"\1" + bytes(19) + b"\1"
+        world.runtime.send(Instruction(PROGRAM_ID, twice, step.accounts))

@@ -26,10 +26,17 @@ from tests.relayer.api.kit import (
     LINK,
     OPEN,
     OPERATOR,
+    SOL,
+    SOL_LINK,
+    SOL_OPEN,
+    SOL_UNLOCK,
     UNLOCK,
     USDC_B,
+    USDC_S,
+    VAULT_S,
     WETH_A,
     deployment_settings,
+    with_solana,
 )
 
 CATALOG = wiring.catalog_of(deployment_settings())
@@ -37,18 +44,22 @@ CHAIN_S = ChainId("solana:EtWTRABZaYq6iMfeYKouRu166VU2xqa1")
 PROGRAM_S, MINT_S, OTHER_S, WALLET_S = (
     bytes(Keypair.from_seed(bytes([number]) * 32).pubkey()) for number in range(1, 5)
 )
-VAULT_S = bytes(Pubkey.find_program_address([b"vault"], Pubkey(PROGRAM_S))[0])
+DERIVED_VAULT_S = bytes(Pubkey.find_program_address([b"vault"], Pubkey(PROGRAM_S))[0])
 MULTISIG_S = bytes(Pubkey.find_program_address([b"multisig"], Pubkey(WALLET_S))[0])
-AT_S = VaultAddresses(Pubkey(PROGRAM_S), Pubkey(VAULT_S))
+AT_S = VaultAddresses(Pubkey(PROGRAM_S), Pubkey(DERIVED_VAULT_S))
 SOLANA_CATALOG = replace(
     CATALOG,
     chain_ids=(*CATALOG.chain_ids, CHAIN_S),
-    vaults={CHAIN_S: VAULT_S},
+    vaults={CHAIN_S: DERIVED_VAULT_S},
     assets=AssetRegistry({TokenRef(CHAIN_S, MINT_S): Asset(AssetId("USDC"), 6)}),
     barred={
-        CHAIN_S: unsigned_words(program_id=PROGRAM_S, vault=VAULT_S, mints=(MINT_S, OTHER_S)),
+        CHAIN_S: unsigned_words(
+            program_id=PROGRAM_S, vault=DERIVED_VAULT_S, mints=(MINT_S, OTHER_S)
+        ),
     },
 )
+WITH_SOLANA = with_solana(CATALOG)
+PROGRAM_DERIVED = bytes(Pubkey.find_program_address([b"x"], Pubkey(b"\x07" * 32))[0])
 STRANGE = b"\x00" * 12 + b"\x09" * 20
 NO_EVM_ADDRESS = b"\x01" * 32
 
@@ -57,6 +68,51 @@ NO_EVM_ADDRESS = b"\x01" * 32
 def test_right_terms_pass(command: Any) -> None:
     """Nothing is said about what is right; a limit of 0 hands the credit back."""
     check_terms(command, CATALOG)
+
+
+@pytest.mark.parametrize(
+    "command",
+    [
+        OPEN,
+        SOL_OPEN,
+        LINK,
+        SOL_LINK,
+        UNLOCK,
+        SOL_UNLOCK,
+        replace(SOL_UNLOCK, recipient=PROGRAM_DERIVED),
+    ],
+)
+def test_right_terms_pass_where_solana_is_served(command: Any) -> None:
+    """Owners and recipients are public keys there; a recipient may be a program's account."""
+    check_terms(command, WITH_SOLANA)
+
+
+@pytest.mark.parametrize(
+    ("command", "detail"),
+    [
+        (replace(SOL_LINK, owner=BOB.address), "owner: 0x.* is an EVM address; solana:"),
+        (replace(SOL_LINK, owner=bytes(32)), "owner: it is the zero address"),
+        (replace(LINK, owner=SOL.address), "owner: 0x.* is not a left-padded EVM address"),
+        (replace(OPEN, opener=bytes(32)), "opener: it is the zero address"),
+        (replace(SOL_UNLOCK, recipient=BOB.address), "recipient: 0x.* is an EVM address; solana:"),
+        (replace(SOL_UNLOCK, recipient=bytes(32)), "recipient: it is the zero address"),
+        (replace(SOL_UNLOCK, recipient=VAULT_S), "recipient: it is the vault or the token"),
+        (replace(SOL_UNLOCK, recipient=USDC_S), "recipient: it is the vault or the token"),
+        (replace(UNLOCK, recipient=SOL.address), "recipient: 0x.* is not a left-padded EVM"),
+    ],
+)
+def test_a_wallet_of_the_other_family_is_nobody_there(command: Any, detail: str) -> None:
+    """The field is named, and what it takes."""
+    with pytest.raises(RefusedError, match=detail) as refused:
+        check_terms(command, WITH_SOLANA)
+
+    assert refused.value.code == "address_invalid"
+
+
+def test_nobody_opens_with_a_solana_key_where_no_solana_chain_is_served() -> None:
+    """No vault would let such an opener out."""
+    with pytest.raises(RefusedError, match=r"opener: 0x.* no Solana chain is served"):
+        check_terms(SOL_OPEN, CATALOG)
 
 
 @pytest.mark.parametrize(
@@ -89,7 +145,7 @@ def test_wrong_terms_are_refused(command: Any, code: str) -> None:
 
 def solana_unlock(**changes: Any) -> RequestUnlock:
     """Return an unlock of a vault on Solana to a wallet there."""
-    fields = {"chain_id": CHAIN_S, "vault": VAULT_S, "token": MINT_S, "recipient": WALLET_S}
+    fields = {"chain_id": CHAIN_S, "vault": DERIVED_VAULT_S, "token": MINT_S, "recipient": WALLET_S}
     return replace(UNLOCK, **(fields | changes))
 
 
@@ -105,9 +161,9 @@ def test_an_unlock_may_go_to_a_wallet_on_solana() -> None:
 @pytest.mark.parametrize(
     ("changes", "code", "text"),
     [
-        ({"recipient": bytes(32)}, "address_invalid", "system program"),
+        ({"recipient": bytes(32)}, "address_invalid", "zero address"),
         ({"recipient": ANN.address}, "address_invalid", "is an EVM address"),
-        ({"recipient": VAULT_S}, "address_invalid", "vault or the token"),
+        ({"recipient": DERIVED_VAULT_S}, "address_invalid", "vault or the token"),
         ({"recipient": MINT_S}, "address_invalid", "vault or the token"),
         ({"recipient": bytes(AT_S.authority)}, "address_invalid", str(AT_S.authority)),
         ({"recipient": bytes(AT_S.events)}, "address_invalid", "nobody signs"),
@@ -135,6 +191,10 @@ def test_an_unlock_to_nobody_on_solana_is_refused(
     [
         (OPEN, (ANN,), True),
         (OPEN, (BOB,), False),
+        (SOL_OPEN, (SOL,), True),
+        (SOL_OPEN, (ANN,), False),
+        (SOL_LINK, (ANN, SOL), True),
+        (SOL_LINK, (SOL, ANN), False),
         (LINK, (ANN, BOB), True),
         (LINK, (ANN, ANN), False),
         (UNLOCK, (BOB,), True),  # whether bob is an owner, the store knows
