@@ -1,4 +1,4 @@
-"""Attestations that 13 of 19 guardians of a main network signed: the same digest, keys and quorum."""
+"""Attestations that 13 of 19 guardians of a main network signed: same digest, keys and quorum."""
 
 import json
 from collections.abc import Iterator
