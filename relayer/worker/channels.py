@@ -20,7 +20,7 @@ PRECONDITION_FAILED: Final = 406
 log = event_log()
 
 
-class QueueChannel(Channel):  # type: ignore[misc]  # kombu is untyped
+class QueueChannel(Channel):
     """
     A channel that hands over why the broker closed it, where others raise it.
 
@@ -86,7 +86,7 @@ class QueueBells:
             on_cancel=partial(self._end, queue, channel),
         )
 
-    def _take(self, channel: QueueChannel, raw: Any) -> None:
+    def _take(self, channel: Any, raw: Any) -> None:
         message = channel.message_to_python(raw)
         message.accept = self._accepted
         if self.on_message is not None:

@@ -146,7 +146,8 @@ class EmbeddedWorker:
     @property
     def consumer(self) -> BellConsumer:
         """What takes the bells."""
-        return self._controller.consumer
+        consumer: BellConsumer = self._controller.consumer
+        return consumer
 
     def start(self) -> None:
         """Start consuming."""
