@@ -12,6 +12,7 @@ from chains.agreement.reader import AgreeingReader, NodeReader
 from chains.attestation import GuardianSet, sign_digest, signer_address
 from chains.bridges.door import HttpDoor
 from chains.bridges.guardian_door import GuardianHttpDoor
+from chains.bridges.status_door import StatusHttpDoor
 from chains.bridges.switch_door import SwitchHttpDoor
 from chains.evm.keys import read_key_file
 from chains.evm.reader import EvmReader
@@ -26,6 +27,7 @@ from chains.types import ChainId, chain_id_of, word_of_text
 from relayer.assets import AssetRegistry
 from relayer.clock import SystemClock
 from relayer.errors import SettingsError
+from relayer.sections import GuardianMemberSettings
 from relayer.settings import Settings
 from relayer.steps.backup import Backup
 from relayer.steps.catalog import (
@@ -238,6 +240,12 @@ def guardian_doors(settings: Settings) -> tuple[GuardianHttpDoor, ...]:
 def switch_doors(settings: Settings) -> tuple[SwitchHttpDoor, ...]:
     """Return where each guardian takes orders about switches, in order of their addresses."""
     return _doors(settings, SwitchHttpDoor)
+
+
+def status_door(member: GuardianMemberSettings) -> StatusHttpDoor:
+    """Return where a guardian is asked who it is; it is told nothing, not even its token."""
+    address = word_of_text(member.address)
+    return StatusHttpDoor(label=member.label, address=address, url=member.url)
 
 
 def _doors(settings: Settings, kind: type[_Door]) -> tuple[_Door, ...]:

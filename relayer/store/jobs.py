@@ -265,9 +265,17 @@ class JobTable:
 
     def due_doorbells(self, now: UnixSeconds) -> tuple[tuple[str, str], ...]:
         """Return the (queue, kind) pairs that have work to claim."""
-        pairs = select(JOB.c.queue, JOB.c.kind).where(JOB.c.ready_at <= now).distinct()
-        rows = self._connection.execute(pairs.order_by(JOB.c.queue, JOB.c.kind))
-        return tuple((row.queue, row.kind) for row in rows)
+        return tuple(self.due_since(now))
+
+    def due_since(self, now: UnixSeconds) -> dict[tuple[str, str], UnixSeconds]:
+        """Return since when the (queue, kind) pairs that have work to claim have it."""
+        rows = self._connection.execute(
+            select(JOB.c.queue, JOB.c.kind, func.min(JOB.c.ready_at).label("since"))
+            .where(JOB.c.ready_at <= now)
+            .group_by(JOB.c.queue, JOB.c.kind)
+            .order_by(JOB.c.queue, JOB.c.kind)
+        )
+        return {(row.queue, row.kind): UnixSeconds(row.since) for row in rows}
 
     def job(self, kind: str, key: str) -> JobRecord:
         """

@@ -1,6 +1,5 @@
 """Tests of the migrations, with rows in the tables."""
 
-import multiprocessing
 from collections.abc import Iterator
 from typing import Any
 
@@ -41,13 +40,13 @@ from relayer.store.observed_rows import EVENT_COLUMNS, EventState, row_of
 from relayer.store.switches import Source, SwitchChange
 from relayer.store.unit_of_work import MIGRATIONS, Store, newest_migration
 from tests.databases import NOW, TestDatabases
+from tests.forked import FORKED
 from tests.relayer.store.samples import CHAIN, VAULT, block, header, lock
 
 BRAKE_TABLES = (SWITCH, SWITCH_LOG, SWITCH_ACK, GOVERNOR_RELEASE, GOVERNOR_LOG, GOVERNOR_TAKE)
 LEDGER_TABLES = (HEAD, ENTRY, LINE, POSTING, CHECKPOINT, ACCOUNT, OWNER)
 LOCK = entry_of_text("2026-01-02 vault:base +5 USDC@eip155:1 | margin:ann -5 USDC@eip155:1")
 WAIT_SECONDS_MAX = 90
-SPAWN = multiprocessing.get_context("spawn")
 
 
 @pytest.fixture
@@ -154,7 +153,7 @@ def upgrade_and_check(url: URL) -> str:
 @pytest.mark.slow
 def test_two_upgrades_at_once_make_one_schema(empty_store: Store) -> None:
     """The second process waits for the first and finds nothing left to do."""
-    with SPAWN.Pool(2) as pool:
+    with FORKED.Pool(2) as pool:
         running = pool.map_async(upgrade_and_check, [empty_store.engine.url] * 2, chunksize=1)
         versions = running.get(WAIT_SECONDS_MAX)
 
