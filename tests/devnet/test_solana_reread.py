@@ -26,7 +26,6 @@ from tests.devnet.solana_follower import catalog_of
 
 LOCKS = 6
 SIGNATURES = "getSignaturesForAddress"
-pytestmark = pytest.mark.devnet
 
 
 @pytest.fixture
