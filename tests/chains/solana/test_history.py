@@ -36,6 +36,7 @@ from chains.errors import (
     BlockGoneError,
     ChainError,
     QuorumLostError,
+    RangeTooLargeError,
     RpcAnswerError,
     RpcContradictionError,
     RpcDisagreementError,
@@ -44,8 +45,10 @@ from chains.errors import (
     RpcTimeoutError,
     RpcUnavailableError,
 )
+from chains.line import http
 from chains.nodes import NodeEvent, NodeReport
 from chains.port import EventRead
+from chains.solana import history
 from chains.solana.reader import SolanaReader
 from tests.chains.solana.scenes import Scene
 
@@ -350,3 +353,37 @@ def test_a_node_without_written_history_is_behind_and_not_empty(world: Scene) ->
     assert world.ask(question) == world.net.slot - 4
     with pytest.raises(BlockGoneError):
         world.ask(lambda reader: reader.header_at(world.net.slot - 2))
+
+
+def test_a_block_that_is_too_large_is_refused_and_a_range_halved(
+    world: Scene, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """By errors that callers know."""
+    slot = world.slot_of(world.lock(5))
+    last = world.finalize()
+    monkeypatch.setattr(http, "ANSWER_BYTES_MAX", 1_500)
+
+    with pytest.raises(RangeTooLargeError):
+        world.ask(lambda reader: reader.events_in_range(slot, last))
+
+    async def question(reader: SolanaReader) -> None:
+        header = await reader.header_at(slot)
+        with pytest.raises(RpcAnswerError, match="too large"):
+            await reader.events_in_block(header.block)
+
+    world.ask(question)
+
+
+def test_a_range_with_too_many_blocks_is_halved(
+    world: Scene, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """So many are not read at once; one slot always is."""
+    monkeypatch.setattr(history, "BLOCKS_PER_RANGE_MAX", 1)
+    slot = world.slot_of(world.lock(5))
+    world.net.advance()
+    world.lock(6)
+    last = world.finalize()
+
+    with pytest.raises(RangeTooLargeError):
+        world.ask(lambda reader: reader.events_in_range(slot, last))
+    assert len(world.ask(lambda reader: reader.events_in_range(slot, slot)).events) == 1
