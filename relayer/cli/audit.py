@@ -27,6 +27,7 @@ if TYPE_CHECKING:
     from relayer.store.unit_of_work import Store
 
 SHOWN_MAX: Final = 50
+COUNTER_NAMES: Final = ("debits_pending", "debits_posted", "credits_pending", "credits_posted")
 UNBOOKED: Final = "events_unbooked"  # passes by itself while the workers run
 ChainOption = Annotated[
     list[str] | None,
@@ -201,12 +202,7 @@ def audit_value(report: "AuditReport") -> dict[str, object]:
                 **{
                     f"{name}_{side}": str(getattr(counters, name))
                     for side, counters in (("stored", found.stored), ("derived", found.derived))
-                    for name in (
-                        "debits_pending",
-                        "debits_posted",
-                        "credits_pending",
-                        "credits_posted",
-                    )
+                    for name in COUNTER_NAMES
                 },
             }
             for found in report.balances
