@@ -161,16 +161,9 @@ def audit_answer(report: "AuditReport") -> Answer:
 
 def audit_value(report: "AuditReport") -> dict[str, object]:
     """Return a report as JSON."""
-    from chains.types import raw_text
-
     return {
         "is_equal": report.is_equal,
-        "pinned": {
-            chain_id: None
-            if block is None
-            else {"height": block.height, "block_hash": raw_text(chain_id, block.block_hash)}
-            for chain_id, block in report.pinned.items()
-        },
+        "pinned": _pinned_value(report),
         "last_seq": report.last_seq,
         "events_read": report.events_read,
         "entries_compared": report.entries_compared,
@@ -215,6 +208,17 @@ def audit_value(report: "AuditReport") -> dict[str, object]:
             for found in report.balances
         ],
         "commands": list(report.commands),
+    }
+
+
+def _pinned_value(report: "AuditReport") -> dict[str, object]:
+    from chains.types import raw_text
+
+    return {
+        chain_id: None
+        if block is None
+        else {"height": block.height, "block_hash": raw_text(chain_id, block.block_hash)}
+        for chain_id, block in report.pinned.items()
     }
 
 

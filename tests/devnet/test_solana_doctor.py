@@ -17,8 +17,6 @@ from tests.chains.solana.scenes import FORGER, GUARDIANS, HUB, Scene, scene
 from tests.databases import TestDatabases
 from tests.relayer.api.kit import deployment_settings
 
-pytestmark = pytest.mark.devnet
-
 
 @dataclass(slots=True)
 class Patient:

@@ -9,24 +9,19 @@ import pytest
 from chains.agreement.board import Terms
 from chains.agreement.reader import AgreeingReader
 from chains.devnet.proxy import FaultProxy, Lie, on
-from chains.port import ChainReader
 from relayer.clock import FixedClock
 from relayer.steps.fence import open_fence
-from relayer.steps.observe import observe
 from relayer.steps.reconcile import reconcile
 from relayer.steps.recount import Recount, ScanMemory, recount, store_recount
 from relayer.steps.reread import RereadLimits, second_reading, store_second_reading
-from relayer.store.holes import HoleKind
-from relayer.store.leases import Lease, watch_lease_name
 from relayer.store.unit_of_work import Store
 from tests.chains.solana.scenes import Scene, scene
 from tests.databases import NOW, TestDatabases
-from tests.devnet.following import LIMITS
+from tests.devnet.following import LIMITS, lease_of, lock_counts, read_all
 from tests.devnet.solana_follower import catalog_of
 
 LOCKS = 6
 SIGNATURES = "getSignaturesForAddress"
-pytestmark = pytest.mark.devnet
 
 
 @pytest.fixture
@@ -49,26 +44,9 @@ def world() -> Iterator[Scene]:
         yield made
 
 
-def lease_of(store: Store, world: Scene) -> Lease:
-    """Take the watcher's lease."""
-    with store.unit_of_work() as uow:
-        lease = uow.leases.acquire(watch_lease_name(world.net.chain_id), "watcher", 600)
-    assert lease is not None
-    return lease
-
-
-async def read_all(store: Store, reader: ChainReader, lease: Lease) -> None:
-    """Observe until level."""
-    while not (await observe(store, reader, limits=LIMITS, lease=lease)).is_level:
-        pass
-
-
 def counts(store: Store, world: Scene) -> tuple[int, int]:
     """Return how many locks are stored, and how many were missed at first."""
-    chain_id = world.net.chain_id
-    with store.read() as uow:
-        stored = uow.holes.count_lock_ids(chain_id, world.vault, height=10**9)
-        return stored.count, uow.holes.counts(chain_id)[HoleKind.MISSED]
+    return lock_counts(store, world.net.chain_id, world.vault)
 
 
 class Hiding:
@@ -84,7 +62,7 @@ class Hiding:
 
 def test_r3_a_second_node_fills_what_the_first_one_hid(store: Store, world: Scene) -> None:
     """Every second lock is not listed; the second reading brings it."""
-    lease = lease_of(store, world)
+    lease = lease_of(store, world.net.chain_id)
     limits = RereadLimits(observe=LIMITS, age_seconds=0)
     hiding = Hiding(world.sent[-LOCKS::2])
 
@@ -107,7 +85,7 @@ def test_r3_a_second_node_fills_what_the_first_one_hid(store: Store, world: Scen
 
 def test_r3_the_vaults_counter_finds_locks_that_every_range_hid(store: Store, world: Scene) -> None:
     """There are no old states to halve over: the gaps are read range by range."""
-    lease = lease_of(store, world)
+    lease = lease_of(store, world.net.chain_id)
 
     async def act(url: str) -> Recount:
         blind = world.reader(url)
@@ -141,7 +119,7 @@ def unmoved(block: Any) -> Any:
 
 def test_r14_a_lock_without_a_token_movement_is_never_credited(store: Store, world: Scene) -> None:
     """A node shows the vault's events and no tokens that came in: parked, and the chain halted."""
-    lease = lease_of(store, world)
+    lease = lease_of(store, world.net.chain_id)
 
     async def act(url: str) -> None:
         liar = world.reader(url)
