@@ -43,6 +43,7 @@ VAULT_PROGRAM: Final = "vault-v0"
 WALLET_SOL: Final = 200
 WALLET_USDC: Final = 100_000
 WRAPPED_SOL: Final = 100
+WALLETS: Final = {"alice": SOLANA_ALICE, "bob": SOLANA_BOB, "liquidator": SOLANA_LIQUIDATOR}
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -90,6 +91,14 @@ class DeployedSolana:
         """The addresses of the vault's accounts."""
         return VaultAddresses(Pubkey(self.program), Pubkey(self.vault))
 
+    def spelled(self) -> dict[str, str]:
+        """Return what a configuration needs, and the wallets, in base58."""
+        words = {"program": self.program, "vault": self.vault, **self.tokens}
+        wallets = {name: wallet.address for name, wallet in WALLETS.items()}
+        return {"hub": self.options.hub} | {
+            name: str(Pubkey(word)) for name, word in (words | wallets).items()
+        }
+
     def lock(
         self, wallet: SolanaWallet, account: bytes, token: bytes, units: int
     ) -> LandedTransaction:
@@ -131,8 +140,7 @@ def deploy_solana(
         DevnetError: the artifact is missing, or the cluster refused.
     """
     found = options or SolanaVaultOptions()
-    wallets = (SOLANA_ALICE, SOLANA_BOB, SOLANA_LIQUIDATOR)
-    for wallet in (SOLANA_DEPLOYER, found.initializer, SOLANA_RELAYER, *wallets):
+    for wallet in (SOLANA_DEPLOYER, found.initializer, SOLANA_RELAYER, *WALLETS.values()):
         chain.airdrop(wallet.address, WALLET_SOL * SOL)
     program = chain.deploy(found.program, program_artifact(VAULT_PROGRAM))
     usdc = bytes(found.usdc_mint.pubkey())
@@ -146,7 +154,7 @@ def deploy_solana(
         vault=_make_vault(chain, program, found, capacities),
         tokens={"USDC": usdc, "SOL": NATIVE},
     )
-    for wallet in wallets:
+    for wallet in WALLETS.values():
         chain.mint(usdc, wallet.address, WALLET_USDC * USDC)
         chain.wrap(wallet, WRAPPED_SOL * SOL)
     return deployed
