@@ -6,7 +6,8 @@ from typing import Final
 
 from eth_hash.auto import keccak
 
-from chains.evm.answers import bytes_of, fields_of
+from chains.evm.answers import bytes_of
+from chains.line.shapes import fields_of
 from chains.types import BlockRef, evm_address_of_word
 
 BLOOM_BYTES: Final = 256

@@ -12,14 +12,10 @@ from chains.errors import (
 )
 from chains.events import CollateralLocked, ObservedEvent
 from chains.evm.answers import (
-    AnswerShapeError,
     RawLog,
     bytes_of,
-    fields_of,
-    items_of,
     log_of,
     ordered_logs,
-    usable,
 )
 from chains.evm.bloom import BloomCounts, BloomMemory, bloom_of, mask_of, may_hold
 from chains.evm.decode import WATCHED_TOPICS, EventShape
@@ -30,7 +26,9 @@ from chains.evm.movement import (
     missing_movement,
     missing_movements,
 )
-from chains.evm.rpc import RpcClient, RpcFaultError
+from chains.evm.rpc import RpcClient
+from chains.line.client import RpcFaultError
+from chains.line.shapes import AnswerShapeError, fields_of, items_of, usable
 from chains.types import WORD_BYTES, BlockRef, evm_address_of_word
 
 CODE_METHOD_UNKNOWN: Final = -32601

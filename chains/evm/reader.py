@@ -19,13 +19,16 @@ from chains.errors import (
 from chains.events import ObservedEvent
 from chains.evm import views
 from chains.evm.abi import encode_call
-from chains.evm.answers import RawLog, bytes_of, header_of, ordered_logs, quantity_of, usable
+from chains.evm.answers import RawLog, bytes_of, header_of, ordered_logs, quantity_of
 from chains.evm.bloom import BloomCounts, bloom_of
 from chains.evm.decode import CREDIT_LINE_EVENTS, VAULT_EVENTS, WATCHED_TOPICS, decode_log
 from chains.evm.evidence import Evidence
-from chains.evm.rpc import RPC_TIMEOUT_SECONDS, AnswerTooLargeError, RpcClient, RpcFaultError
-from chains.evm.span import SPAN_MAX, AdaptiveSpan
+from chains.evm.rpc import RpcClient
 from chains.finality import ChainIdentity, Heads
+from chains.line.client import RPC_TIMEOUT_SECONDS, RpcFaultError
+from chains.line.http import AnswerTooLargeError
+from chains.line.shapes import usable
+from chains.line.span import SPAN_MAX, AdaptiveSpan
 from chains.nodes import NodeStatus
 from chains.port import ContractCall, CreditLineState, EventRead, Grant, VaultState
 from chains.types import (

@@ -18,16 +18,15 @@ from chains.evm.abi import encode_call
 from chains.evm.answers import (
     address_of,
     bytes_of,
-    fields_of,
-    items_of,
     quantity_of,
-    shown,
-    usable,
     wei_of,
 )
 from chains.evm.fees import FeeLimits, bumped_fees, is_at_cap, suggested_fees
 from chains.evm.reader import hex_address
-from chains.evm.rpc import RPC_TIMEOUT_SECONDS, AnswerTooLargeError, RpcClient, RpcFaultError
+from chains.evm.rpc import RpcClient
+from chains.line.client import RPC_TIMEOUT_SECONDS, RpcFaultError
+from chains.line.http import AnswerTooLargeError
+from chains.line.shapes import fields_of, items_of, shown, usable
 from chains.port import ContractCall, Fees, Receipt, SignedTransaction
 from chains.types import (
     WORD_BYTES,

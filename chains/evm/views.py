@@ -5,7 +5,7 @@ import asyncio
 from chains.attestation import GuardianSet
 from chains.errors import AttestationError, RpcAnswerError
 from chains.evm.abi import number_of, words_of
-from chains.evm.answers import usable
+from chains.line.shapes import usable
 from chains.port import (
     Argument,
     ContractCall,

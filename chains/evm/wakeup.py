@@ -12,7 +12,7 @@ from web3 import AsyncWeb3, WebSocketProvider
 from web3.exceptions import Web3Exception
 from websockets.exceptions import WebSocketException
 
-from chains.evm.rpc import SILENT_LOGGER
+from chains.line.http import SILENT_LOGGER
 
 RECONNECT_SECONDS_FIRST: Final = 0.5
 RECONNECT_SECONDS_MAX: Final = 30.0

@@ -194,6 +194,8 @@ class EvidenceSource:
         for height in range(first, last + 1):
             try:
                 block = (await chain.reader.header_at(height)).block
+                if block.height != height:
+                    continue  # no block there
                 found = await chain.reader.credit_line_state(command.credit_line, block)
             except BlockGoneError:
                 continue

@@ -8,15 +8,16 @@ from typing import Final
 import structlog
 
 from chains.errors import (
-    BlockGoneError,
     FinalityViolationError,
     RangeTooLargeError,
+    RpcContradictionError,
     RpcUnavailableError,
 )
 from chains.finality import Heads
 from chains.port import ChainReader, EventRead
 from chains.types import BlockHeader, BlockRef, ChainId
 from relayer.clock import UnixSeconds
+from relayer.steps.ascend import headers_after
 from relayer.steps.prove import set_unproven_aside
 from relayer.steps.queues import ASSESS, RECONCILE, reconcile_queue
 from relayer.store.chains import BranchError, Cursor
@@ -117,7 +118,12 @@ def _cursor(store: Store, chain_id: ChainId) -> Cursor:
 
 
 async def _check_ahead(store: Store, reader: ChainReader, cursor: Cursor, heads: Heads) -> None:
-    """Tell a node that lags behind the stored head from one that is on another branch."""
+    """
+    Tell a node that lags behind the stored head from one that is on another branch.
+
+    Above the final block every block is stored, so a node's head there that is not is of another
+    branch, whether or not our own has a block at that height.
+    """
     latest_height = heads.latest.block.height
     if cursor.head is None or latest_height >= cursor.head.height:
         return
@@ -130,6 +136,9 @@ async def _check_ahead(store: Store, reader: ChainReader, cursor: Cursor, heads:
     block = await asyncio.to_thread(_newest_common)
     if block is not None:
         await _check_branch(reader, block)
+        is_unfinal = cursor.finalized is not None and latest_height > cursor.finalized.height
+        if is_unfinal and block.height < latest_height:
+            raise BranchError(chain_id=reader.chain_id, block=cursor.head)
     raise RpcUnavailableError(
         chain_id=reader.chain_id,
         method="heads",
@@ -150,6 +159,9 @@ async def _observe_final(run: _Run, cursor: Cursor, heads: Heads) -> tuple[Curso
     read, last_height = await read_range(run.reader, first_height, last_height)
     await _check_final_parent(run.reader, cursor)
     last_header = await run.reader.header_at(last_height)
+    _check_within(run.reader, read, last_header)
+    if last_header.block.height < first_height:  # no block in the whole range
+        read, last_header = await _next_final(run.reader, last_header.block, final_height)
 
     def _store() -> Cursor:
         with run.store.unit_of_work() as uow:
@@ -159,8 +171,37 @@ async def _observe_final(run: _Run, cursor: Cursor, heads: Heads) -> tuple[Curso
             return after
 
     after = await asyncio.to_thread(_store)
-    log.debug("range.observed", chain_id=run.reader.chain_id, height=last_height)
+    log.debug("range.observed", chain_id=run.reader.chain_id, height=last_header.block.height)
     return after, len(read.events)
+
+
+async def _next_final(
+    reader: ChainReader, block: BlockRef, final_height: int
+) -> tuple[EventRead, BlockHeader]:
+    """Return the first final block after one that many heights without a block follow."""
+    headers = await headers_after(reader, block, final_height)
+    if not headers:
+        raise RpcContradictionError(
+            chain_id=reader.chain_id,
+            method="header_at",
+            reason=f"no block follows {block.height} up to final block {final_height}",
+        )
+    height = headers[0].block.height
+    read = await reader.events_in_range(height, height)
+    _check_within(reader, read, headers[0])
+    return read, headers[0]
+
+
+def _check_within(reader: ChainReader, read: EventRead, newest: BlockHeader) -> None:
+    """Refuse events above the newest block of their range: they stand at heights without one."""
+    heights = [event.position.block.height for event in read.events]
+    if max(heights, default=0) > newest.block.height:
+        raise RpcContradictionError(
+            chain_id=reader.chain_id,
+            method="events_in_range",
+            reason=f"an event stands at {max(heights)}, and the newest block up to there is "
+            f"{newest.block.height}",
+        )
 
 
 async def read_range(
@@ -196,23 +237,18 @@ async def _observe_newest(run: _Run, cursor: Cursor, heads: Heads) -> tuple[Curs
     if cursor.head is None:
         return cursor, 0
     await _check_branch(run.reader, cursor.head)
-    last_height = min(heads.latest.block.height, cursor.head.height + run.limits.blocks_per_run_max)
     stored = 0
-    for height in range(cursor.head.height + 1, last_height + 1):
-        header = await _header_at(run.reader, height)
-        if header is None:
+    left = run.limits.blocks_per_run_max
+    while left > 0 and cursor.head is not None:
+        headers = await headers_after(run.reader, cursor.head, heads.latest.block.height)
+        if not headers:
             break
-        read = await run.reader.events_in_block(header.block)
-        cursor = await asyncio.to_thread(_store_block, run, cursor, header, read)
-        stored += len(read.events)
+        for header in headers[:left]:
+            read = await run.reader.events_in_block(header.block)
+            cursor = await asyncio.to_thread(_store_block, run, cursor, header, read)
+            stored += len(read.events)
+        left -= len(headers)
     return cursor, stored
-
-
-async def _header_at(reader: ChainReader, height: int) -> BlockHeader | None:
-    try:
-        return await reader.header_at(height)
-    except BlockGoneError:
-        return None  # the chain became shorter meanwhile; the next run sees the new branch
 
 
 async def _check_branch(reader: ChainReader, block: BlockRef) -> None:

@@ -236,9 +236,25 @@ class ChainTable(HaltTable, ObservedEventTable):
     def newest_checkpoints(
         self, chain_id: ChainId, limit: int = CHECKPOINTS_PER_QUERY_MAX
     ) -> tuple[Checkpoint, ...]:
-        """Return living checkpoints, newest first: the candidates of a rewind target."""
+        """Return living checkpoints, newest first."""
         rows = self._connection.execute(_living_checkpoints(chain_id).limit(limit))
         return tuple(_checkpoint(row) for row in rows)
+
+    def checkpoints_from(self, chain_id: ChainId, height: int) -> tuple[Checkpoint, ...]:
+        """Return living checkpoints from a height on, newest first: where a rewind may end."""
+        statement = _living_checkpoints(chain_id).where(CHECKPOINT.c.height >= height)
+        return tuple(_checkpoint(row) for row in self._connection.execute(statement))
+
+    def height_under(self, chain_id: ChainId, blocks: int) -> int | None:
+        """
+        Return the height of the newest block that so many stored ones lie on; None if none does.
+
+        Heights without a block do not count. Exact for blocks that are not final yet: those above
+        them are all stored.
+        """
+        statement = _living_checkpoints(chain_id).with_only_columns(CHECKPOINT.c.height)
+        height: int | None = self._connection.scalar(statement.offset(blocks).limit(1))
+        return height
 
     def canonical_checkpoint(self, chain_id: ChainId, height: int) -> Checkpoint | None:
         """Return the newest living checkpoint at or below a height."""

@@ -17,20 +17,17 @@ from chains.events import CollateralLocked, event_of_payload, payload_of
 from chains.evm import views
 from chains.evm.answers import (
     RawLog,
-    fields_of,
     header_of,
-    items_of,
     log_of,
     ordered_logs,
     quantity_of,
-    shown,
-    usable,
     wei_of,
 )
 from chains.evm.bloom import bloom_of, mask_of, may_hold
 from chains.evm.decode import CREDIT_LINE_EVENTS, VAULT_EVENTS, decode_log
 from chains.evm.movement import TRANSFER_TOPIC, inflows_of, missing_movements
 from chains.evm.rpc import RpcClient, revert_bytes
+from chains.line.shapes import fields_of, items_of, shown, usable
 from chains.oracles.chainlink import ROUND_WORDS, ChainlinkSource
 from chains.port import ContractCall
 from chains.types import BlockRef, ChainId

@@ -10,15 +10,13 @@ from hypothesis import strategies as st
 
 from chains.errors import RpcAnswerError
 from chains.evm.answers import (
-    AnswerShapeError,
     bytes_of,
     header_of,
     log_of,
     ordered_logs,
     quantity_of,
-    shown,
-    usable,
 )
+from chains.line.shapes import AnswerShapeError, shown, usable
 from tests.chains.strategies import CHAIN
 
 JSON_VALUES = st.recursive(

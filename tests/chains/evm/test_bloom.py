@@ -4,8 +4,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from chains.evm.answers import AnswerShapeError
 from chains.evm.bloom import BLOOMS_KEPT_MAX, BloomMemory, bloom_of, mask_of, may_hold
+from chains.line.shapes import AnswerShapeError
 from chains.types import EVM_ADDRESS_PAD, BlockRef
 
 ADDRESSES = st.binary(min_size=20, max_size=20).map(lambda raw: EVM_ADDRESS_PAD + raw)

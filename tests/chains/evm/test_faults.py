@@ -25,7 +25,8 @@ from chains.errors import (
     RpcTimeoutError,
     RpcUnavailableError,
 )
-from chains.evm.faults import fault_of, fault_of_status
+from chains.evm.faults import fault_of
+from chains.line.statuses import fault_of_status
 from tests.chains.strategies import CHAIN
 
 REFUSALS: list[dict[str, Any]] = json.loads(Path(__file__).with_name("refusals.json").read_text())

@@ -14,9 +14,9 @@ from chains.errors import (
     RpcUnavailableError,
     WrongChainError,
 )
-from chains.evm import rpc
 from chains.evm.decode import VAULT_EVENTS
 from chains.evm.reader import EvmReader, Watched
+from chains.line import http
 from chains.port import ContractCall
 from chains.types import BlockRef
 from tests.chains.evm.fake_node import FakeNode, FaultError
@@ -227,7 +227,7 @@ def test_a_refused_range_is_to_be_halved(node: FakeNode, code: int, text: str) -
 
 def test_an_endless_range_is_to_be_halved(node: FakeNode, monkeypatch: pytest.MonkeyPatch) -> None:
     """An answer above the bound is a range that is too large."""
-    monkeypatch.setattr(rpc, "ANSWER_BYTES_MAX", 1_000)
+    monkeypatch.setattr(http, "ANSWER_BYTES_MAX", 1_000)
     node.answers["eth_getLogs"] = lambda _: ["x" * 2_000]
 
     with pytest.raises(RangeTooLargeError):

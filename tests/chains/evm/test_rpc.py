@@ -23,9 +23,9 @@ from chains.errors import (
     RpcTimeoutError,
     RpcUnavailableError,
 )
-from chains.evm import rpc
 from chains.evm.abi import selector_of
 from chains.evm.rpc import RpcClient
+from chains.line import http
 from tests.chains.evm.fake_node import FakeNode, FaultError
 from tests.chains.strategies import CHAIN
 
@@ -76,7 +76,7 @@ def test_an_ending_loop_takes_its_connections_along(node: FakeNode) -> None:
 
     async def ask() -> aiohttp.ClientSession | None:
         await client.call("eth_x", [])
-        return client._provider._session
+        return client._line._session
 
     session = asyncio.run(ask())
 
@@ -197,7 +197,7 @@ def test_nothing_that_holds_the_url_shows_it() -> None:
     url = "http://user:s3cr3t-word@127.0.0.1:1/s3cr3t-path?k=s3cr3t-query"
     client = RpcClient(CHAIN, url)
 
-    for held in (client, client._provider):
+    for held in (client, client._line):
         assert "s3cr3t" not in f"{held!r} {held}"
 
 
@@ -263,7 +263,7 @@ def test_a_closed_port_is_passing() -> None:
 
 def test_an_endless_answer_is_cut(node: FakeNode, monkeypatch: pytest.MonkeyPatch) -> None:
     """A node cannot fill our memory."""
-    monkeypatch.setattr(rpc, "ANSWER_BYTES_MAX", 1_000)
+    monkeypatch.setattr(http, "ANSWER_BYTES_MAX", 1_000)
     node.answers["eth_x"] = lambda _: "x" * 2_000
 
     with pytest.raises(RpcAnswerError, match="1000 bytes"):

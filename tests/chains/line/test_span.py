@@ -4,7 +4,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from chains.evm.span import SPAN_FIRST, AdaptiveSpan
+from chains.line.span import SPAN_FIRST, AdaptiveSpan
 
 
 @pytest.mark.parametrize(
