@@ -2,7 +2,8 @@
 Commands of owners and protocols, and hub decisions, as EIP-712 digests.
 
 A wallet on any chain can sign them: the domain binds the hub (as salt), not a chain number. The
-digest is the command's id, so the same command sent twice is one command.
+digest is the command's id, so the same command sent twice is one command. A Solana wallet signs
+what it can show: a text with every field, and the digest at its end.
 """
 
 import re
@@ -11,15 +12,29 @@ from typing import ClassVar, Final
 
 from eth_hash.auto import keccak
 
-from chains.attestation import recover_signer, salted_domain
-from chains.errors import MessageFormatError
-from chains.types import UINT64_MAX, UINT256_MAX, WORD_BYTES, ChainId, chain_key
+from chains.attestation import SIGNATURE_BYTES, recover_signer, salted_domain
+from chains.ed25519 import ED25519_PROOF_BYTES, base58_text, ed25519_signer
+from chains.errors import AttestationError, MessageFormatError
+from chains.types import (
+    EVM_ADDRESS_PAD,
+    UINT64_MAX,
+    UINT256_MAX,
+    WORD_BYTES,
+    ChainId,
+    chain_id_of,
+    chain_key,
+    checksum_address,
+)
 
 DECIMAL_DIGITS_MAX: Final = 78  # of 2^256
 WORD_DIGITS: Final = re.compile(r"0x[0-9a-fA-F]*")
 SURROGATE: Final = re.compile("[\ud800-\udfff]")  # JSON can say it, UTF-8 cannot
 SHOWN_LENGTH_MAX: Final = 80
 ACCOUNT_TAG: Final = keccak(b"relayer.account.v1")
+TEXT_TITLE: Final = "Collateral relayer"
+ADDRESS_FIELDS: Final = frozenset(
+    {"opener", "owner", "vault", "token", "recipient", "credit_line", "borrower"}
+)
 
 
 def account_id(*, opener: bytes, salt: bytes) -> bytes:
@@ -69,6 +84,42 @@ class _Command:
                 case _:
                     words.append(value.to_bytes(WORD_BYTES, "big"))
         return keccak(b"\x19\x01" + command_domain(hub) + keccak(b"".join(words)))
+
+    def signing_text(self, hub: ChainId) -> bytes:
+        """
+        Return what a Solana wallet shows and signs: one `name: value` a line, no line end at last.
+
+        The title, the hub, the command's name, its fields in signing order as a person reads them,
+        and the digest, which binds what the lines above say.
+
+        Raises:
+            MessageFormatError: a chain's name is none; with line ends in it, it could show lies.
+        """
+        lines = [TEXT_TITLE, f"hub: {hub}", f"command: {type(self).__name__}"]
+        for kind, name in self.members():
+            lines.append(f"{_snake(name)}: {self._shown(kind, _snake(name))}")
+        lines.append(f"id: 0x{self.digest(hub).hex()}")
+        return "\n".join(lines).encode()
+
+    def _shown(self, kind: str, name: str) -> str:
+        value = getattr(self, name)
+        match kind:
+            case "bytes32":
+                return address_shown(value) if name in ADDRESS_FIELDS else "0x" + value.hex()
+            case "string":
+                try:
+                    return chain_id_of(value)
+                except ValueError as exc:
+                    raise MessageFormatError(field=name, reason=str(exc)) from exc
+            case _:
+                return str(value)
+
+
+def address_shown(word: bytes) -> str:
+    """Return an address as its own wallets spell it: EIP-55 where it is padded, else base58."""
+    if word.startswith(EVM_ADDRESS_PAD) and any(word):
+        return checksum_address(word)
+    return base58_text(word)
 
 
 def _snake(name: str) -> str:
@@ -184,13 +235,30 @@ class SignedCommand:
 
     def signers(self, hub: ChainId) -> tuple[bytes, ...]:
         """
-        Return the left-padded address behind each signature.
+        Return the word of each signer: a left-padded EVM address, or an ed25519 public key.
+
+        A signature is 65 bytes of secp256k1 over the digest, or 96 bytes, ed25519 public key and
+        signature, over the signing text.
 
         Raises:
-            AttestationError: a signature is malformed.
+            AttestationError: a signature is malformed, or not over this command for this hub.
         """
-        digest = self.command.digest(hub)
-        return tuple(recover_signer(digest, signature) for signature in self.signatures)
+        return tuple(self._signer(hub, signature) for signature in self.signatures)
+
+    def _signer(self, hub: ChainId, signature: bytes) -> bytes:
+        length = len(signature)
+        if length == SIGNATURE_BYTES:
+            return recover_signer(self.command.digest(hub), signature)
+        if length != ED25519_PROOF_BYTES:
+            raise AttestationError(
+                reason=f"a signature has {SIGNATURE_BYTES} bytes (secp256k1) or "
+                f"{ED25519_PROOF_BYTES} (ed25519 key and signature), this one has {length}"
+            )
+        try:
+            text = self.command.signing_text(hub)
+        except MessageFormatError as exc:
+            raise AttestationError(reason=f"no wallet shows this command: {exc}") from exc
+        return ed25519_signer(text, signature)
 
 
 def command_fields(command: Command) -> dict[str, str]:

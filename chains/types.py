@@ -76,6 +76,24 @@ def evm_address_of_word(word: bytes) -> bytes:
     return word[len(EVM_ADDRESS_PAD) :]
 
 
+def check_wallet(chain_id: ChainId, word: bytes) -> None:
+    """
+    Refuse a word that names no wallet of a chain: an EVM address there, a public key on Solana.
+
+    Raises:
+        ValueError: says what is needed instead.
+    """
+    is_evm_address = word.startswith(EVM_ADDRESS_PAD)
+    if not any(word):
+        raise ValueError("it is the zero address; name a real one")
+    if chain_id.startswith(SOLANA_NAMESPACE) and is_evm_address:
+        raise ValueError(
+            f"{checksum_address(word)} is an EVM address; {chain_id} has wallets of 32 bytes"
+        )
+    if not chain_id.startswith(SOLANA_NAMESPACE) and not is_evm_address:
+        raise ValueError(f"0x{word.hex()} is not a left-padded EVM address; send an EVM address")
+
+
 def checksum_address(word: bytes) -> str:
     """Return the EIP-55 spelling of a left-padded EVM address."""
     lower = evm_address_of_word(word).hex()

@@ -5,6 +5,7 @@ from typing import Final
 
 from coincurve import PrivateKey
 from eth_hash.auto import keccak
+from solders.keypair import Keypair
 
 from chains.attestation import (
     Attestation,
@@ -12,6 +13,7 @@ from chains.attestation import (
     assemble_attestation,
     attestation_digest,
 )
+from chains.command import Command
 from chains.message import Message
 from chains.types import ChainId, word_of_evm_address
 
@@ -37,6 +39,28 @@ class DevKey:
         """Return r | s | v over a digest, 65 bytes, low s, v 27 or 28."""
         raw = PrivateKey(self.key).sign_recoverable(digest, hasher=None)
         return raw[:64] + bytes((raw[64] + 27,))
+
+
+@dataclass(frozen=True, slots=True)
+class DevWallet:
+    """A Solana wallet: its seed, and its public key as owners of accounts are named."""
+
+    seed: bytes = field(repr=False)
+    address: bytes
+
+    @property
+    def keypair(self) -> Keypair:
+        """The key as transactions are signed with it."""
+        return Keypair.from_seed(self.seed)
+
+    def sign_command(self, command: Command, hub: ChainId) -> bytes:
+        """Return public key | signature over the command's text, 96 bytes."""
+        return self.address + bytes(self.keypair.sign_message(command.signing_text(hub)))
+
+
+def dev_wallet(seed: bytes) -> DevWallet:
+    """Return a wallet with its public key."""
+    return DevWallet(seed=seed, address=bytes(Keypair.from_seed(seed).pubkey()))
 
 
 def dev_key(key: bytes) -> DevKey:

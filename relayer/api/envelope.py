@@ -4,7 +4,7 @@ from typing import Annotated, Any, ClassVar, Final, Literal
 
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field, StringConstraints
 
-from chains.command import SignedCommand, command_of_fields
+from chains.command import ADDRESS_FIELDS, SignedCommand, command_of_fields
 from chains.types import (
     EVM_ADDRESS_BYTES,
     UINT64_MAX,
@@ -15,9 +15,6 @@ from chains.types import (
 )
 
 ADDRESS_DIGITS: Final = 2 * EVM_ADDRESS_BYTES
-ADDRESS_FIELDS: Final = frozenset(
-    {"opener", "owner", "vault", "token", "recipient", "credit_line", "borrower"}
-)
 
 
 def _checked_address(text: str) -> str:
@@ -46,7 +43,10 @@ AddressText = Annotated[
     StringConstraints(pattern=r"^0x([0-9a-fA-F]{40}|[0-9a-fA-F]{64})$"),
     AfterValidator(_checked_address),
 ]
-SignatureText = Annotated[str, StringConstraints(pattern=r"^0x[0-9a-fA-F]{130}$")]
+SignatureText = Annotated[
+    str,  # secp256k1: r | s | v; ed25519: public key | signature
+    StringConstraints(pattern=r"^0x([0-9a-fA-F]{130}|[0-9a-fA-F]{192})$"),
+]
 ChainText = Annotated[
     str,
     StringConstraints(pattern=r"^[-a-z0-9]{3,8}:[-_a-zA-Z0-9]{1,32}$"),
@@ -73,7 +73,12 @@ class Strict(BaseModel):
 
 
 class SignedData(Strict):
-    """Fields of a command and its signatures."""
+    """
+    Fields of a command and its signatures.
+
+    A signature is 65 bytes over the EIP-712 digest, r | s | v, or for a Solana wallet 96 bytes:
+    its public key | its ed25519 signature over the command's text.
+    """
 
     COMMAND: ClassVar[str]
 

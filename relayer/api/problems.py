@@ -198,7 +198,10 @@ async def _on_format(_request: Request, exc: MessageFormatError) -> JSONResponse
 
 
 async def _on_signature(_request: Request, exc: AttestationError) -> JSONResponse:
-    detail = f"data.signatures: {printable(exc.reason)}; sign the command's EIP-712 digest again"
+    detail = (
+        f"data.signatures: {printable(exc.reason)}; sign the command again: its EIP-712 digest, or "
+        "its text with a Solana wallet"
+    )
     return problem_response(ProblemError("signature_refused", detail))
 
 

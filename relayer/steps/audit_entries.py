@@ -6,7 +6,7 @@ from typing import Final
 from chains.command import LinkOwner, Liquidation, OpenAccount, RequestUnlock, SignedCommand
 from chains.errors import AttestationError, ChainError
 from chains.events import Borrowed, Repaid
-from chains.types import ChainId, chain_id_of
+from chains.types import ChainId, chain_id_of, check_wallet
 from relayer.errors import InvariantError, RefusedError
 from relayer.ledger.admission import different_field
 from relayer.ledger.correction import CORRECTION
@@ -318,6 +318,7 @@ def learn_account(uow: UnitOfWork, catalog: Catalog, stored: StoredCommand) -> s
                     return f"{name}: the linked address did not sign"
                 if not uow.accounts.is_owner(command.account, None, signers[0]):
                     return f"{name}: no owner signed the link"
+                check_wallet(chain_id_of(command.chain_id), command.owner)
                 uow.accounts.link(
                     command.account,
                     chain_id=chain_id_of(command.chain_id),

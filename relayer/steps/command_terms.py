@@ -10,7 +10,14 @@ from chains.command import (
     RequestUnlock,
     SignedCommand,
 )
-from chains.types import ChainId, evm_address_of_word, evm_chain_number, text_of_word
+from chains.types import (
+    EVM_ADDRESS_PAD,
+    SOLANA_NAMESPACE,
+    ChainId,
+    check_wallet,
+    evm_address_of_word,
+    text_of_word,
+)
 from relayer.assets import Asset, UnknownTokenError
 from relayer.errors import RefusedError
 from relayer.steps.catalog import Catalog
@@ -71,10 +78,10 @@ def check_terms(command: OwnedCommand, catalog: Catalog) -> None:
     """
     match command:
         case OpenAccount():
-            _check_address("opener", command.opener)
+            _check_opener(command.opener, catalog)
         case LinkOwner():
             _check_chain(command.chain_id, catalog)
-            _check_address("owner", command.owner)
+            _check_wallet("owner", command.chain_id, command.owner)
         case RequestUnlock():
             _check_chain(command.chain_id, catalog)
             if catalog.vault_of(command.chain_id) != command.vault:
@@ -86,7 +93,6 @@ def check_terms(command: OwnedCommand, catalog: Catalog) -> None:
                 )
             asset_at(catalog, ChainId(command.chain_id), command.token)
             _check_amount("amount", command.amount)
-            _check_address("recipient", command.recipient)
             _check_recipient(command)
         case RequestCredit():
             _check_chain(command.chain_id, catalog)
@@ -109,13 +115,26 @@ def _check_chain(chain_id: str, catalog: Catalog) -> None:
         raise RefusedError(
             code="unknown_chain", detail=f"chain_id: {chain_id} is not served; known: {known}"
         )
-    try:
-        evm_chain_number(ChainId(chain_id))
-    except ValueError as exc:
+
+
+def _check_opener(opener: bytes, catalog: Catalog) -> None:
+    """Take an EVM address, or a Solana key where a Solana chain is served."""
+    if not any(opener) or opener.startswith(EVM_ADDRESS_PAD):
+        _check_address("opener", opener)
+        return
+    if not any(chain_id.startswith(SOLANA_NAMESPACE) for chain_id in catalog.chain_ids):
         raise RefusedError(
-            code="unknown_chain",
-            detail=f"chain_id: {chain_id} has no owners that sign with secp256k1 yet",
-        ) from exc
+            code="address_invalid",
+            detail=f"opener: 0x{opener.hex()} is no EVM address, and no Solana chain is served; "
+            "open with an EVM address",
+        )
+
+
+def _check_wallet(field: str, chain_id: str, word: bytes) -> None:
+    try:
+        check_wallet(ChainId(chain_id), word)
+    except ValueError as exc:
+        raise RefusedError(code="address_invalid", detail=f"{field}: {exc}") from exc
 
 
 def _check_address(field: str, word: bytes) -> None:
@@ -132,6 +151,7 @@ def _check_address(field: str, word: bytes) -> None:
 
 
 def _check_recipient(command: RequestUnlock) -> None:
+    _check_wallet("recipient", command.chain_id, command.recipient)
     if command.recipient in (command.vault, command.token):
         raise RefusedError(
             code="address_invalid",
@@ -170,5 +190,5 @@ def check_named_signers(
             raise RefusedError(
                 code="signer_mismatch",
                 detail=f"signatures.{place}: made by {text_of_word(signers[place])}, not by the "
-                f"{role} {text_of_word(address)}; sign the digest of hub {catalog.hub}",
+                f"{role} {text_of_word(address)}; sign for hub {catalog.hub}",
             )

@@ -3,7 +3,7 @@
 from collections.abc import Iterable
 
 from chains.command import LinkOwner, OpenAccount, SignedCommand
-from chains.types import ChainId
+from chains.types import ChainId, check_wallet
 from relayer.guardian.checks import check_signers, refuse
 from relayer.steps.catalog import Catalog
 from relayer.steps.rebook import payer_of, rebook_payer
@@ -54,6 +54,7 @@ def _learn(
                 return
             if linked != command.owner or not uow.accounts.is_owner(command.account, None, owner):
                 raise refuse("signer_not_owner", "context: a link is not signed by both owners")
+            _check_linked(chain_id, linked)
             uow.accounts.link(
                 command.account,
                 chain_id=chain_id,
@@ -66,6 +67,14 @@ def _learn(
     uow.commands.store(command_id, signed)
     if catalog.liquidator(command.account) is not None:
         rebook_payer(uow, catalog, payer_of(command))
+
+
+def _check_linked(chain_id: ChainId, linked: bytes) -> None:
+    """Refuse an owner that can be nobody on its chain, whoever signed."""
+    try:
+        check_wallet(chain_id, linked)
+    except ValueError as exc:
+        raise refuse("address_invalid", f"context: owner: {exc}") from exc
 
 
 def _known_chain(catalog: Catalog, name: str) -> ChainId | None:

@@ -12,6 +12,7 @@ from chains.types import (
     TokenRef,
     chain_id_of,
     chain_key,
+    check_wallet,
     checksum_address,
     evm_address_of_word,
     evm_chain_number,
@@ -116,3 +117,29 @@ def test_a_word_with_spaces_in_it_is_refused() -> None:
     """fromhex overlooks them."""
     with pytest.raises(ValueError, match="plain hexadecimal"):
         word_of_text("0x" + " ".join(["ab"] * 20))
+
+
+@pytest.mark.parametrize(
+    ("chain_id", "word", "detail"),
+    [
+        (ChainId("eip155:1"), bytes(12) + b"\x07" * 20, None),
+        (ChainId("eip155:1"), bytes(31) + b"\x01", None),
+        (ChainId("eip155:1"), b"\x07" * 32, "not a left-padded EVM address"),
+        (ChainId("eip155:1"), bytes(11) + b"\x01" * 21, "not a left-padded EVM address"),
+        (ChainId("eip155:1"), bytes(32), "zero address"),
+        (ChainId("solana:abc"), b"\x07" * 32, None),
+        (ChainId("solana:abc"), bytes(11) + b"\x01" * 21, None),
+        (ChainId("solana:abc"), bytes(12) + b"\x07" * 20, "is an EVM address; solana:abc has"),
+        (ChainId("solana:abc"), bytes(32), "zero address"),
+    ],
+)
+def test_a_wallet_is_a_word_of_its_chain(
+    chain_id: ChainId, word: bytes, detail: str | None
+) -> None:
+    """An address of the other family is nobody's there."""
+    if detail is None:
+        check_wallet(chain_id, word)
+        return
+
+    with pytest.raises(ValueError, match=detail):
+        check_wallet(chain_id, word)

@@ -30,11 +30,16 @@ from tests.relayer.api.kit import (
     LINK,
     OPEN,
     OPERATOR,
+    SOL,
+    SOL_LINK,
+    SOL_OPEN,
+    SOL_UNLOCK,
     UNLOCK,
     check_of,
     deployment_settings,
     key_header,
     message_of,
+    with_solana,
 )
 
 JSON_TYPE: Final = {b"Content-Type": b"application/json"}
@@ -44,6 +49,9 @@ MESSAGES: Final = st.sampled_from(
         message_of(LINK, ANN, BOB),
         message_of(UNLOCK, ANN),
         message_of(CREDIT, ANN, OPERATOR),
+        message_of(SOL_OPEN, SOL),
+        message_of(SOL_LINK, ANN, SOL),
+        message_of(SOL_UNLOCK, SOL),
         check_of(unlock={"chain_id": "eip155:31337", "token": "0x" + "00" * 32, "amount": "1"}),
     ]
 )
@@ -75,7 +83,7 @@ def database_url(databases: TestDatabases) -> str:
 def client(database_url: str) -> Iterator[TestClient]:
     """A client of the API after ann opened her account."""
     store = Store(engine_of(database_url), FixedClock(NOW))
-    catalog = wiring.catalog_of(deployment_settings())
+    catalog = with_solana(wiring.catalog_of(deployment_settings()))
     with TestClient(app_of(store, catalog), raise_server_exceptions=False) as made:
         opened = made.post("/v1/messages", json=message_of(OPEN, ANN), headers=key_header("open"))
         assert opened.status_code == 201

@@ -24,17 +24,28 @@ from tests.fuzz.bounds import bounded, fuzzed
 from tests.fuzz.garbage import HALF_A_CHARACTER, JSON_VALUES, RAW_JSON, TEXTS, mutated
 from tests.fuzz.images import database_image
 from tests.fuzz.lines import LineServer, serving_lines
+from tests.relayer.api.kit import ANN, SOL, SOL_LINK, SOL_OPEN, SOLANA, UNLOCK, with_solana
 from tests.relayer.steps.world import (
+    HEIGHT,
     SIGNATORY,
     SIGNED_CREDIT,
+    SIGNED_OPEN,
     SIGNED_UNLOCK,
     catalog_of_world,
     request_of,
+    see_final,
     settled_world,
+    signed,
 )
 
 REQUEST: Final = request_fields(request_of(SIGNED_UNLOCK))
-REQUESTS: Final = st.sampled_from([REQUEST, request_fields(request_of(SIGNED_CREDIT))])
+WALLET: Final = request_fields(
+    request_of(
+        signed(UNLOCK, SOL),
+        context=(signed(SOL_OPEN, SOL), SIGNED_OPEN, signed(SOL_LINK, ANN, SOL)),
+    )
+)
+REQUESTS: Final = st.sampled_from([REQUEST, request_fields(request_of(SIGNED_CREDIT)), WALLET])
 ANSWERS: Final = {409, 413, 422, 425}
 SIGNATURE: Final = "0x" + "ab" * 65
 PATH: Final = "/v1/attestations"
@@ -125,7 +136,10 @@ def guardian(own_database: str) -> Iterator[TestClient]:
     """A client of a guardian that can sign what is right."""
     store = Store(engine_of(own_database), FixedClock(NOW))
     settled_world(store)
-    app = create_guardian_app(store, catalog_of_world(), SIGNATORY, label="g0", token="t" * 8)
+    see_final(store, SOLANA, HEIGHT)
+    app = create_guardian_app(
+        store, with_solana(catalog_of_world()), SIGNATORY, label="g0", token="t" * 8
+    )
     yield TestClient(app, raise_server_exceptions=False)
     store.close()
 

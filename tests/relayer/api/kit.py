@@ -14,14 +14,17 @@ from chains.command import (
     RequestUnlock,
     command_fields,
 )
+from chains.devnet.actors import DevWallet, dev_wallet
 from chains.message import Message, MessageKind
-from chains.types import ChainId, chain_key, text_of_word, word_of_evm_address
+from chains.types import ChainId, TokenRef, chain_key, text_of_word, word_of_evm_address
+from relayer.assets import AssetRegistry
 from relayer.clock import UnixSeconds
 from relayer.ledger.chart import margin_code, vault_code
 from relayer.ledger.journal import JournalEntry, Phase, Posting, entry_id_of
 from relayer.money import AssetId
 from relayer.outbox.message import OutboxMessage
 from relayer.settings import Settings
+from relayer.steps.catalog import Catalog
 from relayer.store.prices import PricePoint
 from relayer.store.unit_of_work import Store
 from tests.databases import NOW
@@ -30,6 +33,7 @@ HUB: Final = ChainId("hub:test")
 CHAIN_A: Final = ChainId("eip155:31337")
 CHAIN_B: Final = ChainId("eip155:31338")
 CHAIN_C: Final = ChainId("eip155:31339")
+SOLANA: Final = ChainId("solana:5eykt4UsFv8P8NJdTREpY1vzqKqZKvdp")
 SALT: Final = bytes(31) + b"\x01"
 TYPE_OF_COMMAND: Final = {
     "OpenAccount": "relayer.account.open",
@@ -56,15 +60,22 @@ class Signer:
         raw = PrivateKey(self.secret).sign_recoverable(digest, hasher=None)
         return "0x" + raw[:64].hex() + f"{raw[64] + 27:02x}"
 
+    def sign_command(self, command: Command, hub: ChainId) -> bytes:
+        """Return a 65-byte signature of a command."""
+        return bytes.fromhex(self.sign(command.digest(hub))[2:])
+
 
 def signer(name: str) -> Signer:
     """Return the key that a name stands for."""
     return Signer(keccak(b"test key " + name.encode()))
 
 
+Wallet = Signer | DevWallet
 ANN: Final = signer("ann")
 BOB: Final = signer("bob")
 OPERATOR: Final = signer("operator")
+SOL: Final = dev_wallet(keccak(b"solana wallet sol"))
+SOL_TWO: Final = dev_wallet(keccak(b"solana wallet two"))
 GUARDIANS: Final = tuple(signer(f"guardian {number}") for number in range(3))
 
 
@@ -79,6 +90,8 @@ LINE_C: Final = contract("credit line")
 WETH_A: Final = contract("weth a")
 USDC_B: Final = contract("usdc b")
 USDC_C: Final = contract("usdc c")
+VAULT_S: Final = keccak(b"vault on solana")
+USDC_S: Final = keccak(b"mint of usdc")
 ACCOUNT: Final = OpenAccount(opener=ANN.address, salt=SALT).account
 
 
@@ -175,10 +188,29 @@ CREDIT: Final = RequestCredit(
 )
 
 
-def data_of(command: Command, *signers: Signer) -> dict[str, Any]:
+SOL_OPEN: Final = OpenAccount(opener=SOL.address, salt=SALT)
+SOL_LINK: Final = LinkOwner(account=ACCOUNT, chain_id=SOLANA, owner=SOL.address)
+SOL_UNLOCK: Final = replace(
+    UNLOCK, chain_id=SOLANA, vault=VAULT_S, token=USDC_S, recipient=SOL_TWO.address
+)
+
+
+def with_solana(catalog: Catalog) -> Catalog:
+    """Return a catalog that serves a Solana chain too, with a vault that holds USDC."""
+    usdc = catalog.assets.asset(AssetId("USDC"))
+    tokens = {**catalog.assets.tokens, TokenRef(SOLANA, USDC_S): usdc}
+    return replace(
+        catalog,
+        chain_ids=(*catalog.chain_ids, SOLANA),
+        vaults={**catalog.vaults, SOLANA: VAULT_S},
+        assets=AssetRegistry(tokens),
+    )
+
+
+def data_of(command: Command, *signers: Wallet) -> dict[str, Any]:
     """Return the data of a message: the command's fields and its signatures."""
-    digest = command.digest(HUB)
-    return {**command_fields(command), "signatures": [key.sign(digest) for key in signers]}
+    signatures = ["0x" + wallet.sign_command(command, HUB).hex() for wallet in signers]
+    return {**command_fields(command), "signatures": signatures}
 
 
 def envelope(message_type: str, content: dict[str, Any]) -> dict[str, Any]:
@@ -192,7 +224,7 @@ def envelope(message_type: str, content: dict[str, Any]) -> dict[str, Any]:
     }
 
 
-def message_of(command: Command, *signers: Signer) -> dict[str, Any]:
+def message_of(command: Command, *signers: Wallet) -> dict[str, Any]:
     """Return a signed command in its envelope."""
     return envelope(TYPE_OF_COMMAND[type(command).__name__], data_of(command, *signers))
 

@@ -18,26 +18,34 @@ from tests.relayer.api.kit import (
     LINK,
     OPEN,
     OPERATOR,
+    SOL,
+    SOL_LINK,
+    SOL_OPEN,
+    SOL_UNLOCK,
     UNLOCK,
-    Signer,
+    Wallet,
     check_of,
     message_of,
     short,
 )
 
 ADAPTER: TypeAdapter[Any] = TypeAdapter(AnyMessage)
-SIGNED: list[tuple[Command, tuple[Signer, ...]]] = [
+SIGNED: list[tuple[Command, tuple[Wallet, ...]]] = [
     (OPEN, (ANN,)),
     (LINK, (ANN, BOB)),
     (UNLOCK, (ANN,)),
     (CREDIT, (ANN, OPERATOR)),
+    (SOL_OPEN, (SOL,)),
+    (SOL_LINK, (ANN, SOL)),
+    (SOL_UNLOCK, (SOL,)),
+    (CREDIT, (SOL, OPERATOR)),
 ]
 WORDS = st.binary(min_size=32, max_size=32)
 
 
 @pytest.mark.parametrize(("command", "signers"), SIGNED)
 def test_a_message_means_the_command_that_was_signed(
-    command: Command, signers: tuple[Signer, ...]
+    command: Command, signers: tuple[Wallet, ...]
 ) -> None:
     """Fields to text and back give the same command and the same signatures."""
     message = ADAPTER.validate_python(message_of(command, *signers))

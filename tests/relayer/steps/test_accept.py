@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from chains.command import Command, Liquidation, OpenAccount, SignedCommand
+from chains.command import Command, LinkOwner, Liquidation, OpenAccount, SignedCommand
 from relayer import wiring
 from relayer.clock import FixedClock
 from relayer.errors import RefusedError
@@ -30,15 +30,22 @@ from tests.relayer.api.kit import (
     ACCOUNT,
     ANN,
     BOB,
+    CHAIN_B,
     CREDIT,
     HUB,
     LINK,
     OPEN,
     OPERATOR,
+    SOL,
+    SOL_LINK,
+    SOL_OPEN,
+    SOL_TWO,
+    SOL_UNLOCK,
     UNLOCK,
-    Signer,
+    Wallet,
     deployment_settings,
     other_nonce,
+    with_solana,
 )
 
 AT_ONCE = 4
@@ -66,12 +73,9 @@ def store(
         yield made
 
 
-def signed(command: Any, *signers: Signer) -> SignedCommand:
+def signed(command: Any, *signers: Wallet) -> SignedCommand:
     """Return a command with signatures."""
-    digest = command.digest(HUB)
-    return SignedCommand(
-        command, tuple(bytes.fromhex(signer.sign(digest)[2:]) for signer in signers)
-    )
+    return SignedCommand(command, tuple(wallet.sign_command(command, HUB) for wallet in signers))
 
 
 def key_of(name: str, command: Command = UNLOCK) -> IdempotencyKey:
@@ -245,7 +249,7 @@ def test_a_decision_of_the_hub_is_not_taken_from_outside(store: Store, catalog: 
 
 @pytest.mark.parametrize("signers", [(), (ANN, ANN)])
 def test_the_number_of_signatures_is_fixed(
-    store: Store, catalog: Catalog, signers: tuple[Signer, ...]
+    store: Store, catalog: Catalog, signers: tuple[Wallet, ...]
 ) -> None:
     """Neither fewer nor more."""
     with pytest.raises(RefusedError, match="signatures"):
@@ -275,3 +279,77 @@ def test_somebody_elses_account_cannot_be_opened(store: Store, catalog: Catalog)
 
     with pytest.raises(RefusedError, match="signer_mismatch"):
         accept(store, catalog, signed(stolen, BOB), idempotency=key_of("k", OPEN))
+
+
+def test_an_owner_with_a_solana_wallet_acts_on_every_chain(store: Store, catalog: Catalog) -> None:
+    """It opens, links an EVM address, and either of them asks, there and here."""
+    served = with_solana(catalog)
+    link = LinkOwner(account=SOL_OPEN.account, chain_id=CHAIN_B, owner=BOB.address)
+    there = replace(SOL_UNLOCK, account=SOL_OPEN.account)
+    here = replace(UNLOCK, account=SOL_OPEN.account)
+    steps: list[tuple[Command, tuple[Wallet, ...]]] = [
+        (SOL_OPEN, (SOL,)),
+        (link, (SOL, BOB)),
+        (there, (SOL,)),
+        (here, (SOL,)),
+        (other_nonce(there, 9), (BOB,)),
+    ]
+
+    for number, (command, wallets) in enumerate(steps):
+        accepted = accept(
+            store, served, signed(command, *wallets), idempotency=key_of(str(number), command)
+        )
+        assert accepted.account == SOL_OPEN.account
+
+    with store.read() as uow:
+        stored = uow.commands.command(there.digest(HUB))
+        assert stored is not None
+        assert stored.signed == signed(there, SOL)
+        assert uow.accounts.is_owner(SOL_OPEN.account, None, SOL.address)
+
+
+def test_an_evm_owner_links_a_solana_wallet(store: Store, catalog: Catalog) -> None:
+    """It could not ask before."""
+    served = with_solana(catalog)
+    opened(store, served)
+    with pytest.raises(RefusedError, match="signer_not_owner"):
+        accept(store, served, signed(SOL_UNLOCK, SOL), idempotency=key_of("k"))
+
+    accept(store, served, signed(SOL_LINK, ANN, SOL), idempotency=key_of("l", SOL_LINK))
+
+    assert accept(store, served, signed(SOL_UNLOCK, SOL), idempotency=key_of("k")).status == 202
+
+
+def test_a_command_is_one_whichever_owner_signed_it(store: Store, catalog: Catalog) -> None:
+    """Its id is the digest, so a second signature of another family asks nothing twice."""
+    served = with_solana(catalog)
+    opened(store, served)
+    accept(store, served, signed(SOL_LINK, ANN, SOL), idempotency=key_of("l", SOL_LINK))
+
+    first = accept(store, served, signed(SOL_UNLOCK, ANN), idempotency=key_of("1"))
+    second = accept(store, served, signed(SOL_UNLOCK, SOL), idempotency=key_of("2"))
+
+    assert first == second
+    with store.read() as uow:
+        kinds = [event.event_type for event in uow.feed.after(ACCOUNT, 0)]
+    assert kinds == ["account.opened", "owner.linked", "unlock.requested"]
+
+
+@pytest.mark.parametrize(
+    ("command", "wallets"),
+    [
+        (SOL_OPEN, (SOL_TWO,)),
+        (SOL_OPEN, (ANN,)),
+        (SOL_LINK, (ANN, SOL_TWO)),
+        (SOL_LINK, (SOL, ANN)),
+    ],
+)
+def test_another_wallet_than_the_named_one_is_refused(
+    store: Store, catalog: Catalog, command: Command, wallets: tuple[Wallet, ...]
+) -> None:
+    """Whatever its family."""
+    served = with_solana(catalog)
+    opened(store, served)
+
+    with pytest.raises(RefusedError, match="signer_mismatch"):
+        accept(store, served, signed(command, *wallets), idempotency=key_of("k", command))

@@ -6,6 +6,7 @@ from typing import Any
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from solders.pubkey import Pubkey
 
 from relayer import wiring
 from relayer.errors import RefusedError
@@ -19,13 +20,22 @@ from tests.relayer.api.kit import (
     LINK,
     OPEN,
     OPERATOR,
+    SOL,
+    SOL_LINK,
+    SOL_OPEN,
+    SOL_UNLOCK,
     UNLOCK,
     USDC_B,
+    USDC_S,
+    VAULT_S,
     WETH_A,
     deployment_settings,
+    with_solana,
 )
 
 CATALOG = wiring.catalog_of(deployment_settings())
+WITH_SOLANA = with_solana(CATALOG)
+PROGRAM_DERIVED = bytes(Pubkey.find_program_address([b"x"], Pubkey(b"\x07" * 32))[0])
 STRANGE = b"\x00" * 12 + b"\x09" * 20
 NO_EVM_ADDRESS = b"\x01" * 32
 
@@ -34,6 +44,51 @@ NO_EVM_ADDRESS = b"\x01" * 32
 def test_right_terms_pass(command: Any) -> None:
     """Nothing is said about what is right; a limit of 0 hands the credit back."""
     check_terms(command, CATALOG)
+
+
+@pytest.mark.parametrize(
+    "command",
+    [
+        OPEN,
+        SOL_OPEN,
+        LINK,
+        SOL_LINK,
+        UNLOCK,
+        SOL_UNLOCK,
+        replace(SOL_UNLOCK, recipient=PROGRAM_DERIVED),
+    ],
+)
+def test_right_terms_pass_where_solana_is_served(command: Any) -> None:
+    """Owners and recipients are public keys there; a recipient may be a program's account."""
+    check_terms(command, WITH_SOLANA)
+
+
+@pytest.mark.parametrize(
+    ("command", "detail"),
+    [
+        (replace(SOL_LINK, owner=BOB.address), "owner: 0x.* is an EVM address; solana:"),
+        (replace(SOL_LINK, owner=bytes(32)), "owner: it is the zero address"),
+        (replace(LINK, owner=SOL.address), "owner: 0x.* is not a left-padded EVM address"),
+        (replace(OPEN, opener=bytes(32)), "opener: it is the zero address"),
+        (replace(SOL_UNLOCK, recipient=BOB.address), "recipient: 0x.* is an EVM address; solana:"),
+        (replace(SOL_UNLOCK, recipient=bytes(32)), "recipient: it is the zero address"),
+        (replace(SOL_UNLOCK, recipient=VAULT_S), "recipient: it is the vault or the token"),
+        (replace(SOL_UNLOCK, recipient=USDC_S), "recipient: it is the vault or the token"),
+        (replace(UNLOCK, recipient=SOL.address), "recipient: 0x.* is not a left-padded EVM"),
+    ],
+)
+def test_a_wallet_of_the_other_family_is_nobody_there(command: Any, detail: str) -> None:
+    """The field is named, and what it takes."""
+    with pytest.raises(RefusedError, match=detail) as refused:
+        check_terms(command, WITH_SOLANA)
+
+    assert refused.value.code == "address_invalid"
+
+
+def test_nobody_opens_with_a_solana_key_where_no_solana_chain_is_served() -> None:
+    """No vault would let such an opener out."""
+    with pytest.raises(RefusedError, match=r"opener: 0x.* no Solana chain is served"):
+        check_terms(SOL_OPEN, CATALOG)
 
 
 @pytest.mark.parametrize(
@@ -69,6 +124,10 @@ def test_wrong_terms_are_refused(command: Any, code: str) -> None:
     [
         (OPEN, (ANN,), True),
         (OPEN, (BOB,), False),
+        (SOL_OPEN, (SOL,), True),
+        (SOL_OPEN, (ANN,), False),
+        (SOL_LINK, (ANN, SOL), True),
+        (SOL_LINK, (SOL, ANN), False),
         (LINK, (ANN, BOB), True),
         (LINK, (ANN, ANN), False),
         (UNLOCK, (BOB,), True),  # whether bob is an owner, the store knows

@@ -59,6 +59,7 @@ from tests.relayer.api.kit import (
     VAULT_B,
     WETH_A,
     Signer,
+    Wallet,
     deployment_settings,
     signer,
 )
@@ -85,10 +86,9 @@ def catalog_of_world(**changes: Any) -> Catalog:
     return replace(wiring.catalog_of(settings), **changes)
 
 
-def signed(command: Command, *signers: Signer) -> SignedCommand:
+def signed(command: Command, *signers: Wallet) -> SignedCommand:
     """Return a command with signatures."""
-    digest = command.digest(HUB)
-    return SignedCommand(command, tuple(bytes.fromhex(key.sign(digest)[2:]) for key in signers))
+    return SignedCommand(command, tuple(wallet.sign_command(command, HUB) for wallet in signers))
 
 
 SIGNED_OPEN: Final = signed(OPEN, ANN)
