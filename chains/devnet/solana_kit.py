@@ -9,6 +9,7 @@ from solders.keypair import Keypair
 from solders.pubkey import Pubkey
 
 from chains.attestation import Attestation
+from chains.devnet.actors import DevWallet
 from chains.devnet.guarding import Guarding
 from chains.devnet.running import Running
 from chains.devnet.solana.net import SolanaDevnet
@@ -20,7 +21,6 @@ from chains.devnet.solana_actors import (
     SOLANA_DEPLOYER,
     SOLANA_LIQUIDATOR,
     SOLANA_RELAYER,
-    SolanaWallet,
 )
 from chains.devnet.solana_deploy import NATIVE, SolanaDevChain, program_artifact
 from chains.devnet.solana_rpc import LandedTransaction
@@ -55,7 +55,7 @@ class SolanaVaultOptions(Guarding):
         initializer: who makes the vault and seals it; another one makes another vault.
     """
 
-    initializer: SolanaWallet = SOLANA_DEPLOYER
+    initializer: DevWallet = SOLANA_DEPLOYER
     program: Keypair = field(default_factory=lambda: _key("program"), repr=False)
     usdc_mint: Keypair = field(default_factory=lambda: _key("mint:USDC"), repr=False)
     usdc_capacity_units: int = 10_000_000 * USDC
@@ -100,13 +100,13 @@ class DeployedSolana:
         }
 
     def lock(
-        self, wallet: SolanaWallet, account: bytes, token: bytes, units: int
+        self, wallet: DevWallet, account: bytes, token: bytes, units: int
     ) -> LandedTransaction:
         """Lock collateral of a wallet for a margin account. [base units]"""
         return self.chain.lock(wallet, self.at, account, token, units)
 
     def exit(
-        self, wallet: SolanaWallet, *, account: bytes, salt: bytes, token: bytes
+        self, wallet: DevWallet, *, account: bytes, salt: bytes, token: bytes
     ) -> LandedTransaction:
         """Leave with all that an account holds of a token, to the wallet that opened it."""
         leaving = Exit(account, salt, Token(Pubkey(token), TOKEN_PROGRAM), wallet.keypair.pubkey())

@@ -14,15 +14,14 @@ from solders.keypair import Keypair
 from solders.pubkey import Pubkey
 
 from chains.command import account_id
-from chains.devnet.actors import guardian_keys
+from chains.devnet.actors import DevWallet, guardian_keys
 from chains.devnet.rpc import DevnetError
 from chains.devnet.solana_actors import (
     SOLANA_ALICE,
     SOLANA_BOB,
     SOLANA_DEPLOYER,
     SOLANA_LIQUIDATOR,
-    SolanaWallet,
-    solana_wallet,
+    wallet_named,
 )
 from chains.devnet.solana_deploy import SolanaDevChain, program_artifact
 from chains.devnet.solana_kit import (
@@ -114,7 +113,7 @@ def test_the_vault_is_sealed_for_the_hub_and_its_guardians(chain_s: DeployedSola
 
 
 @pytest.mark.parametrize("wallet", [SOLANA_ALICE, SOLANA_BOB, SOLANA_LIQUIDATOR])
-def test_parties_have_tokens_and_sol(wallet: SolanaWallet) -> None:
+def test_parties_have_tokens_and_sol(wallet: DevWallet) -> None:
     """Wrapped SOL is backed by as many lamports in the wallet's token account."""
     with SolanaKit() as kit:
         chain, tokens = kit.chain_s.chain, kit.chain_s.tokens
@@ -162,7 +161,7 @@ def test_a_refusal_of_the_cluster_is_told(chain_s: DeployedSolana) -> None:
     """A wallet without SOL cannot pay for its transaction."""
     with pytest.raises(DevnetError, match="no record of a prior credit"):
         chain_s.chain.open_wallet(
-            solana_wallet("poor"), chain_s.tokens["USDC"], SOLANA_ALICE.address
+            wallet_named("poor"), chain_s.tokens["USDC"], SOLANA_ALICE.address
         )
 
 
