@@ -83,9 +83,12 @@ def _run(options: SolanaDevnetOptions) -> int:
         standing = _standing(net) if options.has_vault else {}
         if options.as_json:
             announce(_announcement(net) | standing)
+        elif options.has_vault:
+            named = {"url": net.url, "chain_id": net.chain_id, **standing}
+            lines = (f"{name:<{NAME_WIDTH}}{text}" for name, text in named.items())
+            print(*lines, sep="\n", flush=True)
         else:
-            for name, text in {"url": net.url, **standing}.items():
-                print(f"{name:<{NAME_WIDTH}}{text}" if options.has_vault else text, flush=True)
+            print(net.url, flush=True)
         ending.wait()
     return DONE
 

@@ -78,10 +78,10 @@ def test_people_get_what_stands_there_line_by_line() -> None:
     """Name and address, one a line, the URL first."""
     with served("--vault") as (line, process):
         assert process.stdout is not None
-        lines = [line, *(process.stdout.readline() for _ in range(5))]
+        lines = [line, *(process.stdout.readline() for _ in range(6))]
 
     names = [name for name, _ in map(str.split, lines)]
-    assert names == ["url", "hub", "program", "vault", "USDC", "SOL"]
+    assert names == ["url", "chain_id", "hub", "program", "vault", "USDC", "SOL"]
 
 
 def test_options_that_make_no_cluster_are_refused(run: Run) -> None:
