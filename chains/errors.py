@@ -137,6 +137,16 @@ class RpcRequestError(RpcAnswerError):
     """A node refuses what was asked as such: the mistake is ours, or it lacks the method."""
 
 
+class NoSuchReadError(PermanentChainError):
+    """A chain of this family has no such read; whoever asks has not asked which family it is."""
+
+    def __init__(self, *, chain_id: ChainId, method: str, reason: str) -> None:
+        super().__init__(f"{chain_id}: {method} is not there: {reason}")
+        self.chain_id = chain_id
+        self.method = method
+        self.reason = reason
+
+
 class CallRevertedError(PermanentChainError):
     """A contract refused a call or a transaction; the reason is decoded where the ABI knows it."""
 

@@ -6,6 +6,8 @@ from typing import Final, NewType
 
 from eth_hash.auto import keccak
 
+from chains.base58 import base58_of, bytes_of_base58
+
 ChainId = NewType("ChainId", str)  # CAIP-2, for example eip155:1; the hub is hub:<deployment>
 
 WORD_BYTES: Final = 32
@@ -18,6 +20,9 @@ CAIP2: Final = re.compile(r"^[-a-z0-9]{3,8}:[-_a-zA-Z0-9]{1,32}$")
 EVM_NAMESPACE: Final = "eip155:"
 SOLANA_NAMESPACE: Final = "solana:"
 EVM_REFERENCE: Final = re.compile(r"[1-9][0-9]*")
+SOLANA_REFERENCE: Final = re.compile(r"[1-9A-HJ-NP-Za-km-z]{32}")
+WORD_LETTERS_MAX: Final = 44  # of 32 bytes in base 58
+BASE58_WORD: Final = re.compile(r"[1-9A-HJ-NP-Za-km-z]{32,44}")
 
 
 def chain_id_of(text: str) -> ChainId:
@@ -45,6 +50,22 @@ def evm_chain_number(chain_id: ChainId) -> int:
     if not chain_id.startswith(EVM_NAMESPACE) or not EVM_REFERENCE.fullmatch(reference):
         raise ValueError(f"chain id {chain_id!r} is not an EVM chain; write it like eip155:1")
     return int(reference)
+
+
+def solana_reference(chain_id: ChainId) -> str:
+    """
+    Return the letters behind solana:<reference>: the first 32 of the cluster's genesis hash.
+
+    Raises:
+        ValueError: another namespace, or not 32 letters of base 58.
+    """
+    reference = chain_id.removeprefix(SOLANA_NAMESPACE)
+    if not chain_id.startswith(SOLANA_NAMESPACE) or not SOLANA_REFERENCE.fullmatch(reference):
+        raise ValueError(
+            f"chain id {chain_id!r} is not a Solana cluster; write it like "
+            "solana:5eykt4UsFv8P8NJdTREpY1vzqKqZKvdp, with the first 32 letters of its genesis hash"
+        )
+    return reference
 
 
 def chain_key(chain_id: ChainId) -> bytes:
@@ -106,16 +127,20 @@ def checksum_address(word: bytes) -> str:
 
 def word_of_text(text: str) -> bytes:
     """
-    Parse 0x-hex of 20 bytes (an EVM address) or 32 bytes into a 32-byte word.
+    Parse 0x-hex of 20 bytes (an EVM address) or 32 bytes, or base 58 of 32 bytes, into a word.
+
+    What can be read as hex is hex.
 
     Raises:
-        ValueError: not hex, or of another length.
+        ValueError: neither, or of another length.
     """
     digits = text.removeprefix("0x")
     try:
         raw = bytes.fromhex(digits)
     except ValueError as exc:
-        raise ValueError(f"{text[:80]!r} is not hexadecimal") from exc
+        if not text.startswith("0x") and BASE58_WORD.fullmatch(text):
+            return word_of_base58(text)
+        raise ValueError(f"{text[:80]!r} is not hexadecimal, nor an address in base 58") from exc
     if len(digits) != 2 * len(raw):  # fromhex overlooks spaces
         raise ValueError(f"{text[:80]!r} is not plain hexadecimal")
     if len(raw) == EVM_ADDRESS_BYTES:
@@ -123,6 +148,24 @@ def word_of_text(text: str) -> bytes:
     if len(raw) != WORD_BYTES:
         raise ValueError(f"{text[:80]!r} has {len(raw)} bytes; 20 or 32 are needed")
     return raw
+
+
+def word_of_base58(text: str) -> bytes:
+    """
+    Parse base 58 of 32 bytes: an address or a hash of Solana.
+
+    Raises:
+        ValueError: another letter, or of another length.
+    """
+    raw = bytes_of_base58(text, length_max=WORD_LETTERS_MAX)
+    if len(raw) != WORD_BYTES:
+        raise ValueError(f"{text!r} has {len(raw)} bytes in base 58; {WORD_BYTES} are needed")
+    return raw
+
+
+def address_text(chain_id: str, word: bytes) -> str:
+    """Return an address as people of its chain write it: in base 58 on Solana, else as hex."""
+    return base58_of(word) if chain_id.startswith(SOLANA_NAMESPACE) else text_of_word(word)
 
 
 def text_of_word(word: bytes) -> str:

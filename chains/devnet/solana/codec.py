@@ -10,48 +10,17 @@ from solders.pubkey import Pubkey
 from solders.signature import Signature
 from solders.transaction import VersionedTransaction
 
+from chains.base58 import base58_of, bytes_of_base58
 from chains.devnet.exchange import CODE_INVALID_REQUEST, RefusalError
 from chains.devnet.solana.options import PACKET_BYTES_MAX
 from chains.devnet.solana.refusals import invalid
 
-ALPHABET: Final = "123456789ABCDEFGHJKLMNPQRSTUVWXYZabcdefghijkmnopqrstuvwxyz"
-BASE: Final = len(ALPHABET)
-DIGITS: Final = {letter: place for place, letter in enumerate(ALPHABET)}
 BASE58_TEXT_MAX: Final = 1_683  # what 1,232 bytes can need
 BASE64_TEXT_MAX: Final = 1_644
 BASE58_ACCOUNT_BYTES_MAX: Final = 128
 TX_TYPE: Final = "solana_transaction::versioned::VersionedTransaction"
 SYSTEM_PROGRAM: Final = Pubkey.default()
 NO_ACCOUNT: Final = Account(0, b"", SYSTEM_PROGRAM)
-
-
-def base58_of(raw: bytes) -> str:
-    """Return bytes in base 58."""
-    number = int.from_bytes(raw, "big")
-    letters = []
-    while number:
-        number, digit = divmod(number, BASE)
-        letters.append(ALPHABET[digit])
-    zeros = len(raw) - len(raw.lstrip(b"\0"))
-    return ALPHABET[0] * zeros + "".join(reversed(letters))
-
-
-def bytes_of_base58(text: str) -> bytes:
-    """
-    Return the bytes of a text in base 58.
-
-    Raises:
-        ValueError: too long, or a letter that base 58 does not have.
-    """
-    if len(text) > BASE58_TEXT_MAX:
-        raise ValueError("too long for base 58")
-    number = 0
-    for letter in text:
-        if letter not in DIGITS:
-            raise ValueError(f"{letter!r} is no letter of base 58")
-        number = number * BASE + DIGITS[letter]
-    zeros = len(text) - len(text.lstrip(ALPHABET[0]))
-    return bytes(zeros) + number.to_bytes((number.bit_length() + 7) // 8, "big")
 
 
 def pubkey_of(text: object) -> Pubkey:
@@ -103,7 +72,7 @@ def packet_of(text: object, encoding: str) -> bytes:
         )
     try:
         if encoding == "base58":
-            raw = bytes_of_base58(text)
+            raw = bytes_of_base58(text, length_max=BASE58_TEXT_MAX)
         else:
             raw = base64.b64decode(text, validate=True)
     except (ValueError, binascii.Error) as exc:

@@ -7,7 +7,8 @@ from typing import Any, Final
 
 from solders.account import Account
 
-from chains.devnet.solana.codec import bytes_of_base58
+from chains.base58 import bytes_of_base58
+from chains.devnet.solana.codec import BASE58_TEXT_MAX
 from chains.devnet.solana.params import checked_integer
 from chains.devnet.solana.refusals import invalid
 
@@ -53,7 +54,7 @@ def _bytes_of(memcmp: dict[str, Any]) -> bytes:
             case list(), _:
                 raw = bytes(given)
             case str(), "base58":
-                raw = bytes_of_base58(given)
+                raw = bytes_of_base58(given, length_max=BASE58_TEXT_MAX)
             case str(), "base64":
                 raw = base64.b64decode(given, validate=True)
             case _:

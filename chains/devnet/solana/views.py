@@ -8,7 +8,8 @@ from solders.pubkey import Pubkey
 from solders.transaction import Legacy, VersionedTransaction
 from solders.transaction_metadata import TransactionMetadata
 
-from chains.devnet.solana.codec import base58_of, base64_of
+from chains.base58 import base58_of
+from chains.devnet.solana.codec import base64_of
 from chains.devnet.solana.records import Block, Landed, TokenBalance, writable_keys
 from chains.devnet.solana.refusals import invalid, unsupported_version
 

@@ -9,12 +9,11 @@ from solders.account import Account
 from solders.pubkey import Pubkey
 from solders.signature import Signature
 
+from chains.base58 import base58_of, bytes_of_base58
 from chains.devnet.exchange import RefusalError
 from chains.devnet.solana.codec import (
     SYSTEM_PROGRAM,
     account_fields,
-    base58_of,
-    bytes_of_base58,
     packet_of,
     pubkey_of,
     signature_of,

@@ -6,8 +6,9 @@ from typing import Any
 import pytest
 from solders.account import Account
 
+from chains.base58 import base58_of
 from chains.devnet.exchange import RefusalError
-from chains.devnet.solana.codec import SYSTEM_PROGRAM, base58_of
+from chains.devnet.solana.codec import SYSTEM_PROGRAM
 from chains.devnet.solana.filters import filters_of
 
 ACCOUNT = Account(1, b"\x00\x01\x02\x03", SYSTEM_PROGRAM)
