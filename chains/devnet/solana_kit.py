@@ -25,6 +25,8 @@ from chains.devnet.solana_actors import (
 from chains.devnet.solana_deploy import NATIVE, SolanaDevChain, program_artifact
 from chains.devnet.solana_rpc import LandedTransaction
 from chains.message import Message
+from chains.solana.history import SolanaWatched
+from chains.solana.reader import SolanaReader
 from chains.solana.vault_addresses import VaultAddresses, vault_address
 from chains.solana.vault_instructions import (
     Exit,
@@ -90,6 +92,15 @@ class DeployedSolana:
     def at(self) -> VaultAddresses:
         """The addresses of the vault's accounts."""
         return VaultAddresses(Pubkey(self.program), Pubkey(self.vault))
+
+    @property
+    def watched(self) -> SolanaWatched:
+        """What a reader of this chain watches."""
+        return SolanaWatched(self.program, self.vault, tuple(self.tokens.values()))
+
+    def reader(self) -> SolanaReader:
+        """Return a new reader of this chain."""
+        return SolanaReader(self.chain_id, self.rpc_url, watched=self.watched)
 
     def spelled(self) -> dict[str, str]:
         """Return what a configuration needs, and the wallets, in base58."""

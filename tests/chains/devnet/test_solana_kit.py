@@ -1,5 +1,6 @@
 """The Solana part of the standard layout: deployed over RPC, and what parties do there."""
 
+import asyncio
 import json
 import subprocess
 import sys
@@ -35,6 +36,7 @@ from chains.devnet.solana_kit import (
     deploy_solana,
 )
 from chains.errors import CallRevertedError
+from chains.events import CollateralLocked, ObservedEvent
 from chains.finality import Finality
 from chains.message import Message, MessageKind
 from chains.solana.vault_layout import decode_asset, decode_guardian_set, decode_vault
@@ -145,6 +147,32 @@ def test_collateral_is_locked_and_paid_out_on_a_message(
     assert chain_s.chain.units_of(token, SOLANA_BOB.address) == before[SOLANA_BOB] + 3_000
     assert len(landed.tx_hash) == 64
     assert landed.height == chain_s.chain.height()
+
+
+def test_its_reader_sees_what_was_locked() -> None:
+    """A lock in a final slot is an event of the vault, with the wallet as its depositor."""
+
+    async def read(chain_s: DeployedSolana) -> tuple[ObservedEvent, ...]:
+        reader = chain_s.reader()
+        try:
+            heads = await reader.heads()
+            found = await reader.events_in_range(0, heads.finalized.block.height)
+        finally:
+            await reader.close()
+        assert not found.malformed
+        return found.events
+
+    with SolanaKit() as kit:
+        chain_s = kit.chain_s
+        landed = chain_s.lock(SOLANA_ALICE, ACCOUNT, chain_s.tokens["SOL"], SOL)
+        kit.net.advance(kit.net.options.finalized_lag_slots + 1)
+        (event,) = asyncio.run(read(chain_s))
+
+    assert isinstance(event, CollateralLocked)
+    assert (event.account, event.depositor) == (ACCOUNT, SOLANA_ALICE.address)
+    assert (event.token, event.units) == (chain_s.tokens["SOL"], SOL)
+    assert event.position.tx_hash == landed.tx_hash
+    assert event.position.block.height == landed.height
 
 
 def test_a_refusal_of_the_program_is_named(chain_s: DeployedSolana) -> None:
