@@ -137,17 +137,18 @@ def word_of_text(text: str) -> bytes:
     digits = text.removeprefix("0x")
     try:
         raw = bytes.fromhex(digits)
-    except ValueError as exc:
-        if not text.startswith("0x") and BASE58_WORD.fullmatch(text):
-            return word_of_base58(text)
-        raise ValueError(f"{text[:80]!r} is not hexadecimal, nor an address in base 58") from exc
+    except ValueError:
+        raw = b""
+    is_hex = len(raw) in (EVM_ADDRESS_BYTES, WORD_BYTES)
+    if not is_hex and not text.startswith("0x") and BASE58_WORD.fullmatch(text):
+        return word_of_base58(text)
+    if not raw and digits:
+        raise ValueError(f"{text[:80]!r} is not hexadecimal, nor an address in base 58")
     if len(digits) != 2 * len(raw):  # fromhex overlooks spaces
         raise ValueError(f"{text[:80]!r} is not plain hexadecimal")
-    if len(raw) == EVM_ADDRESS_BYTES:
-        return word_of_evm_address(raw)
-    if len(raw) != WORD_BYTES:
+    if not is_hex:
         raise ValueError(f"{text[:80]!r} has {len(raw)} bytes; 20 or 32 are needed")
-    return raw
+    return word_of_evm_address(raw) if len(raw) == EVM_ADDRESS_BYTES else raw
 
 
 def word_of_base58(text: str) -> bytes:

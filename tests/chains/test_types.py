@@ -3,19 +3,22 @@
 import pytest
 from eth_hash.auto import keccak
 from eth_utils.address import to_checksum_address
-from hypothesis import given
+from hypothesis import example, given
 from hypothesis import strategies as st
+from solders.pubkey import Pubkey
 
 from chains.types import (
     BlockRef,
     ChainId,
     TokenRef,
+    address_text,
     chain_id_of,
     chain_key,
     check_wallet,
     checksum_address,
     evm_address_of_word,
     evm_chain_number,
+    solana_reference,
     text_of_word,
     word_of_evm_address,
     word_of_text,
@@ -143,3 +146,39 @@ def test_a_wallet_is_a_word_of_its_chain(
 
     with pytest.raises(ValueError, match=detail):
         check_wallet(chain_id, word)
+
+
+@given(word=WORDS)
+@example(word=bytes(32))
+def test_an_address_of_solana_is_written_and_read_in_base_58(word: bytes) -> None:
+    """And hex of the same bytes is the same word; on other chains it stays hex."""
+    chain = "solana:5eykt4UsFv8P8NJdTREpY1vzqKqZKvdp"
+
+    text = address_text(chain, word)
+
+    assert text == str(Pubkey.from_bytes(word))
+    assert word_of_text(text) == word == word_of_text("0x" + word.hex())
+    assert address_text("eip155:1", word) == text_of_word(word)
+
+
+@pytest.mark.parametrize(
+    "text", ["1" * 31, "1" * 33, "l" * 43, "z" * 44, "0x" + "z" * 44, "z" * 45]
+)
+def test_what_is_no_word_in_either_spelling_is_refused(text: str) -> None:
+    """Another length, another letter, or hex that is none."""
+    with pytest.raises(ValueError, match=r"hexadecimal|base 58"):
+        word_of_text(text)
+
+
+def test_hex_keeps_its_meaning() -> None:
+    """Forty letters that are both are an EVM address."""
+    assert word_of_text("ab" * 20) == word_of_evm_address(bytes.fromhex("ab" * 20))
+
+
+@pytest.mark.parametrize(
+    "text", ["eip155:1", "solana:mainnet", "solana:" + "0" * 32, "solana:" + "5" * 31]
+)
+def test_a_cluster_is_named_by_its_genesis_hash(text: str) -> None:
+    """32 letters of base 58."""
+    with pytest.raises(ValueError, match="first 32 letters"):
+        solana_reference(ChainId(text))

@@ -3,13 +3,8 @@
 import base64
 
 import pytest
-from hypothesis import given
-from hypothesis import strategies as st
 from solders.account import Account
-from solders.pubkey import Pubkey
-from solders.signature import Signature
 
-from chains.base58 import base58_of, bytes_of_base58
 from chains.devnet.exchange import RefusalError
 from chains.devnet.solana.codec import (
     SYSTEM_PROGRAM,
@@ -19,26 +14,6 @@ from chains.devnet.solana.codec import (
     signature_of,
     transaction_of,
 )
-
-
-@given(st.binary(max_size=200))
-def test_base_58_returns_what_it_was_given(raw: bytes) -> None:
-    """Leading zeros too."""
-    assert bytes_of_base58(base58_of(raw)) == raw
-
-
-@given(st.binary(min_size=32, max_size=32), st.binary(min_size=64, max_size=64))
-def test_base_58_agrees_with_the_library(key: bytes, signature: bytes) -> None:
-    """Addresses and signatures are texts that others can read."""
-    assert base58_of(key) == str(Pubkey.from_bytes(key))
-    assert base58_of(signature) == str(Signature.from_bytes(signature))
-
-
-@pytest.mark.parametrize("text", ["0", "l", "é", "1" * 1_684])
-def test_what_is_not_base_58_is_refused(text: str) -> None:
-    """Letters that look alike are left out of it, and it is read in bounded time."""
-    with pytest.raises(ValueError, match="base 58"):
-        bytes_of_base58(text)
 
 
 @pytest.mark.parametrize("text", [None, 5, "", "0", "1" * 31, "1" * 45])
