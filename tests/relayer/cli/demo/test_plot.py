@@ -3,7 +3,7 @@
 from dataclasses import replace
 from typing import Final
 
-from chains.devnet.kit import SOL_ANSWER, WETH_ANSWER
+from chains.devnet.kit import FEED_SCALE, SOL_ANSWER, USDC_ANSWER, WETH_ANSWER
 from chains.types import ChainId
 from relayer.assets import Path
 from relayer.cli.demo import plot
@@ -39,11 +39,12 @@ PARAMETERS: Final = RiskParameters(
 
 def prices(weth_answer: int, sol_answer: int) -> PriceBook:
     """Return prices without bounds, from answers of feeds."""
-    answers = {WETH: weth_answer, SOL: sol_answer, USDC: 10**8}
+    answers = {WETH: weth_answer, SOL: sol_answer, USDC: USDC_ANSWER}
+    wads = {asset_id: answer * WAD // 10**FEED_SCALE for asset_id, answer in answers.items()}
     return PriceBook(
         {
-            asset_id: Price(asset_id, *[answer * WAD // 10**8] * 3, age_seconds=0)
-            for asset_id, answer in answers.items()
+            asset_id: Price(asset_id, wad, low_wad=wad, high_wad=wad, age_seconds=0)
+            for asset_id, wad in wads.items()
         }
     )
 
