@@ -14,12 +14,19 @@ from pydantic import (
 )
 
 from chains.attestation import default_threshold
-from chains.types import ChainId, chain_id_of, word_of_text
+from chains.types import (
+    SOLANA_NAMESPACE,
+    ChainId,
+    chain_id_of,
+    word_of_text,
+)
 
 NODES_MAX: Final = 9
 URGENT_CAP_FACTOR: Final = 2
 SOLANA_URGENT_CAP_FACTOR: Final = 10
 LOOKUP_TABLES_MAX: Final = 4
+# What fits slots of 0.4 s better than the numbers for blocks of 2 to 12 s.
+SLOT_DEFAULTS: Final = {"finalized_span_max": 10_000, "reread_depth_blocks": 300}
 # 32 bytes as hex, as a decimal number, or as Python and JSON write bytes; a V3 keystore; a PEM.
 RAW_SECRET: Final = re.compile(
     r"(0[xX])?[0-9a-fA-F]{64}|[0-9]{60,80}|b(['\"]).*\2|\[.*\]|\{.*\}|-----BEGIN.*", re.DOTALL
@@ -55,7 +62,7 @@ class Section(BaseModel):
 
 
 class VaultSettings(Section):
-    """A vault contract that is watched and paid out of; program: the one behind it on Solana."""
+    """A vault that is watched and paid out of; on Solana it belongs to a program."""
 
     address: AddressText
     program: AddressText | None = None
@@ -100,6 +107,19 @@ class ChainSettings(Section):
     vaults: Annotated[tuple[VaultSettings, ...], Field(max_length=1)] = ()
     credit_lines: tuple[CreditLineSettings, ...] = ()
     lookup_tables: Annotated[tuple[AddressText, ...], Field(max_length=LOOKUP_TABLES_MAX)] = ()
+
+    @model_validator(mode="before")
+    @classmethod
+    def _fit_slots(cls, values: Any) -> Any:
+        chain_id = values.get("chain_id") if isinstance(values, dict) else None
+        if isinstance(chain_id, str) and chain_id.startswith(SOLANA_NAMESPACE):
+            return SLOT_DEFAULTS | values
+        return values
+
+    @property
+    def is_solana(self) -> bool:
+        """Whether heights are slots, and a vault is an account of a program."""
+        return self.chain_id.startswith(SOLANA_NAMESPACE)
 
     @property
     def id(self) -> ChainId:

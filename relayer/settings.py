@@ -10,6 +10,7 @@ from pydantic_settings import BaseSettings, PydanticBaseSettingsSource, Settings
 from pydantic_settings.exceptions import SettingsError as SourceError
 
 from relayer.errors import SettingsError
+from relayer.family_rules import family_mistakes
 from relayer.sections import (
     AccountantSettings,
     ApiSettings,
@@ -90,6 +91,7 @@ class Settings(BaseSettings):
     def _check_references(self) -> "Settings":
         mistakes = [*_duplicates(self), *_dangling(self), *_nodes(self), *_unsafe(self)]
         mistakes += _corrections(self)
+        mistakes += family_mistakes(self.chains, self.assets, self.liquidators)
         if mistakes:
             raise ValueError("; ".join(mistakes))
         return self

@@ -8,18 +8,19 @@ from typing import Final, TypeVar
 
 from coincurve import PrivateKey
 
-from chains.agreement.reader import AgreeingReader
+from chains.agreement.reader import AgreeingReader, NodeReader
 from chains.attestation import GuardianSet, sign_digest, signer_address
 from chains.bridges.door import HttpDoor
 from chains.bridges.guardian_door import GuardianHttpDoor
 from chains.bridges.switch_door import SwitchHttpDoor
 from chains.evm.keys import read_key_file
-from chains.evm.reader import EvmReader, Watched
-from chains.evm.wakeup import HeadWakeup
+from chains.evm.reader import EvmReader
 from chains.key_files import read_private_text
+from chains.line.wakeup import Wakeup
 from chains.nodes import NodePool
 from chains.oracles.chainlink import ChainlinkSource
 from chains.port import ChainReader, PriceSource
+from chains.solana.reader import SolanaReader
 from chains.types import ChainId, chain_id_of, word_of_text
 from relayer.assets import AssetRegistry
 from relayer.clock import SystemClock
@@ -38,8 +39,16 @@ from relayer.steps.reread import RereadLimits
 from relayer.steps.watch import News, Wait, Watch
 from relayer.store.engine import engine_of
 from relayer.store.unit_of_work import Store
-from relayer.wiring_catalog import credit_lines_of, feed_rule_of, feeds_of, parameters_of, tokens_of
+from relayer.wiring_catalog import (
+    credit_lines_of,
+    feed_rule_of,
+    feeds_of,
+    parameters_of,
+    token_words,
+    tokens_of,
+)
 from relayer.wiring_governor import governor_rules
+from relayer.wiring_readers import readers_of, wakeup_of
 from relayer.wiring_senders import node_terms
 
 MILLISECONDS: Final = 1_000
@@ -141,33 +150,12 @@ def chain_reader(settings: Settings, chain_id: ChainId) -> ChainReader:
 
 def node_pool(reader: ChainReader) -> NodePool | None:
     """Return the nodes behind a reader, None of a reader that is not ours."""
-    return reader if isinstance(reader, AgreeingReader | EvmReader) else None
+    return reader if isinstance(reader, AgreeingReader | EvmReader | SolanaReader) else None
 
 
-def node_readers(settings: Settings, chain_id: ChainId) -> tuple[EvmReader, ...]:
+def node_readers(settings: Settings, chain_id: ChainId) -> tuple[NodeReader, ...]:
     """Return a reader for each node of a chain, in the order of the settings."""
-    chain = settings.chain(chain_id)
-    watched = Watched(
-        vaults=tuple(word_of_text(vault.address) for vault in chain.vaults),
-        credit_lines=tuple(word_of_text(line.address) for line in chain.credit_lines),
-        tokens=tuple(
-            word_of_text(token.address)
-            for asset in settings.assets
-            for token in asset.tokens
-            if token.chain_id == chain.chain_id
-        ),
-        is_bloom_trusted=chain.is_bloom_trusted,
-    )
-    return tuple(
-        EvmReader(
-            chain.id,
-            rpc_url,
-            watched=watched,
-            timeout_seconds=float(chain.rpc_timeout_seconds),
-            span_max=chain.finalized_span_max,
-        )
-        for rpc_url in chain.rpc_urls
-    )
+    return readers_of(settings.chain(chain_id), token_words(settings, chain_id))
 
 
 def backup_of(settings: Settings, store: Store, catalog: Catalog, reader: ChainReader) -> Backup:
@@ -219,10 +207,9 @@ def price_source(reader: ChainReader) -> PriceSource:
     return ChainlinkSource(reader)
 
 
-def head_wakeup(settings: Settings, chain_id: ChainId) -> HeadWakeup | None:
-    """Return the subscription that hints at new blocks, None where none is configured."""
-    url = settings.chain(chain_id).websocket_url
-    return None if url is None else HeadWakeup(url)
+def head_wakeup(settings: Settings, chain_id: ChainId) -> Wakeup | None:
+    """Return the subscription that hints at news, None where none is configured."""
+    return wakeup_of(settings.chain(chain_id))
 
 
 def observe_limits(settings: Settings, chain_id: ChainId) -> ObserveLimits:

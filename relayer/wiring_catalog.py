@@ -1,6 +1,6 @@
 """The settings of assets, credit lines and risk as values of the core."""
 
-from chains.types import TokenRef, chain_id_of, word_of_text
+from chains.types import ChainId, TokenRef, chain_id_of, word_of_text
 from relayer.assets import Asset, AssetRegistry, Path
 from relayer.money import BPS, WAD, AssetId
 from relayer.oracle.price import FeedRule
@@ -19,6 +19,16 @@ def tokens_of(settings: Settings) -> dict[TokenRef, Asset]:
         for asset in settings.assets
         for token in asset.tokens
     }
+
+
+def token_words(settings: Settings, chain_id: ChainId) -> tuple[bytes, ...]:
+    """Return the tokens of a chain that stand for assets."""
+    return tuple(
+        word_of_text(token.address)
+        for asset in settings.assets
+        for token in asset.tokens
+        if token.chain_id == chain_id
+    )
 
 
 def feeds_of(settings: Settings) -> tuple[Feed, ...]:

@@ -59,6 +59,11 @@ class SolanaReader:
         return self._chain_id
 
     @property
+    def watched(self) -> SolanaWatched:
+        """The vault whose events are read, its program, and the mints that need movements."""
+        return self._watched
+
+    @property
     def suggested_span(self) -> int:
         """How many slots the next range should hold; events_in_range learns by itself."""
         return self._span.blocks

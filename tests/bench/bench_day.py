@@ -70,6 +70,7 @@ def seconds_to_decode(settings: Settings) -> float:
 
     async def run() -> int:
         (reader,) = wiring.node_readers(settings, CHAIN_A)
+        assert isinstance(reader, EvmReader)
         try:
             return await decoded_events(reader, settings.chain(CHAIN_A).finalized_span_max)
         finally:

@@ -15,20 +15,26 @@ from chains.evm.agreeing_sender import AgreeingSender
 from chains.evm.fees import GWEI
 from chains.evm.movement import TRANSFER_TOPIC
 from chains.evm.reader import EvmReader
+from chains.evm.wakeup import HeadWakeup
 from chains.finality import ChainIdentity
 from chains.key_files import KeyFileError
 from chains.port import ChainReader, EventRead
 from chains.sending import TransactionSender
-from chains.types import ChainId
+from chains.solana.history import SolanaWatched
+from chains.solana.reader import SolanaReader
+from chains.solana.wakeup import VaultWakeup
+from chains.types import ChainId, word_of_text
 from relayer import wiring, wiring_senders
 from relayer.sections import AccountantSettings, SenderSettings
-from relayer.settings import Settings
+from relayer.settings import Settings, load_settings
 from relayer.steps.carrier import SendLimits
 from tests.chains.evm.fake_node import FakeNode, serving
 from tests.relayer.api.kit import VAULT_A, WETH_A, deployment_settings
 from tests.simulated_chain import SimulatedChain
 
 CHAIN = ChainId("eip155:31337")
+SOLANA = ChainId("solana:5eykt4UsFv8P8NJdTREpY1vzqKqZKvdp")
+EXAMPLE = Path(__file__).parents[2] / "deploy" / "relayer.example.toml"
 TRUE_GENESIS = "0x" + "01" * 32
 FALSE_GENESIS = "0x" + "02" * 32
 
@@ -304,3 +310,25 @@ def test_the_limits_of_a_key_come_from_the_settings(tmp_path: Path) -> None:
     assert limits == SendLimits(5, chain.fee_bump_seconds, in_flight_max=3, queued_max=4)
     assert wiring_senders.fee_limits(2).priority_fee_wei_max == 2 * GWEI
     assert wiring_senders.fee_limits(500).max_fee_wei_max == 500 * GWEI
+
+
+def test_a_chain_of_solana_is_read_as_one() -> None:
+    """By its vault, its program and its mints; several nodes agree as elsewhere."""
+    settings = load_settings(EXAMPLE)
+
+    readers = wiring.node_readers(settings, SOLANA)
+
+    assert len(readers) == 3
+    for reader in readers:
+        assert isinstance(reader, SolanaReader)
+        assert reader.chain_id == SOLANA
+        assert reader.watched == SolanaWatched(
+            word_of_text("A4EhtzPrshoWnJ5cJEWFy6ZfWfbtjbXLecD4Zy5CAPJj"),
+            word_of_text("Cj7Sm8YGX41j2BnqSmtv7xUuGyEM4CpcGqEZfiHejs9X"),
+            (word_of_text("EPjFWdd5AufqSSqeM2qN1xzybapC8G4wEGGkZwyTDt1v"),),
+        )
+    assert isinstance(wiring.chain_reader(settings, SOLANA), AgreeingReader)
+    assert wiring.node_pool(readers[0]) is readers[0]
+    assert isinstance(wiring.head_wakeup(settings, SOLANA), VaultWakeup)
+    assert isinstance(wiring.head_wakeup(settings, ChainId("eip155:1")), HeadWakeup)
+    assert wiring.head_wakeup(settings, ChainId("eip155:8453")) is None
