@@ -3,6 +3,7 @@
 from collections.abc import Callable
 from dataclasses import dataclass
 from enum import Enum
+from random import Random
 from typing import Final
 
 STATES_KEPT: Final = 150  # heights; states of older blocks are refused on a chain of slots
@@ -28,3 +29,10 @@ class Slots:
 
     gap: Callable[[], int]
     states_kept: int = STATES_KEPT
+
+
+def slots_of(family: Family, random: Random) -> Slots | None:
+    """Return the slots of a family; gaps come one time in three or so, some of them long."""
+    if family is Family.EVM:
+        return None
+    return Slots(lambda: random.randint(*random.choice(GAPS)))

@@ -30,7 +30,7 @@ from chains.events import (
 from chains.finality import ChainIdentity, Heads
 from chains.port import ContractCall, CreditLineState, EventRead, Grant, VaultState
 from chains.types import BlockHeader, BlockRef, ChainId
-from tests.chain_families import GAPS, Family, Slots
+from tests.chain_families import Family, Slots, slots_of
 
 RAY: Final = 10**27
 GENESIS_SECONDS: Final = 1_700_000_000
@@ -59,13 +59,6 @@ class Block:
     header: BlockHeader
     events: tuple[ObservedEvent, ...]
     malformed: tuple[MalformedLogError, ...]
-
-
-def chain_of(family: Family, chain_id: ChainId, random: Random) -> "SimulatedChain":
-    """Return a chain of a family; gaps come one time in four or so, some of them long."""
-    if family is Family.EVM:
-        return SimulatedChain(chain_id)
-    return SimulatedChain(chain_id, slots=Slots(lambda: random.randint(*random.choice(GAPS))))
 
 
 @dataclass(slots=True)
@@ -371,6 +364,11 @@ class SimulatedChain:
             if isinstance(event, Borrowed | Repaid) and event.account == account:
                 return event
         return None
+
+
+def chain_of(family: Family, chain_id: ChainId, random: Random) -> SimulatedChain:
+    """Return a chain of a family."""
+    return SimulatedChain(chain_id, slots=slots_of(family, random))
 
 
 def fail_once(method: str, error: ChainError, *, after: int = 0) -> Callable[[str, int], None]:

@@ -25,6 +25,8 @@ WORLDS: Final = pytest.mark.parametrize(
         pytest.param(6, marks=pytest.mark.slow),
     ],
 )
+# among the first few seeds from here on is one whose reorg takes back what was spent
+SPENT_SEEDS: Final = {Family.EVM: 1_000, Family.SOLANA: 1_010}
 FAMILIES: Final = pytest.mark.parametrize("family", Family)
 ORDER: Final = Order("the node lied", "ann")
 SPENDER, OTHER = ACCOUNTS
@@ -125,8 +127,8 @@ def test_r2_collateral_that_was_used_is_missing_visibly(
 ) -> None:
     """Custody equals the chain to the unit, the hub bears the rest, and nobody else notices."""
     booked = 0
-    for seed in range(worlds):
-        world = ReorgWorld(Random(1_000 + seed), is_credit=False, family=family)
+    for seed in range(SPENT_SEEDS[family], SPENT_SEEDS[family] + worlds):
+        world = ReorgWorld(Random(seed), is_credit=False, family=family)
         with started(world, databases) as bench:
             grown(world, bench)
             spent = bench.available() - world.random.randint(0, 9)
