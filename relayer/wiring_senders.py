@@ -10,12 +10,13 @@ from chains.evm.agreeing_sender import AgreeingSender
 from chains.evm.fees import FeeLimits
 from chains.evm.keys import read_key_file
 from chains.evm.sender import EvmSender
-from chains.port import Bridge, ChainReader
+from chains.port import Bridge, ChainReader, ProgramCall
 from chains.sending import ExpiringSender, NonceSender
 from chains.solana.accounts import AccountSource, AgreeingAccounts, NodeAccounts
 from chains.solana.agreeing_sender import AgreeingExpiringSender
 from chains.solana.fees import PriorityLimits
 from chains.solana.keys import SolanaKey, read_solana_key_file
+from chains.solana.lookup_tables import table_call
 from chains.solana.sender import SolanaSender
 from chains.types import SOLANA_NAMESPACE, ChainId, word_of_text
 from relayer.errors import SettingsError
@@ -160,6 +161,11 @@ def expiring_sender(
     if len(senders) == 1:
         return senders[0]
     return AgreeingExpiringSender(senders, node_terms(settings, chain_id))
+
+
+def lookup_table_call(sender: ExpiringSender, height: int) -> tuple[bytes, ProgramCall]:
+    """Return where a lookup table of a sender's will be, and the call that makes it."""
+    return table_call(sender.chain_id, sender.address, height)
 
 
 def fee_limits(cap_gwei: int) -> FeeLimits:

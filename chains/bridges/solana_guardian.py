@@ -11,9 +11,10 @@ from chains.attestation import Attestation, GuardianSet
 from chains.bridges.guardian import AttestedBridge
 from chains.errors import MessageFormatError
 from chains.message import Message, MessageKind
-from chains.port import ChainReader, LookupTable, ProgramCall
+from chains.port import ChainReader, ProgramCall
 from chains.solana.accounts import AccountSource
-from chains.solana.compiling import call_accounts, fits
+from chains.solana.compiling import CallTooLargeError, call_accounts, fits, size_of
+from chains.solana.lookup_tables import ENTRIES_MAX, extend_table
 from chains.solana.vault_addresses import (
     ASSOCIATED_TOKEN_PROGRAM,
     SYSTEM_PROGRAM,
@@ -37,6 +38,7 @@ UNITS_BASE: Final = 90_000  # listing by message needs most, and addresses are s
 UNITS_PER_SIGNATURE: Final = 26_000
 UNITS_OPENING: Final = 60_000
 UNITS_STAGING: Final = 90_000
+UNITS_EXTENDING: Final = 20_000
 OPEN_IDEMPOTENT: Final = b"\x01"
 PAYOUT_KINDS: Final = (MessageKind.RELEASE, MessageKind.SEIZE)
 
@@ -86,32 +88,29 @@ class SolanaGuardianBridge(AttestedBridge):
         at = VaultAddresses(self._program, Pubkey(message.vault))
         if message.kind is MessageKind.GUARDIAN_SET:
             return await self._rotation(at, message, attestation)
+        delivery = await self._execution(at, message, attestation)
         if message.kind in PAYOUT_KINDS:
-            return await self._payout(at, message, attestation)
-        return (await self._execution(at, message, attestation),)
+            return await self._payout(at, message, delivery)
+        return await self._with_room(at, message, delivery)
 
     async def _payout(
-        self, at: VaultAddresses, message: Message, attestation: Attestation
+        self, at: VaultAddresses, message: Message, delivery: ProgramCall
     ) -> tuple[ProgramCall, ...]:
         """Return the payment; where the recipient's account is not open it is opened first."""
-        delivery = await self._execution(at, message, attestation)
         token_program = Pubkey(self._token_programs[message.token])
         wallet, mint = Pubkey(message.recipient), Pubkey(message.token)
         home = associated_token_account(wallet=wallet, mint=mint, token_program=token_program)
         read = await self._accounts.owner_of(bytes(home))
         delivery = replace(delivery, context_height=max(delivery.context_height, read.height))
         if read.owner == bytes(token_program):
-            return (delivery,)
-        opening = self._call(
-            _opening(home, wallet, mint, token_program), compute_units=UNITS_OPENING
-        )
-        together = replace(
-            delivery,
-            before=(opening,),
-            compute_units=delivery.compute_units + opening.compute_units,
-        )
+            return await self._with_room(at, message, delivery)
+        opening = self._call(_opening(home, wallet, mint, token_program), units=UNITS_OPENING)
+        together = _after(opening, delivery)
         if fits(together):
             return (together,)
+        *preparations, delivery = await self._with_room(at, message, delivery)
+        if preparations:
+            return _after(opening, preparations[0]), delivery
         return replace(opening, is_preparation=True, context_height=read.height), delivery
 
     async def _execution(
@@ -125,7 +124,7 @@ class SolanaGuardianBridge(AttestedBridge):
             attestation=attestation,
             token_program=token_program,
         )
-        return replace(await self._signed_call(instruction, attestation), context_height=height)
+        return self._call(instruction, units=_units(attestation), height=height)
 
     async def _rotation(
         self, at: VaultAddresses, message: Message, attestation: Attestation
@@ -138,26 +137,42 @@ class SolanaGuardianBridge(AttestedBridge):
         rotation = rotate_set(
             at, SENDER, message=message, attestation=attestation, guardian_set=announced
         )
-        delivery = replace(
-            await self._signed_call(rotation, attestation), context_height=read.height
-        )
+        delivery = self._call(rotation, units=_units(attestation), height=read.height)
         if read.owner == bytes(self._program):
-            return (delivery,)
+            return await self._with_room(at, message, delivery)
         staging = self._call(
-            stage_set(at, SENDER, guardian_set=announced), compute_units=UNITS_STAGING
+            stage_set(at, SENDER, guardian_set=announced), units=UNITS_STAGING, height=read.height
         )
-        return replace(staging, is_preparation=True, context_height=read.height), delivery
+        return replace(staging, is_preparation=True), delivery
 
-    async def _signed_call(self, instruction: Instruction, attestation: Attestation) -> ProgramCall:
-        """Return a call that carries signatures, with lookup tables only where it needs them."""
-        count = len(attestation.signatures)
-        call = self._call(instruction, compute_units=UNITS_BASE + UNITS_PER_SIGNATURE * count)
-        if fits(call) or not self._table_keys:
-            return call
-        return replace(call, lookup_tables=await self._tables())
+    async def _with_room(
+        self, at: VaultAddresses, message: Message, delivery: ProgramCall
+    ) -> tuple[ProgramCall, ...]:
+        """
+        Return a delivery as it fits into a transaction, with what must make it fit first.
 
-    async def _tables(self) -> tuple[LookupTable, ...]:
-        return tuple([await self._accounts.lookup_table(key) for key in self._table_keys])
+        With a table whose entries do not make it short enough, its accounts are added to the table;
+        all but the mark of execution, which no other message ever names.
+
+        Raises:
+            CallTooLargeError: no table is configured, or none of them has room.
+        """
+        if fits(delivery):
+            return (delivery,)
+        tables = tuple([await self._accounts.lookup_table(key) for key in self._table_keys])
+        tabled = replace(delivery, lookup_tables=tables)
+        if fits(tabled):
+            return (tabled,)
+        unlisted = {delivery.program, bytes(at.executed(message.message_id)), None}
+        unlisted |= {entry for table in tables for entry in table.entries}
+        missing = [use.key for use in delivery.accounts if use.key not in unlisted]
+        added = [Pubkey(key) for key in dict.fromkeys(missing) if key is not None]
+        for table in tables:
+            if added and len(table.entries) + len(added) <= ENTRIES_MAX:
+                extension = extend_table(Pubkey(table.key), SENDER, added)
+                extending = self._call(extension, units=UNITS_EXTENDING)
+                return replace(extending, is_preparation=True), tabled
+        raise CallTooLargeError(chain_id=delivery.chain_id, size_bytes=size_of(tabled))
 
     async def _token_program(self, message: Message) -> tuple[Pubkey, int]:
         """Return the program of a message's token, and when it was read, 0 for long ago."""
@@ -175,14 +190,25 @@ class SolanaGuardianBridge(AttestedBridge):
         self._token_programs[message.token] = read.owner
         return Pubkey(read.owner), read.height
 
-    def _call(self, instruction: Instruction, *, compute_units: int) -> ProgramCall:
+    def _call(self, instruction: Instruction, *, units: int, height: int = 0) -> ProgramCall:
         return ProgramCall(
             chain_id=self._reader.chain_id,
             program=bytes(instruction.program_id),
             accounts=call_accounts(instruction, SENDER),
             content=bytes(instruction.data),
-            compute_units=compute_units,
+            compute_units=units,
+            context_height=height,
         )
+
+
+def _units(attestation: Attestation) -> int:
+    return UNITS_BASE + UNITS_PER_SIGNATURE * len(attestation.signatures)
+
+
+def _after(first: ProgramCall, then: ProgramCall) -> ProgramCall:
+    """Return a call that another one precedes in the same transaction."""
+    units = first.compute_units + then.compute_units
+    return replace(then, before=(first,), compute_units=units)
 
 
 def _check_numbers(message: Message) -> None:

@@ -8,8 +8,10 @@ from solders.instruction import AccountMeta, Instruction
 from solders.pubkey import Pubkey
 
 from chains.line.shapes import AnswerShapeError
-from chains.solana.vault_addresses import SYSTEM_PROGRAM, TOKEN_PROGRAM, VaultAddresses
-from chains.types import UINT64_MAX, WORD_BYTES
+from chains.port import ProgramCall
+from chains.solana.compiling import call_accounts
+from chains.solana.vault_addresses import SYSTEM_PROGRAM
+from chains.types import UINT64_MAX, WORD_BYTES, ChainId
 
 LOOKUP_PROGRAM: Final = Pubkey.from_string("AddressLookupTab1e1111111111111111111111111")
 # type u32 | gone since slot u64 | last extended in slot u64 | entries before that u8 | authority
@@ -19,7 +21,7 @@ TABLE_TYPE: Final = 1
 CREATE: Final = 0
 EXTEND: Final = 2
 ENTRIES_MAX: Final = 256
-ENTRIES_PER_EXTENSION: Final = 20  # of 32 bytes, in one transaction
+UNITS_CREATING: Final = 30_000
 
 
 def decode_entries(raw: bytes, height: int) -> tuple[bytes, ...]:
@@ -38,17 +40,6 @@ def decode_entries(raw: bytes, height: int) -> tuple[bytes, ...]:
     return entries[:count_before] if extended_in >= height else entries
 
 
-def vault_entries(
-    at: VaultAddresses, *, mints: Iterable[Pubkey], set_index: int
-) -> tuple[Pubkey, ...]:
-    """Return what every delivery of a vault names: the vault's own accounts and its tokens'."""
-    own = [at.vault, at.guardian_set(set_index), at.authority, at.events]
-    own += [SYSTEM_PROGRAM, TOKEN_PROGRAM]
-    for mint in mints:
-        own += [at.asset(mint), mint, at.custody(mint)]
-    return tuple(own)
-
-
 def table_address(authority: Pubkey, recent_slot: int) -> tuple[Pubkey, int]:
     """Return where an authority's table that names a slot is kept, and its seed."""
     seeds = [bytes(authority), recent_slot.to_bytes(8, "little")]
@@ -60,6 +51,20 @@ def create_table(authority: Pubkey, recent_slot: int) -> Instruction:
     key, bump = table_address(authority, recent_slot)
     content = CREATE.to_bytes(4, "little") + recent_slot.to_bytes(8, "little") + bytes((bump,))
     return Instruction(LOOKUP_PROGRAM, content, _metas(key, authority))
+
+
+def table_call(chain_id: ChainId, authority: bytes, recent_slot: int) -> tuple[bytes, ProgramCall]:
+    """Return where a table will be, and the call that makes it when its authority sends it."""
+    key, _ = table_address(Pubkey(authority), recent_slot)
+    making = create_table(Pubkey(authority), recent_slot)
+    return bytes(key), ProgramCall(
+        chain_id=chain_id,
+        program=bytes(LOOKUP_PROGRAM),
+        accounts=call_accounts(making, Pubkey(authority)),
+        content=bytes(making.data),
+        compute_units=UNITS_CREATING,
+        context_height=recent_slot,
+    )
 
 
 def extend_table(table: Pubkey, authority: Pubkey, entries: Iterable[Pubkey]) -> Instruction:

@@ -30,8 +30,8 @@ async def sign_expiring(
     Return what is stored to be broadcast: the attempt that may still land, or a new one.
 
     While one may land its bytes are the only ones that go out. Where it has expired the next one
-    offers more; where it failed in a block, the next one waits until that block is final, and longer
-    each time.
+    offers more; where it failed in a block, the next one waits until that block is final, and
+    longer each time.
 
     Raises:
         CallRevertedError: the program refuses; nothing was signed.
