@@ -26,7 +26,8 @@ PYTHON ?= $(shell $(FIND_PYTHON))
 export PATH := $(PATH):$(CURDIR)/$(BIN)
 
 .PHONY: help setup demo demo-fleet test check bench faults sim long soak format contracts \
-	contracts-check contracts-solana contracts-solana-check slither lock clean
+	contracts-check contracts-solana contracts-solana-check contracts-solana-second \
+	slither lock clean
 
 help:
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-23s %s\n", $$1, $$2 }' Makefile
@@ -92,6 +93,9 @@ contracts-solana: setup ## compile the Solana programs into contracts/artifacts/
 contracts-solana-check: setup ## rebuild the Solana programs and compare with what is committed
 	$(BIN)/python -m contracts.solana.tools.build --check
 
+contracts-solana-second: setup .venv-bankrun/.stamp ## run the vault for Solana in a bank of 1.18 too, and compare
+	RELAYER_REQUIRE_ALL=1 $(BIN)/python -m pytest -q tests/contracts_solana/test_second_runtime.py
+
 slither: setup .venv-slither/.stamp ## static analysis of the contracts; medium and high fail
 	cd $(EVM) && PATH=$(FORGE_FOLDER):$$PATH $(CURDIR)/.venv-slither/bin/slither . --fail-medium
 
@@ -101,10 +105,11 @@ lock: setup ## resolve the Python lock files again, after an edit of pyproject.t
 	command -v $(BIN)/uv > /dev/null || { echo "uv is needed: $(BIN)/pip install uv"; exit 1; }; \
 	compile --extra dev pyproject.toml -o deploy/requirements.lock; \
 	compile deploy/slither.in -o deploy/slither.lock; \
+	compile deploy/bankrun.in -o deploy/bankrun.lock; \
 	compile deploy/node.in -o deploy/node.lock
 
 clean: ## remove what was built, the environments and the state of demos too
-	rm -rf $(VENV) .venv-slither $(EVM)/node_modules $(EVM)/out $(EVM)/cache build dist *.egg-info
+	rm -rf $(VENV) .venv-slither .venv-bankrun $(EVM)/node_modules $(EVM)/out $(EVM)/cache build dist *.egg-info
 	rm -rf .relayer .demo .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache
 	rm -f chains/*.so chains/*.c chains/*.html relayer/*/*.so relayer/*/*.c relayer/*/*.html .coverage .coverage.*
 
@@ -131,7 +136,16 @@ $(EVM)/node_modules/.stamp: $(EVM)/package-lock.json $(VENV)/.stamp-lock
 	@touch $@
 
 .venv-slither/.stamp: deploy/slither.lock $(VENV)/.stamp-lock
-	$(PYTHON) -m venv .venv-slither
-	.venv-slither/bin/python -m pip install --quiet --disable-pip-version-check --require-hashes \
-		--requirement deploy/slither.lock
-	@touch $@
+	$(call environment,.venv-slither,deploy/slither.lock)
+
+# solders of another release has another runtime inside; both in one environment there cannot be
+.venv-bankrun/.stamp: deploy/bankrun.lock $(VENV)/.stamp-lock
+	$(call environment,.venv-bankrun,deploy/bankrun.lock)
+
+# environment FOLDER LOCK
+define environment
+	$(PYTHON) -m venv $(1)
+	$(1)/bin/python -m pip install --quiet --disable-pip-version-check --require-hashes \
+		--requirement $(2)
+	@touch $(1)/.stamp
+endef
