@@ -1,7 +1,8 @@
 """Messages that real steps send to a real vault program on the local cluster, slot by slot."""
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from dataclasses import dataclass
 from typing import Any, Final
 
 from eth_hash.auto import keccak
@@ -49,24 +50,31 @@ URGENT_PRICE: Final = 10_000_000
 ORDINARY_PRICE: Final = 1_000_000
 
 
-class DyingSender(SolanaSender):
-    """A sender whose process ends, or is lied to, where a test wants it."""
+@dataclass
+class Hooks:
+    """What a test does before and after a sender's calls; it may raise what fails there."""
 
-    before: Any = staticmethod(lambda call: None)
-    after: Any = staticmethod(lambda call: None)
+    before: Callable[[str], None] = lambda call: None
+    after: Callable[[str], None] = lambda call: None
+
+
+class HookedSender(SolanaSender):
+    """A sender that a test looks over the shoulder of."""
+
+    hooks: Hooks
 
     async def prepare(self, *args: Any) -> Any:
         """Sign."""
-        self.before("prepare")
+        self.hooks.before("prepare")
         signed = await super().prepare(*args)
-        self.after("prepare")
+        self.hooks.after("prepare")
         return signed
 
     async def broadcast(self, *args: Any) -> None:
         """Send."""
-        self.before("broadcast")
+        self.hooks.before("broadcast")
         await super().broadcast(*args)
-        self.after("broadcast")
+        self.hooks.after("broadcast")
 
 
 class ExpiringWorld(Fleet):
@@ -80,8 +88,7 @@ class ExpiringWorld(Fleet):
         super().__init__(store, catalog, clock, deployed.chain_id)
         self.kit, self.ticks, self.processes, self.number = kit, 0, 0, 0
         self.reader = reader_of(deployed)
-        self.before: Any = lambda call: None
-        self.after: Any = lambda call: None
+        self.hooks = Hooks()
         self.start_process()
 
     @property
@@ -104,16 +111,15 @@ class ExpiringWorld(Fleet):
             limits=SendLimits(LEASE_SECONDS, in_flight_max=IN_FLIGHT_MAX),
         )
 
-    def _sender(self, price_max: int) -> DyingSender:
+    def _sender(self, price_max: int) -> HookedSender:
         deployed = self.kit.chain_s
-        sender = DyingSender(
+        sender = HookedSender(
             deployed.chain_id,
             deployed.rpc_url,
             key=SOLANA_RELAYER.keypair,
             limits=PriorityLimits(price_max=price_max),
         )
-        sender.before = lambda call: self.before(call)
-        sender.after = lambda call: self.after(call)
+        sender.hooks = self.hooks
         return sender
 
     def tick(self, slots: int = SLOTS_PER_TICK) -> None:
