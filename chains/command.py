@@ -13,7 +13,8 @@ from typing import ClassVar, Final
 from eth_hash.auto import keccak
 
 from chains.attestation import SIGNATURE_BYTES, recover_signer, salted_domain
-from chains.ed25519 import ED25519_PROOF_BYTES, base58_text, ed25519_signer
+from chains.base58 import base58_of
+from chains.ed25519 import ED25519_PROOF_BYTES, ed25519_signer
 from chains.errors import AttestationError, MessageFormatError
 from chains.types import (
     EVM_ADDRESS_PAD,
@@ -119,7 +120,7 @@ def address_shown(word: bytes) -> str:
     """Return an address as its own wallets spell it: EIP-55 where it is padded, else base58."""
     if word.startswith(EVM_ADDRESS_PAD) and any(word):
         return checksum_address(word)
-    return base58_text(word)
+    return base58_of(word)
 
 
 def _snake(name: str) -> str:

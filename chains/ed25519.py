@@ -5,6 +5,7 @@ from typing import Final
 from solders.pubkey import Pubkey
 from solders.signature import Signature
 
+from chains.base58 import base58_of
 from chains.errors import AttestationError
 from chains.types import EVM_ADDRESS_PAD, WORD_BYTES
 
@@ -13,16 +14,6 @@ ED25519_PROOF_BYTES: Final = WORD_BYTES + ED25519_SIGNATURE_BYTES  # public key 
 FIELD_PRIME: Final = 2**255 - 19
 GROUP_ORDER: Final = 2**252 + 27742317777372353535851937790883648493
 SIGN_BIT: Final = 2**255
-
-
-def base58_text(word: bytes) -> str:
-    """
-    Return the base58 spelling of 32 bytes.
-
-    Raises:
-        ValueError: not 32 bytes.
-    """
-    return str(Pubkey.from_bytes(word))
 
 
 def ed25519_signer(text: bytes, proof: bytes) -> bytes:
@@ -55,6 +46,6 @@ def ed25519_signer(text: bytes, proof: bytes) -> bytes:
         raise AttestationError(reason="s of an ed25519 signature is too large: it was altered")
     if not Signature.from_bytes(signature).verify(Pubkey.from_bytes(key), text):
         raise AttestationError(
-            reason=f"the ed25519 key {base58_text(key)} did not sign the text of this command"
+            reason=f"the ed25519 key {base58_of(key)} did not sign the text of this command"
         )
     return key

@@ -21,7 +21,7 @@ from chains.command import (
 )
 from chains.devnet.actors import DevWallet, dev_key, dev_wallet, guardian_keys
 from chains.devnet.wallet_vectors import WALLETS_PATH
-from chains.ed25519 import base58_text, ed25519_signer
+from chains.ed25519 import ed25519_signer
 from chains.errors import AttestationError, MessageFormatError
 from chains.types import ChainId
 from tests.chains.test_command import HUB, commands
@@ -172,9 +172,3 @@ def test_an_account_is_that_of_its_key_whatever_the_family() -> None:
     """The id that a vault derives for an exit: keccak256(tag | opener | salt)."""
     assert OPENING.account == account_id(opener=ANN.address, salt=bytes(32))
     assert OPENING.account != account_id(opener=dev_key(ANN.seed).address, salt=bytes(32))
-
-
-def test_a_key_is_spelled_as_its_wallet_does() -> None:
-    """Base58, a 1 for each zero byte in front."""
-    assert base58_text(bytes(32)) == "1" * 32
-    assert base58_text(ANN.address) == str(Keypair.from_seed(ANN.seed).pubkey())

@@ -50,6 +50,10 @@ class RefusedError(Exception):
         super().__init__(f"{self.code!r} {self.text} {failed.meta().logs()[-4:]}")
 
 
+class PacketError(AssertionError):
+    """A transaction has more bytes than a packet."""
+
+
 def key_named(label: str) -> Keypair:
     """Return a key made from a label."""
     return Keypair.from_seed(keccak(label.encode()))
@@ -110,6 +114,7 @@ class Runtime:
 
         Raises:
             RefusedError: it failed.
+            PacketError: it is too large to be sent.
         """
         self.svm.expire_blockhash()
         blockhash = self.svm.latest_blockhash()
@@ -125,7 +130,8 @@ class Runtime:
         keys = {key.pubkey(): key for key in (self.payer, *signers)}
         transaction = VersionedTransaction(message, [keys[each] for each in required])
         size_bytes = len(bytes(transaction))
-        assert size_bytes <= PACKET_BYTES, f"{size_bytes} bytes do not fit in a packet"
+        if size_bytes > PACKET_BYTES:
+            raise PacketError(f"{size_bytes} bytes do not fit in a packet")
         answer = self.svm.send_transaction(transaction)
         if isinstance(answer, FailedTransactionMetadata):
             raise RefusedError(answer)

@@ -199,15 +199,16 @@ def test_a_rotation_names_the_index_after_the_current(index: int) -> None:
         world.rotate(wrong)
 
 
-def test_the_index_of_a_rotation_is_the_staged_ones() -> None:
-    """The amount in the message and the staged set say the same."""
+@pytest.mark.parametrize(("staged", "named"), [(1, 2), (2, 1)])
+def test_the_index_of_a_rotation_is_the_staged_ones(staged: int, named: int) -> None:
+    """The amount in the message and the staged set say the same, whatever a quorum signed."""
     world = open_world()
-    next_set = next_set_of(world)
+    next_set = next_set_of(world, index=staged)
     payer = world.runtime.payer.pubkey()
     world.runtime.send(stage_set(world.at, payer, guardian_set=next_set))
 
     with refused(E.WRONG_SET_INDEX):
-        world.runtime.send(world.rotation(next_set, changes={"amount_units": 2})[1])
+        world.runtime.send(world.rotation(next_set, changes={"amount_units": named})[1])
 
 
 def test_a_staged_set_that_nobody_signed_stays_staged() -> None:

@@ -11,7 +11,7 @@ from chains.devnet.actors import guardian_keys, guardian_set_of
 from chains.message import MessageKind
 from chains.solana.vault_addresses import SYSTEM_PROGRAM, associated_token_account
 from chains.solana.vault_instructions import stage_set
-from tests.contracts_solana.runtime import LAMPORTS, Sent, key_named
+from tests.contracts_solana.runtime import LAMPORTS, PacketError, Sent, key_named
 from tests.contracts_solana.world import World, open_world
 
 TABLE_PROGRAM = Pubkey.from_string("AddressLookupTab1e1111111111111111111111111")
@@ -80,7 +80,7 @@ def test_a_legacy_transaction_takes_eight_signatures() -> None:
     sent = release(world_with(LEGACY_SIGNATURES))
 
     assert sent.size_bytes + 65 > 1_232
-    with pytest.raises(AssertionError, match="do not fit"):
+    with pytest.raises(PacketError, match="do not fit"):
         release(world_with(LEGACY_SIGNATURES + 1))
 
 

@@ -16,7 +16,7 @@ MODULES = (
     "relayer.store.engine", "relayer.steps.observe", "relayer.wiring", "relayer.worker.app",
     "relayer.api.app", "relayer.cli.main", "chains.types", "chains.errors", "chains.events",
     "chains.message", "chains.finality", "chains.attestation", "chains.command",
-    "chains.correction", "chains.port", "chains.nodes", "chains.ed25519",
+    "chains.correction", "chains.port", "chains.nodes", "chains.ed25519", "chains.base58",
     "chains.agreement.quorum", "chains.evm.reader", "chains.solana.vault_events",
     "chains.bridges.guardian",
     "chains.oracles.chainlink",
