@@ -14,8 +14,14 @@ from spl.token.instructions import (
     initialize_mint2,
     mint_to_checked,
     sync_native,
+    transfer_checked,
 )
-from spl.token.models import InitializeMint2Params, MintToCheckedParams, SyncNativeParams
+from spl.token.models import (
+    InitializeMint2Params,
+    MintToCheckedParams,
+    SyncNativeParams,
+    TransferCheckedParams,
+)
 
 from chains.attestation import Attestation
 from chains.devnet.actors import DevWallet
@@ -190,6 +196,19 @@ class SolanaDevChain:
         )
         count = sync_native(SyncNativeParams(program_id=TOKEN_PROGRAM, account=home))
         return self.send(wallet, _opening(wallet, NATIVE, wallet.address), put, count)
+
+    def give(
+        self, wallet: DevWallet, token: bytes, account: bytes, units: int
+    ) -> LandedTransaction:
+        """Send tokens of a wallet to a token account, whoever's it is."""
+        move = transfer_checked(
+            TransferCheckedParams(
+                program_id=TOKEN_PROGRAM, source=_home(token, wallet.address), mint=Pubkey(token),
+                dest=Pubkey(account), owner=wallet.keypair.pubkey(), amount=units,
+                decimals=self.rpc.content(token)[DECIMALS_AT],
+            )
+        )  # fmt: skip
+        return self.send(wallet, move)
 
     def units_of(self, token: bytes, owner: bytes) -> int:
         """Return how much of a token a wallet has at its associated account. [base units]"""

@@ -131,9 +131,13 @@ class DeployedSolana:
         """Attest and deliver a release, seize, pause or parameter message."""
         return self.chain.execute(self.at, message, self.attest(message))
 
+    def custody_of(self, token: bytes) -> bytes:
+        """Return the token account that holds what was locked."""
+        return bytes(self.at.custody(Pubkey(token)))
+
     def custody_units(self, token: bytes) -> int:
         """Return what is in the vault's custody account of a token. [base units]"""
-        return self.chain.units_at(bytes(self.at.custody(Pubkey(token))))
+        return self.chain.units_at(self.custody_of(token))
 
 
 def deploy_solana(

@@ -175,6 +175,18 @@ def test_its_reader_sees_what_was_locked() -> None:
     assert event.position.block.height == landed.height
 
 
+def test_a_gift_to_the_custody_is_no_lock(chain_s: DeployedSolana) -> None:
+    """Tokens arrive there without the vault's knowledge."""
+    token = chain_s.tokens["USDC"]
+    before = chain_s.custody_units(token)
+    locks = vault_of(chain_s).lock_count
+
+    chain_s.chain.give(SOLANA_ALICE, token, chain_s.custody_of(token), 7)
+
+    assert chain_s.custody_units(token) == before + 7
+    assert vault_of(chain_s).lock_count == locks
+
+
 def test_a_refusal_of_the_program_is_named(chain_s: DeployedSolana) -> None:
     """The number in the transaction's error becomes the name that the documents explain."""
     chain_s.lock(SOLANA_ALICE, ACCOUNT, chain_s.tokens["USDC"], USDC)
