@@ -18,6 +18,7 @@ from chains.devnet.reorg import reorg
 from chains.devnet.solana_actors import SOLANA_ALICE, SOLANA_BOB
 from chains.devnet.solana_kit import SOL, SolanaVaultOptions, deploy_solana
 from chains.errors import CallRevertedError
+from chains.finality import Finality
 from chains.message import Message
 from chains.types import ChainId, chain_key
 from relayer.cli.demo.doors import TYPES, DoorError
@@ -140,11 +141,29 @@ def check_reorg(story: Story) -> None:
     chain.chain.anvil.rpc.call("evm_setIntervalMining", 4)
     chain.chain.lock(ALICE, vault_of(chain), OWNER.account, chain.tokens["WETH"], 3 * WETH)
     path = f"/v1/accounts/0x{OWNER.account.hex()}"
-    story.door.wait_for(path, lambda answer: _weth(answer)["soft"] != "0", "the soft lock")
+    story.door.wait_for(
+        path, lambda answer: _balance(answer, "WETH")["soft"] != "0", "the soft lock"
+    )
     reorg(chain.chain, 1)
     chain.chain.anvil.rpc.call("evm_setIntervalMining", 1)
-    story.door.wait_for(path, lambda answer: _weth(answer)["soft"] == "0", "the lock to go")
+    story.door.wait_for(
+        path, lambda answer: _balance(answer, "WETH")["soft"] == "0", "the lock to go"
+    )
     assert weth_of(story) == before
+
+
+def check_solana_reorg(story: Story) -> None:
+    """Drop the confirmed slots of a lock that was only seen: what was soft is gone again."""
+    chain_s, net = story.world.chain_s, story.world.solana.net
+    landed = chain_s.lock(SOLANA_ALICE, OWNER.account, chain_s.tokens["SOL"], 3 * SOL)
+    chain_s.chain.wait_until(Finality.SAFE, landed.height)
+    net.hold_confirmation()  # it stays confirmed, and cannot become final
+    path = f"/v1/accounts/0x{OWNER.account.hex()}"
+    story.door.wait_for(path, lambda answer: _balance(answer, "SOL")["soft"] != "0", "a soft lock")
+    with net.ledger.lock:
+        net.rollback(net.slot - landed.height + 1)
+    net.resume_confirmation()
+    story.door.wait_for(path, lambda answer: _balance(answer, "SOL")["soft"] == "0", "it to go")
 
 
 def check_race(story: Story) -> None:
@@ -172,11 +191,11 @@ def balances_of(story: Story) -> list[dict[str, Any]]:
 
 def weth_of(story: Story) -> dict[str, Any]:
     """Return the owner's balance of WETH."""
-    return _weth(story.door.get(f"/v1/accounts/0x{OWNER.account.hex()}"))
+    return _balance(story.door.get(f"/v1/accounts/0x{OWNER.account.hex()}"), "WETH")
 
 
-def _weth(answer: dict[str, Any]) -> dict[str, Any]:
-    return next(each for each in answer["balances"] if each["asset_id"] == "WETH")
+def _balance(answer: dict[str, Any], asset_id: str) -> dict[str, Any]:
+    return next(each for each in answer["balances"] if each["asset_id"] == asset_id)
 
 
 def test_bad_input_moves_nothing(tmp_path: Path) -> None:
@@ -192,6 +211,8 @@ def test_bad_input_moves_nothing(tmp_path: Path) -> None:
         check_guardian_door(story)
         assert balances_of(story) == before
         check_reorg(story)
+        check_solana_reorg(story)
+        assert balances_of(story) == before
         check_race(story)
 
     statement, _ = play_quietly(tmp_path, Script(tell=_attack), is_fleet=False)

@@ -159,7 +159,7 @@ def market(request: pytest.FixtureRequest, devnet: Devnet, tmp_path: Path) -> It
     rpc, chain = devnet.chain_a.chain.anvil.rpc, devnet.chain_a.chain
     servers = Servers("sqlite:///unused.sqlite3", "memory://", "fees")
     with SolanaKit() as solana:  # only its names are needed here
-        world = build_world(devnet, solana.chain_s, tmp_path, servers)
+        world = build_world(devnet, solana, tmp_path, servers)
     settings = load_settings(world.config)
     assert settings.sender is not None
     sender = settings.sender.model_copy(update={"fee_cap_gwei": request.param})

@@ -112,7 +112,7 @@ def play(folder: Path, *, is_fleet: bool, console: Console, script: Script = WHO
         )
         devnet = stack.enter_context(Devnet(DevnetOptions(is_ticking=True)))
         solana = stack.enter_context(SolanaKit(cluster=_cluster()))
-        world = build_world(devnet, solana.chain_s, folder, servers)
+        world = build_world(devnet, solana, folder, servers)
         status.update("starting the relayer and three guardians")
         processes = stack.enter_context(Processes(folder))
         _start(world, processes, is_fleet=is_fleet)

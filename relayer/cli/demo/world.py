@@ -12,7 +12,7 @@ from chains.devnet.actors import ALICE, LIQUIDATOR, OPERATOR, RELAYER, DevKey, D
 from chains.devnet.anvil import free_port
 from chains.devnet.kit import DeployedChain, Devnet
 from chains.devnet.solana_actors import SOLANA_ALICE, SOLANA_LIQUIDATOR, SOLANA_RELAYER
-from chains.devnet.solana_kit import DeployedSolana
+from chains.devnet.solana_kit import DeployedSolana, SolanaKit
 from chains.types import ChainId, address_text, text_of_word
 from relayer.cli.demo import plot
 
@@ -64,10 +64,15 @@ class World:
     """The chains and the files of one run."""
 
     devnet: Devnet
-    chain_s: DeployedSolana
+    solana: SolanaKit
     folder: Path
     api_port: int
     guardian_ports: tuple[int, ...]
+
+    @property
+    def chain_s(self) -> DeployedSolana:
+        """The chain of the other family."""
+        return self.solana.chain_s
 
     @property
     def places(self) -> dict[str, Place]:
@@ -94,11 +99,11 @@ class World:
         return self.folder / f"guardian-{place + 1}.toml"
 
 
-def build_world(devnet: Devnet, chain_s: DeployedSolana, folder: Path, servers: Servers) -> World:
+def build_world(devnet: Devnet, solana: SolanaKit, folder: Path, servers: Servers) -> World:
     """Fund the liquidator and write every configuration and key file."""
     count = len(devnet.guardian_set.members)
     ports = tuple(free_port() for _ in range(count))
-    world = World(devnet, chain_s, folder, free_port(), ports)
+    world = World(devnet, solana, folder, free_port(), ports)
     chain_b = devnet.chain_b
     chain_b.chain.mint(chain_b.tokens["USDC"], LIQUIDATOR.address, plot.BACKSTOP_USDC)
     write_files(world, servers)

@@ -39,7 +39,7 @@ def world(tmp_path: Path) -> Iterator[World]:
         pytest.skip(str(exc))
     with Devnet() as devnet, SolanaKit() as solana:
         servers = Servers(f"sqlite:///{tmp_path}/hub.sqlite3", "memory://", "relayer")
-        found = build_world(devnet, solana.chain_s, tmp_path, servers)
+        found = build_world(devnet, solana, tmp_path, servers)
         with store_of(found) as store:
             store.upgrade()
         yield found

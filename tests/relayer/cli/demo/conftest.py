@@ -20,4 +20,4 @@ def kit() -> Iterator[SolanaKit]:
 @pytest.fixture
 def world(kit: SolanaKit, tmp_path: Path) -> World:
     """The four chains of the demo; nothing is written."""
-    return world_of(kit.chain_s, tmp_path)
+    return world_of(kit, tmp_path)

@@ -5,7 +5,7 @@ from pathlib import Path
 from chains.devnet.anvil import Anvil, AnvilOptions
 from chains.devnet.deploy import DevChain
 from chains.devnet.kit import DeployedChain, Devnet
-from chains.devnet.solana_kit import DeployedSolana
+from chains.devnet.solana_kit import SolanaKit
 from chains.types import word_of_evm_address
 from relayer.cli.demo.world import World
 
@@ -36,7 +36,7 @@ def devnet_of_values() -> Devnet:
     return devnet
 
 
-def world_of(chain_s: DeployedSolana, folder: Path) -> World:
+def world_of(solana: SolanaKit, folder: Path) -> World:
     """Return a world in a folder; nothing is written."""
     ports = tuple(FIRST_PORT + 10 + place for place in range(GUARDIANS))
-    return World(devnet_of_values(), chain_s, folder, FIRST_PORT + 9, ports)
+    return World(devnet_of_values(), solana, folder, FIRST_PORT + 9, ports)
