@@ -4,6 +4,7 @@ from dataclasses import replace
 from typing import Final
 
 from chains.agreement.board import Terms
+from chains.agreement.health import BLOCKS_BEHIND_MAX
 from chains.bridges.guardian import GuardianBridge
 from chains.bridges.solana_guardian import SolanaGuardianBridge
 from chains.evm.agreeing_sender import AgreeingSender
@@ -26,12 +27,19 @@ from relayer.steps.carrier import AnyCarrier, Carrier, ExpiringCarrier, SendLimi
 from relayer.steps.condition import log_node
 
 GWEI: Final = 10**9
+SLOTS_BEHIND_MAX: Final = 50  # of 0.4 s each
 
 
 def node_terms(settings: Settings, chain_id: ChainId) -> Terms:
     """Return how many of a chain's nodes must agree, and how they are called."""
     chain = settings.chain(chain_id)
-    return Terms(quorum=chain.quorum, labels=chain.labels, own=chain.rpc_own, report=log_node)
+    return Terms(
+        quorum=chain.quorum,
+        labels=chain.labels,
+        own=chain.rpc_own,
+        report=log_node,
+        behind_max=SLOTS_BEHIND_MAX if chain.is_solana else BLOCKS_BEHIND_MAX,
+    )
 
 
 def is_expiring(chain_id: ChainId) -> bool:

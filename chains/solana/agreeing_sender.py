@@ -82,12 +82,15 @@ class AgreeingExpiringSender(AgreeingNodes[NodeExpiringSender]):
         """Return the longest lasting one whose blockhash a quorum knows: one node may invent it."""
         lasting = sorted(candidates, key=lambda signed: signed.last_block_number, reverse=True)
         for signed in lasting:
-            found = await self._quorum.reached("prepare", lambda node: node.is_taken(signed))  # noqa: B023
-            if self._is_quorum([node for node, is_taken in found if is_taken]):
+            if await self._is_known(signed):
                 return signed
         raise RpcDisagreementError(
             chain_id=self.chain_id, method="prepare", detail="no blockhash is known to a quorum"
         )
+
+    async def _is_known(self, signed: ExpiringTransaction) -> bool:
+        found = await self._quorum.reached("prepare", lambda node: node.is_taken(signed))
+        return self._is_quorum([node for node, is_taken in found if is_taken])
 
     async def broadcast(self, transaction: ExpiringTransaction) -> None:
         """Send a signed transaction to every node; one that takes it is enough."""

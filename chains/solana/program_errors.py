@@ -22,8 +22,8 @@ def reason_of(err: object) -> str:
     """Return a transaction's error in words; those of the vault program by name and number."""
     if isinstance(err, dict) and len(err) == 1:
         ((name, content),) = err.items()
-        if name == "InstructionError" and isinstance(content, list) and len(content) == 2:  # noqa: PLR2004
-            return _instruction_reason(content[1])
+        if name == "InstructionError" and isinstance(content, list) and content:
+            return _instruction_reason(content[-1])
         return shown(name)
     return shown(err)
 

@@ -94,12 +94,17 @@ def bob_units(deployed: DeployedSolana, wallet: bytes = SOLANA_BOB.address) -> i
     return deployed.chain.units_of(deployed.tokens["USDC"], wallet)
 
 
+def _moved(kit: SolanaKit) -> None:
+    """Let a slot pass with each request: the command waits for its table to land."""
+    kit.net.advance()
+
+
 def table_of(kit: SolanaKit) -> bytes:
     """Make a lookup table of the relayer's."""
 
     async def use() -> bytes:
         sender = SolanaSender(kit.net.chain_id, kit.net.url, key=SOLANA_RELAYER.keypair)
-        kit.net.faults.rules.append(lambda *_: kit.net.advance() and None)
+        kit.net.faults.rules.append(lambda *_: _moved(kit))
         try:
             return await make_table(sender, kit.net.slot - 2)
         finally:

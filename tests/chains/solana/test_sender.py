@@ -3,6 +3,7 @@
 import asyncio
 from collections.abc import Awaitable, Callable, Iterator
 from dataclasses import replace
+from functools import partial
 from typing import Any, TypeVar
 
 import pytest
@@ -29,6 +30,7 @@ from chains.sending import Expired, ExpiringTransaction, Landed, PriorityFee, Wa
 from chains.solana.compiling import CallTooLargeError, writable_accounts
 from chains.solana.fees import PriorityLimits
 from chains.solana.sender import SolanaSender
+from chains.types import ChainId
 from tests.relayer.steps.expiring_world import (
     ACCOUNT,
     bridge_of,
@@ -153,19 +155,21 @@ def test_what_the_program_refuses_is_named_by_its_number(kit: SolanaKit) -> None
 
     for refused, reason in ((poor, "INSUFFICIENT (7072)"), (call, "ALREADY_EXECUTED (7052)")):
         with pytest.raises(CallRevertedError) as found:
-            sending(kit, lambda sender, one=refused: sender.simulate(one))  # type: ignore[misc]
+            sending(kit, partial(SolanaSender.simulate, call=refused))
         assert found.value.reason == reason
 
 
 def test_a_failure_in_a_block_says_why(kit: SolanaKit) -> None:
     """Two deliveries of one message, tried before either was there: the later one fails."""
     call = call_of(kit, 5)
-    signed = [
-        sending(kit, lambda sender, fee=fee: sender.prepare(call, PriorityFee(fee)))  # type: ignore[misc]
-        for fee in (1_000, 2_000)
-    ]
-    for one in signed:
-        sending(kit, lambda sender, one=one: sender.broadcast(one))  # type: ignore[misc]
+
+    async def use(sender: SolanaSender) -> list[ExpiringTransaction]:
+        signed = [await sender.prepare(call, PriorityFee(fee)) for fee in (1_000, 2_000)]
+        for one in signed:
+            await sender.broadcast(one)
+        return signed
+
+    signed = sending(kit, use)
     kit.net.advance(2)
 
     first, second = (seen(kit, one) for one in signed)
@@ -296,7 +300,7 @@ def test_a_call_that_does_not_fit_says_how_to_make_room(kit: SolanaKit) -> None:
 
 def test_a_call_of_another_chain_is_refused(kit: SolanaKit) -> None:
     """Before anything is asked."""
-    call = replace(call_of(kit, 14), chain_id="solana:elsewhere")
+    call = replace(call_of(kit, 14), chain_id=ChainId("solana:elsewhere"))
 
     with pytest.raises(ValueError, match="was given to"):
         sending(kit, lambda sender: sender.simulate(call))

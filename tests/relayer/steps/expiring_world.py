@@ -139,14 +139,19 @@ class ExpiringWorld(Fleet):
         """Lock collateral, and store releases of it that a quorum of guardians has signed."""
         deployed = self.kit.chain_s
         deployed.lock(SOLANA_ALICE, ACCOUNT, deployed.tokens["USDC"], count * USDC)
+        self.kit.net.advance(2)  # what is locked is confirmed
         made = [self._message(**changes) for _ in range(count)]
         store_attested(self.store, self.catalog, made, self._signatures)
         return [message.message_id for message in made]
 
-    def _message(self, **changes: Any) -> OutboxMessage:
+    def message(self, **changes: Any) -> Message:
+        """Return a message of its own number."""
         self.number += 1
+        return message_to(self.kit.chain_s, nonce=self.number, **changes)
+
+    def _message(self, **changes: Any) -> OutboxMessage:
         return OutboxMessage(
-            message=message_to(self.kit.chain_s, nonce=self.number, **changes),
+            message=self.message(**changes),
             target_chain=self.chain_id,
             correlation_id=bytes(32),
             hold_entry_id=bytes(31) + b"\x01",

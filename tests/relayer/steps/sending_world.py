@@ -187,7 +187,8 @@ class Fleet:
         raise NotImplementedError
 
     def close(self) -> None:
-        """End the loop."""
+        """End the loop; what holds connections lets go of them."""
+        self.loop.run_until_complete(self.loop.shutdown_asyncgens())
         self.loop.close()
 
     def run(self, kind: str, limit: int) -> None:

@@ -21,7 +21,7 @@ from chains.port import EventRead
 from chains.solana.history import SolanaWatched
 from chains.solana.vault_events import EVENT_TAG
 from tests.chains.solana.scenes import ALICE, FORGER, PROGRAM, SOL, Scene
-from tests.chains.solana.test_lies import Block, with_meta
+from tests.chains.solana.test_history import Block, with_meta
 
 
 def read(world: Scene, first: str, url: str | None = None, **options: Any) -> EventRead:
