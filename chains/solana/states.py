@@ -139,9 +139,11 @@ class States:
         pinned = await self.pinned((self._at.vault, position), block)
         self._vault(pinned.contents[0])
         units = 0
-        if pinned.contents[1] is not None:
+        found_position = pinned.contents[1]
+        # Anybody may send lamports to the address of a position that is not there yet.
+        if found_position is not None and found_position.content:
             with self._readable():
-                found = vault_layout.decode_position(self._own(pinned.contents[1]))
+                found = vault_layout.decode_position(self._own(found_position))
             if (found.account, found.mint) != (account, mint):
                 raise self._unusable("the position is another account's or another token's")
             units = found.units

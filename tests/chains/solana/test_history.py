@@ -36,6 +36,7 @@ from chains.errors import (
     BlockGoneError,
     ChainError,
     QuorumLostError,
+    RangeTooLargeError,
     RpcAnswerError,
     RpcContradictionError,
     RpcDisagreementError,
@@ -44,8 +45,10 @@ from chains.errors import (
     RpcTimeoutError,
     RpcUnavailableError,
 )
+from chains.line import http
 from chains.nodes import NodeEvent, NodeReport
 from chains.port import EventRead
+from chains.solana import history, trail
 from chains.solana.reader import SolanaReader
 from tests.chains.solana.scenes import Scene
 
@@ -350,3 +353,70 @@ def test_a_node_without_written_history_is_behind_and_not_empty(world: Scene) ->
     assert world.ask(question) == world.net.slot - 4
     with pytest.raises(BlockGoneError):
         world.ask(lambda reader: reader.header_at(world.net.slot - 2))
+
+
+def test_a_block_that_is_too_large_is_refused_and_a_range_halved(
+    world: Scene, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """By errors that callers know."""
+    slot = world.slot_of(world.lock(5))
+    last = world.finalize()
+    monkeypatch.setattr(http, "ANSWER_BYTES_MAX", 1_500)
+
+    with pytest.raises(RangeTooLargeError):
+        world.ask(lambda reader: reader.events_in_range(slot, last))
+
+    async def question(reader: SolanaReader) -> None:
+        header = await reader.header_at(slot)
+        with pytest.raises(RpcAnswerError, match="too large"):
+            await reader.events_in_block(header.block)
+
+    world.ask(question)
+
+
+def test_a_range_with_too_many_blocks_is_halved(
+    world: Scene, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """So many are not read at once; one slot always is."""
+    monkeypatch.setattr(history, "BLOCKS_PER_RANGE_MAX", 1)
+    slot = world.slot_of(world.lock(5))
+    world.net.advance()
+    world.lock(6)
+    last = world.finalize()
+
+    with pytest.raises(RangeTooLargeError):
+        world.ask(lambda reader: reader.events_in_range(slot, last))
+    assert len(world.ask(lambda reader: reader.events_in_range(slot, slot)).events) == 1
+
+
+def test_ranges_far_back_begin_at_a_landmark(world: Scene, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Catching up asks for each page about once, and not from the newest one for every range."""
+    monkeypatch.setattr(trail, "SIGNATURES_PER_PAGE", 2)
+    first = world.slot_of(world.lock(1))
+    for units in range(2, 21):
+        world.net.advance()
+        world.lock(units)
+    last = world.finalize()
+
+    with FaultProxy(world.net.url) as proxy:
+        proxy.rules = [pages := _Counting()]
+
+        async def question(reader: SolanaReader) -> int:
+            found = 0
+            for slot in range(first, last + 1):
+                found += len((await reader.events_in_range(slot, slot)).events)
+            return found
+
+        assert world.ask(question, proxy.rpc_url) == 20
+
+    assert pages.count <= 2 * (last + 1 - first)
+
+
+class _Counting:
+    """Counts pages and breaks nothing."""
+
+    def __init__(self) -> None:
+        self.count = 0
+
+    def __call__(self, method: str, params: list[Any]) -> None:
+        self.count += method == "getSignaturesForAddress"
