@@ -4,6 +4,7 @@ import struct
 from dataclasses import dataclass
 from typing import Any, Final
 
+from chains.attestation import GUARDIANS_MAX
 from chains.errors import MessageFormatError
 from chains.types import word_of_evm_address
 
@@ -105,11 +106,13 @@ def decode_guardian_set(raw: bytes) -> StoredGuardianSet:
     Parse a guardian set account.
 
     Raises:
-        MessageFormatError: another length or tag.
+        MessageFormatError: another length or tag, or more members than there is room for.
     """
     _, _, valid_until, index, threshold, count, members = _unpack(
         GUARDIAN_SET, raw, b"guards\0\x01"
     )
+    if count > GUARDIANS_MAX:
+        raise MessageFormatError(field="members", reason=f"{count}, at most {GUARDIANS_MAX} fit")
     return StoredGuardianSet(
         index=index,
         threshold=threshold,

@@ -6,8 +6,8 @@ import pytest
 from eth_hash.auto import keccak
 from solders.pubkey import Pubkey
 
-from chains.command import account_id
-from chains.devnet.actors import DevKey, dev_key
+from chains.command import OpenAccount, SignedCommand, account_id
+from chains.devnet.actors import DevKey, dev_key, dev_wallet
 from chains.devnet.solana_vectors import CHAIN, PROGRAM_ID
 from chains.message import MessageKind
 from chains.solana.vault_addresses import VaultAddresses
@@ -16,7 +16,7 @@ from chains.solana.vault_events import VaultEventKind
 from chains.solana.vault_exit import exit_digest
 from chains.solana.vault_instructions import Exit, exit_by_opener, exit_by_signature
 from tests.contracts_solana.runtime import Sent, key_named
-from tests.contracts_solana.world import LIMITS, NO_WORD, World, open_world, refused
+from tests.contracts_solana.world import HUB, LIMITS, NO_WORD, World, open_world, refused
 
 OPENER = dev_key(keccak(b"opener"))
 DEADLINE = 2_000_000_000
@@ -73,6 +73,24 @@ def test_an_opener_takes_everything(world: World) -> None:
     assert world.wallet_units(world.alice.pubkey()) == 500
     assert world.units_of(world.account) == 0
     assert world.custody_units == world.asset.held_units == 700
+
+
+def test_who_opened_an_account_with_a_wallet_leaves_with_it() -> None:
+    """The account of the signed command is the one that the program derives from its signer."""
+    wallet = dev_wallet(keccak(b"opener:wallet"))
+    opening = OpenAccount(opener=wallet.address, salt=keccak(b"salt"))
+    proof = wallet.sign_command(opening, HUB)
+    assert SignedCommand(opening, (proof,)).signers(HUB) == (wallet.address,)
+    world = open_world()
+    world.lock(900, account=opening.account)
+    world.runtime.set_time(world.runtime.now + LIMITS.exit_delay_seconds + 1)
+
+    leaving = Exit(opening.account, opening.salt, world.token, world.alice.pubkey())
+    exit_ = exit_by_opener(world.at, wallet.keypair.pubkey(), leaving)
+    sent = world.runtime.send(exit_, signers=(wallet.keypair,))
+
+    assert sent.events[0].words["owner"] == wallet.address
+    assert world.wallet_units(world.alice.pubkey()) == 900
 
 
 def test_one_second_earlier_is_too_early(world: World) -> None:

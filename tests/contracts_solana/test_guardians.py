@@ -13,8 +13,9 @@ from chains.devnet.refused_vectors import (
     good_attestation,
     refused_vectors,
 )
-from chains.devnet.solana_vectors import CHAIN
+from chains.devnet.solana_vectors import CHAIN, PROGRAM_ID
 from chains.message import Message, MessageKind
+from chains.solana.vault_addresses import VaultAddresses
 from chains.solana.vault_errors import VaultProgramError as E
 from chains.solana.vault_events import VaultEventKind
 from chains.solana.vault_instructions import rotate_set, stage_set
@@ -257,3 +258,19 @@ def test_a_rotation_is_of_its_kind() -> None:
 
     with refused(E.WRONG_KIND):
         world.runtime.send(delivery)
+
+
+def test_a_set_is_staged_for_a_vault_only() -> None:
+    """Not for a wallet, nor for another account of this program."""
+    world = open_world()
+    payer, next_set = world.runtime.payer.pubkey(), next_set_of(world)
+    places = {
+        world.alice.pubkey(): E.ACCOUNT_WRONG_OWNER,
+        world.at.guardian_set(0): E.ACCOUNT_WRONG_LENGTH,
+        world.at.asset(world.token.mint): E.ACCOUNT_WRONG_LENGTH,
+    }
+
+    for key, code in places.items():
+        at = VaultAddresses(PROGRAM_ID, key)
+        with refused(code):
+            world.runtime.send(stage_set(at, payer, guardian_set=next_set))

@@ -1,11 +1,12 @@
 """Making, listing and sealing a vault."""
 
+from collections.abc import Callable
 from dataclasses import replace
 
 import pytest
 from eth_hash.auto import keccak
 from solders.account import Account
-from solders.instruction import Instruction
+from solders.instruction import AccountMeta, Instruction
 from solders.keypair import Keypair
 from solders.pubkey import Pubkey
 from solders.rent import Rent
@@ -19,7 +20,7 @@ from chains.solana.vault_events import VaultEventKind
 from chains.solana.vault_instructions import initialise, seal
 from chains.solana.vault_layout import decode_guardian_set
 from chains.types import chain_key
-from tests.contracts_solana.runtime import BEGIN_SECONDS, key_named
+from tests.contracts_solana.runtime import ARTIFACTS, BEGIN_SECONDS, key_named
 from tests.contracts_solana.world import (
     CAPACITY,
     HUB,
@@ -31,6 +32,8 @@ from tests.contracts_solana.world import (
     open_world,
     refused,
 )
+
+FINAL_LOADER = Pubkey.from_string("BPFLoader2111111111111111111111111111111111")
 
 
 def making_with(world: World, **changes: int) -> Instruction:
@@ -49,6 +52,11 @@ def with_set(instruction: Instruction, threshold: int, members: list[bytes]) -> 
     head = bytes(instruction.data)[:89]
     content = head + bytes((threshold, len(members))) + b"".join(members)
     return Instruction(PROGRAM_ID, content, instruction.accounts)
+
+
+def sealing_of(world: World) -> Instruction:
+    """Return the sealing of a world's vault."""
+    return seal(world.at, world.initializer.pubkey())
 
 
 def make(world: World, instruction: Instruction | None = None) -> None:
@@ -264,9 +272,27 @@ def test_only_the_initializer_lists_and_seals() -> None:
     stranger = key_named("stranger")
     world.runtime.fund(stranger.pubkey())
 
-    for step in (listing_of(world), seal(world.at, world.initializer.pubkey())):
+    for step in (listing_of(world), sealing_of(world)):
         with refused(E.NOT_INITIALIZER):
             world.runtime.send(as_signed_by(world, step, stranger), signers=(stranger,))
+
+
+@pytest.mark.parametrize("make_step", [listing_of, sealing_of])
+def test_only_a_vault_is_listed_in_and_sealed(make_step: Callable[[World], Instruction]) -> None:
+    """Neither a wallet nor another account of this program is taken for one."""
+    world = bare_world()
+    make(world)
+    places = {
+        world.alice.pubkey(): E.ACCOUNT_WRONG_OWNER,
+        world.at.guardian_set(0): E.ACCOUNT_WRONG_LENGTH,
+    }
+
+    for key, code in places.items():
+        metas = make_step(world).accounts
+        metas[1] = AccountMeta(key, is_signer=False, is_writable=metas[1].is_writable)
+        with refused(code):
+            step = Instruction(PROGRAM_ID, make_step(world).data, metas)
+            world.runtime.send(step, signers=(world.initializer,))
 
 
 def test_after_the_seal_the_initializer_can_do_nothing() -> None:
@@ -274,7 +300,7 @@ def test_after_the_seal_the_initializer_can_do_nothing() -> None:
     world = open_world()
     other = world.runtime.make_mint("other")
 
-    for step in (listing_of(world, other), seal(world.at, world.initializer.pubkey())):
+    for step in (listing_of(world, other), sealing_of(world)):
         with refused(E.SEALED):
             world.runtime.send(step, signers=(world.initializer,))
 
@@ -294,9 +320,33 @@ def test_a_program_that_somebody_may_replace_is_not_sealed(change: str) -> None:
     world.runtime.tamper(where, altered)
 
     with refused(E.PROGRAM_NOT_FINAL):
-        world.runtime.send(seal(world.at, world.initializer.pubkey()), signers=(world.initializer,))
+        world.runtime.send(sealing_of(world), signers=(world.initializer,))
 
     assert not world.vault.is_sealed
+
+
+def test_a_program_is_not_sealed_whose_own_account_is_another() -> None:
+    """It must be what the loader writes, to the byte: a type and where its content is."""
+    world = bare_world()
+    make(world)
+    found = world.runtime.svm.get_account(PROGRAM_ID)
+    assert found is not None
+    longer = Account(found.lamports, bytes(found.data) + b"\0", found.owner, executable=True)
+    world.runtime.svm.set_account(PROGRAM_ID, longer)
+
+    with refused(E.PROGRAM_NOT_FINAL):
+        world.runtime.send(sealing_of(world), signers=(world.initializer,))
+
+
+def test_a_program_of_another_loader_is_not_sealed() -> None:
+    """Nobody may replace it, but nothing that the vault can read says so."""
+    world = bare_world()
+    elf = (ARTIFACTS / "vault-v0.so").read_bytes()
+    world.runtime.svm.add_program_with_loader(PROGRAM_ID, elf, FINAL_LOADER)
+    make(world)
+
+    with refused(E.PROGRAM_NOT_FINAL):
+        world.runtime.send(sealing_of(world), signers=(world.initializer,))
 
 
 def test_before_the_seal_nothing_moves() -> None:

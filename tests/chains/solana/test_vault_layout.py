@@ -1,5 +1,6 @@
 """Accounts of the vault program, read."""
 
+import contextlib
 from collections.abc import Callable
 
 import pytest
@@ -52,3 +53,27 @@ def test_a_position_is_read_as_it_was_written(content: bytes) -> None:
         mint=content[64:96],
         units=int.from_bytes(content[96:104], "little"),
     )
+
+
+@pytest.mark.parametrize("decode", TAGS)
+@given(content=st.binary(min_size=8, max_size=64))
+def test_any_content_behind_a_tag_is_read_or_an_error(
+    decode: Callable[[bytes], object], content: bytes
+) -> None:
+    """A node that lies about an account's bytes makes no other error than this one."""
+    tag, size = TAGS[decode]
+    raw = tag + (content * (size // len(content) + 1))[: size - len(tag)]
+
+    with contextlib.suppress(MessageFormatError):
+        decode(raw)
+
+
+@pytest.mark.parametrize("count", [20, 255])
+def test_a_guardian_set_has_room_for_nineteen(count: int) -> None:
+    """A larger count would be read from behind the members."""
+    tag, size = TAGS[decode_guardian_set]
+    raw = bytearray(tag.ljust(size, b"\1"))
+    raw[8 + 32 + 8 + 4 + 1] = count
+
+    with pytest.raises(MessageFormatError, match="members"):
+        decode_guardian_set(bytes(raw))

@@ -1,24 +1,37 @@
 """Entries of recoveries: derived again where a recovery explains them, named if forged."""
 
+from dataclasses import replace
+
 import pytest
 
+from chains.command import Command, LinkOwner
 from chains.errors import FinalityViolationError
 from relayer.clock import UnixSeconds
 from relayer.ledger.chart import BAD_DEBT, margin_code
 from relayer.ledger.journal import JournalEntry, Phase, Posting, entry_id_of
+from relayer.steps.audit_entries import learn_account
 from relayer.steps.audit_report import Source, Verdict
+from relayer.store.commands import StoredCommand
 from relayer.store.unit_of_work import Store
 from tests.databases import NOW, TestDatabases
 from tests.relayer.api.kit import (
     ACCOUNT,
+    BOB,
     CHAIN_A,
+    CHAIN_B,
+    HUB,
+    SOL,
+    SOL_LINK,
+    SOL_OPEN,
+    SOL_TWO,
+    SOLANA,
     UNLOCK,
+    Wallet,
+    with_solana,
 )
 from tests.relayer.steps.audits import LOCKED, AuditBench, extra, findings
 from tests.relayer.steps.bookings import WETH, lock
-from tests.relayer.steps.world import (
-    open_account,
-)
+from tests.relayer.steps.world import catalog_of_world, open_account, signed
 
 
 @pytest.fixture
@@ -229,3 +242,32 @@ def test_an_event_taken_back_that_the_chain_has_is_missing(bench: AuditBench) ->
     assert [(found.verdict, found.kind) for found in report.entries] == [
         (Verdict.MISSING, "lock.final")
     ]
+
+
+@pytest.mark.parametrize(
+    ("command", "wallets", "why"),
+    [
+        (SOL_OPEN, (SOL,), None),
+        (SOL_OPEN, (SOL_TWO,), "the opener did not sign"),
+        (replace(SOL_LINK, account=SOL_OPEN.account, owner=SOL_TWO.address), (SOL, SOL_TWO), None),
+        (LinkOwner(SOL_OPEN.account, CHAIN_B, BOB.address), (SOL, BOB), None),
+        (LinkOwner(SOL_OPEN.account, CHAIN_B, SOL_TWO.address), (SOL, SOL_TWO), "left-padded EVM"),
+        (LinkOwner(SOL_OPEN.account, SOLANA, BOB.address), (SOL, BOB), "is an EVM address"),
+        (LinkOwner(SOL_OPEN.account, SOLANA, SOL_TWO.address), (BOB, SOL_TWO), "no owner signed"),
+        (LinkOwner(SOL_OPEN.account, SOLANA, SOL_TWO.address), (SOL, BOB), "did not sign"),
+    ],
+)
+def test_an_audit_takes_owners_by_the_signatures_of_their_wallets(
+    quick_store: Store, command: Command, wallets: tuple[Wallet, ...], why: str | None
+) -> None:
+    """Of either family, each on its own chains."""
+    catalog = with_solana(catalog_of_world())
+    known = StoredCommand(SOL_OPEN.digest(HUB), signed(SOL_OPEN, SOL), UnixSeconds(NOW))
+    asked = StoredCommand(command.digest(HUB), signed(command, *wallets), UnixSeconds(NOW))
+
+    with quick_store.unit_of_work() as uow:
+        if command is not SOL_OPEN:
+            assert learn_account(uow, catalog, known) is None
+        answer = learn_account(uow, catalog, asked)
+
+    assert answer is None if why is None else why in str(answer)
