@@ -36,6 +36,24 @@ MESSAGE: dict[str, Any] = {
 }
 
 
+WEIGHTS: list[dict[str, Any]] = [
+    {"asset_id": "SOL", "chain_id": CHAIN_S, "weight_bps": 7_150},
+    {"asset_id": "WETH", "chain_id": CHAIN_A, "weight_bps": 800},
+]
+LIQUIDATED: dict[str, Any] = {
+    "asset_id": "WETH",
+    "chain_id": CHAIN_A,
+    "weight_bps": 800,
+    "debt": f"USDC owed to lendco on {CHAIN_C}",
+    "repaid": "10450781233",
+    "seized": str(UNITS),
+    "bonus_bps": "697",
+    "factor_before": "0.970",
+    "factor_after": "1.050",
+    "sized_by": "close_factor",
+}
+
+
 def amount(units: int) -> dict[str, Any]:
     """Return the fields of an amount in WETH."""
     return {"asset_id": "WETH", "chain_id": CHAIN_A, "scale": 18, "units": str(units)}
@@ -72,24 +90,8 @@ def sample(*, is_right: bool) -> Statement:
                 }
             ],
             "messages": [MESSAGE],
-            "weights": [
-                {"asset_id": "SOL", "chain_id": CHAIN_S, "weight_bps": 7_150},
-                {"asset_id": "WETH", "chain_id": CHAIN_A, "weight_bps": 800},
-            ],
-            "liquidations": [
-                {
-                    "asset_id": "WETH",
-                    "chain_id": CHAIN_A,
-                    "weight_bps": 800,
-                    "debt": f"USDC owed to lendco on {CHAIN_C}",
-                    "repaid": "10450781233",
-                    "seized": str(UNITS),
-                    "bonus_bps": "697",
-                    "factor_before": "0.970",
-                    "factor_after": "1.050",
-                    "sized_by": "close_factor",
-                }
-            ],
+            "weights": WEIGHTS,
+            "liquidations": [LIQUIDATED],
             "ledger": {"ok": True, "entries_count": 1},
             "custody": [
                 {
