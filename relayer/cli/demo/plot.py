@@ -17,6 +17,7 @@ UNLOCKED_SOL: Final = 5 * SOL
 TOO_MUCH_WETH: Final = 5 * WETH
 FALLEN_WETH_ANSWER: Final = 1_500 * 10**FEED_SCALE
 FALLEN_SOL_ANSWER: Final = 100 * 10**FEED_SCALE
+SEIZURES: Final = 2  # all SOL on S, then WETH on A up to the target
 # Initial and maintenance weight, and what is taken off for the way there. [bps]
 WETH_ON_A: Final = (7_600, 8_100, 100)
 USDC_ON_B: Final = (9_050, 9_350, 50)

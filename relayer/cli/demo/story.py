@@ -161,7 +161,7 @@ class Story:
                     chain.chain.update_feed(chain.feeds[asset_id], answer)
             seizing = self.door.wait_for(
                 f"/v1/messages?account=0x{OWNER.account.hex()}",
-                lambda answer: len(_seizures(answer)) == len(falls),
+                lambda answer: len(_seizures(answer)) == plot.SEIZURES,
                 "two seize messages",
             )
         with self.step("seize", "the vaults on S and A paid the liquidator, once each"):

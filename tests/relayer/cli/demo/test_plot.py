@@ -127,3 +127,4 @@ def test_all_sol_on_solana_is_taken_first_then_weth_on_a_up_to_the_target() -> N
     assert second.taken_units < LEFT.line_of(WETH_ON_A).final_units
     healed = health(after(after(LEFT, first), second), FALLEN, Level.MAINTENANCE)
     assert not healed.is_liquidatable
+    assert len((first, second)) == plot.SEIZURES
