@@ -132,6 +132,10 @@ EVENT_NAMES: Final[frozenset[str]] = frozenset(get_args(LogEvent))
 FIRST_KEYS: Final = ("ts", "level", "event", "service", "node")
 REDACTED: Final = "<redacted>"
 INTEGER_EXACT_MAX: Final = 2**53  # above it a JSON reader may round
+CHATTY: Final = (
+    *("httpx", "httpx2", "httpcore", "httpcore2"),
+    *("web3", "asyncio", "sqlalchemy.engine", "urllib3"),
+)
 TEXT_LENGTH_MAX: Final = 8_192
 SECRET_LENGTH_MIN: Final = 8
 DEPTH_MAX: Final = 6
@@ -330,7 +334,7 @@ def configure_logging(
 def _quieten(log_level: LogLevel) -> None:
     # Their info lines repeat ours, one for each HTTP request or SQL statement; they also bring
     # handlers of their own, which would write unredacted lines.
-    for name in ("httpx", "httpcore", "web3", "asyncio", "sqlalchemy.engine", "urllib3"):
+    for name in CHATTY:
         logging.getLogger(name).setLevel("DEBUG" if log_level == "debug" else "WARNING")
     for name in ("celery", "kombu", "uvicorn", "uvicorn.error", "uvicorn.access", "alembic"):
         foreign = logging.getLogger(name)

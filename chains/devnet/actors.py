@@ -40,6 +40,10 @@ class DevKey:
         raw = PrivateKey(self.key).sign_recoverable(digest, hasher=None)
         return raw[:64] + bytes((raw[64] + 27,))
 
+    def sign_command(self, command: Command, hub: ChainId) -> bytes:
+        """Return the wallet's signature of a command for a hub."""
+        return self.sign(command.digest(hub))
+
 
 @dataclass(frozen=True, slots=True)
 class DevWallet:

@@ -20,6 +20,7 @@ USDC: Final = 10**6
 FEED_SCALE: Final = 8
 WETH_ANSWER: Final = 2_000 * 10**FEED_SCALE
 USDC_ANSWER: Final = 10**FEED_SCALE
+SOL_ANSWER: Final = 150 * 10**FEED_SCALE
 TICKS_SECONDS: Final = (1, 2)  # of chains A and B
 FIVE_PERCENT_A_YEAR_RAY: Final = 1_585_489_599_188_229_325
 
@@ -94,8 +95,8 @@ class Devnet(Running):
     """
     Three anvils with the standard layout; a context manager.
 
-    chain_a: vault, WETH (18), feeds of WETH and USDC. chain_b: vault, USDC (6). chain_c: credit
-    line in USDC (6) with 1,000,000 supplied, feeds of WETH and USDC. Alice has 100 WETH on A,
+    chain_a: vault, WETH (18), feeds of WETH, USDC and SOL. chain_b: vault, USDC (6). chain_c:
+    credit line in USDC (6) with 1,000,000 supplied, the same feeds. Alice has 100 WETH on A,
     100,000 USDC on B and 10,000 USDC on C; Bob 100 WETH on A; the liquidator 1,000,000 USDC on C.
     All have approved vaults and credit line. The deployer writes the feeds.
     """
@@ -211,4 +212,5 @@ class Devnet(Running):
         return {
             "WETH": chain.deploy("PriceFeed", FEED_SCALE, "ETH / USD", WETH_ANSWER),
             "USDC": chain.deploy("PriceFeed", FEED_SCALE, "USDC / USD", USDC_ANSWER),
+            "SOL": chain.deploy("PriceFeed", FEED_SCALE, "SOL / USD", SOL_ANSWER),
         }

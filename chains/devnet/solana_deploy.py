@@ -14,15 +14,22 @@ from spl.token.instructions import (
     initialize_mint2,
     mint_to_checked,
     sync_native,
+    transfer_checked,
 )
-from spl.token.models import InitializeMint2Params, MintToCheckedParams, SyncNativeParams
+from spl.token.models import (
+    InitializeMint2Params,
+    MintToCheckedParams,
+    SyncNativeParams,
+    TransferCheckedParams,
+)
 
 from chains.attestation import Attestation
+from chains.devnet.actors import DevWallet
 from chains.devnet.deploy import ARTIFACTS_PATH
 from chains.devnet.rpc import DevnetError
 from chains.devnet.solana.mints import NATIVE_MINT
 from chains.devnet.solana.records import MINT_BYTES, TOKEN_PROGRAM
-from chains.devnet.solana_actors import SOLANA_DEPLOYER, SOLANA_RELAYER, SolanaWallet
+from chains.devnet.solana_actors import SOLANA_DEPLOYER, SOLANA_RELAYER
 from chains.devnet.solana_loader import (
     BUFFER_HEAD_BYTES,
     CONTENT_HEAD_BYTES,
@@ -94,7 +101,7 @@ class SolanaDevChain:
         self.rpc.close()
 
     def send(
-        self, wallet: SolanaWallet, *instructions: Instruction, signers: tuple[Keypair, ...] = ()
+        self, wallet: DevWallet, *instructions: Instruction, signers: tuple[Keypair, ...] = ()
     ) -> LandedTransaction:
         """
         Send instructions in one transaction that a wallet pays for.
@@ -177,11 +184,11 @@ class SolanaDevChain:
         )  # fmt: skip
         return self.send(SOLANA_DEPLOYER, _opening(SOLANA_DEPLOYER, token, recipient), give)
 
-    def open_wallet(self, payer: SolanaWallet, token: bytes, owner: bytes) -> LandedTransaction:
+    def open_wallet(self, payer: DevWallet, token: bytes, owner: bytes) -> LandedTransaction:
         """Open a wallet's associated account of a token; doing it twice is fine."""
         return self.send(payer, _opening(payer, token, owner))
 
-    def wrap(self, wallet: SolanaWallet, lamports: int) -> LandedTransaction:
+    def wrap(self, wallet: DevWallet, lamports: int) -> LandedTransaction:
         """Turn a wallet's SOL into units of the native mint."""
         home = _home(NATIVE, wallet.address)
         put = transfer(
@@ -189,6 +196,19 @@ class SolanaDevChain:
         )
         count = sync_native(SyncNativeParams(program_id=TOKEN_PROGRAM, account=home))
         return self.send(wallet, _opening(wallet, NATIVE, wallet.address), put, count)
+
+    def give(
+        self, wallet: DevWallet, token: bytes, account: bytes, units: int
+    ) -> LandedTransaction:
+        """Send tokens of a wallet to a token account, whoever's it is."""
+        move = transfer_checked(
+            TransferCheckedParams(
+                program_id=TOKEN_PROGRAM, source=_home(token, wallet.address), mint=Pubkey(token),
+                dest=Pubkey(account), owner=wallet.keypair.pubkey(), amount=units,
+                decimals=self.rpc.content(token)[DECIMALS_AT],
+            )
+        )  # fmt: skip
+        return self.send(wallet, move)
 
     def units_of(self, token: bytes, owner: bytes) -> int:
         """Return how much of a token a wallet has at its associated account. [base units]"""
@@ -201,7 +221,7 @@ class SolanaDevChain:
     # ---- the vault
 
     def lock(
-        self, wallet: SolanaWallet, at: VaultAddresses, account: bytes, token: bytes, units: int
+        self, wallet: DevWallet, at: VaultAddresses, account: bytes, token: bytes, units: int
     ) -> LandedTransaction:
         """Lock collateral of a wallet for a margin account."""
         deposit = Deposit(
@@ -210,7 +230,7 @@ class SolanaDevChain:
         )  # fmt: skip
         return self.send(wallet, lock(at, deposit, token=_spl(token)))
 
-    def exit(self, wallet: SolanaWallet, at: VaultAddresses, leaving: Exit) -> LandedTransaction:
+    def exit(self, wallet: DevWallet, at: VaultAddresses, leaving: Exit) -> LandedTransaction:
         """Leave a vault on one's own after the guardians' silence."""
         key = wallet.keypair.pubkey()
         opening = _opening(wallet, bytes(leaving.token.mint), bytes(leaving.recipient))
@@ -257,7 +277,7 @@ def _home(token: bytes, owner: bytes) -> Pubkey:
     )
 
 
-def _opening(payer: SolanaWallet, token: bytes, owner: bytes) -> Instruction:
+def _opening(payer: DevWallet, token: bytes, owner: bytes) -> Instruction:
     return create_idempotent_associated_token_account(
         payer.keypair.pubkey(), Pubkey(owner), Pubkey(token)
     )

@@ -9,6 +9,7 @@ from solders.keypair import Keypair
 from solders.pubkey import Pubkey
 
 from chains.attestation import Attestation
+from chains.devnet.actors import DevWallet
 from chains.devnet.guarding import Guarding
 from chains.devnet.running import Running
 from chains.devnet.solana.net import SolanaDevnet
@@ -20,11 +21,12 @@ from chains.devnet.solana_actors import (
     SOLANA_DEPLOYER,
     SOLANA_LIQUIDATOR,
     SOLANA_RELAYER,
-    SolanaWallet,
 )
 from chains.devnet.solana_deploy import NATIVE, SolanaDevChain, program_artifact
 from chains.devnet.solana_rpc import LandedTransaction
 from chains.message import Message
+from chains.solana.history import SolanaWatched
+from chains.solana.reader import SolanaReader
 from chains.solana.vault_addresses import VaultAddresses, vault_address
 from chains.solana.vault_instructions import (
     Exit,
@@ -43,6 +45,7 @@ VAULT_PROGRAM: Final = "vault-v0"
 WALLET_SOL: Final = 200
 WALLET_USDC: Final = 100_000
 WRAPPED_SOL: Final = 100
+WALLETS: Final = {"alice": SOLANA_ALICE, "bob": SOLANA_BOB, "liquidator": SOLANA_LIQUIDATOR}
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -54,7 +57,7 @@ class SolanaVaultOptions(Guarding):
         initializer: who makes the vault and seals it; another one makes another vault.
     """
 
-    initializer: SolanaWallet = SOLANA_DEPLOYER
+    initializer: DevWallet = SOLANA_DEPLOYER
     program: Keypair = field(default_factory=lambda: _key("program"), repr=False)
     usdc_mint: Keypair = field(default_factory=lambda: _key("mint:USDC"), repr=False)
     usdc_capacity_units: int = 10_000_000 * USDC
@@ -90,14 +93,31 @@ class DeployedSolana:
         """The addresses of the vault's accounts."""
         return VaultAddresses(Pubkey(self.program), Pubkey(self.vault))
 
+    @property
+    def watched(self) -> SolanaWatched:
+        """What a reader of this chain watches."""
+        return SolanaWatched(self.program, self.vault, tuple(self.tokens.values()))
+
+    def reader(self) -> SolanaReader:
+        """Return a new reader of this chain."""
+        return SolanaReader(self.chain_id, self.rpc_url, watched=self.watched)
+
+    def spelled(self) -> dict[str, str]:
+        """Return what a configuration needs, and the wallets, in base58."""
+        words = {"program": self.program, "vault": self.vault, **self.tokens}
+        wallets = {name: wallet.address for name, wallet in WALLETS.items()}
+        return {"hub": self.options.hub} | {
+            name: str(Pubkey(word)) for name, word in (words | wallets).items()
+        }
+
     def lock(
-        self, wallet: SolanaWallet, account: bytes, token: bytes, units: int
+        self, wallet: DevWallet, account: bytes, token: bytes, units: int
     ) -> LandedTransaction:
         """Lock collateral of a wallet for a margin account. [base units]"""
         return self.chain.lock(wallet, self.at, account, token, units)
 
     def exit(
-        self, wallet: SolanaWallet, *, account: bytes, salt: bytes, token: bytes
+        self, wallet: DevWallet, *, account: bytes, salt: bytes, token: bytes
     ) -> LandedTransaction:
         """Leave with all that an account holds of a token, to the wallet that opened it."""
         leaving = Exit(account, salt, Token(Pubkey(token), TOKEN_PROGRAM), wallet.keypair.pubkey())
@@ -111,9 +131,13 @@ class DeployedSolana:
         """Attest and deliver a release, seize, pause or parameter message."""
         return self.chain.execute(self.at, message, self.attest(message))
 
+    def custody_of(self, token: bytes) -> bytes:
+        """Return the token account that holds what was locked."""
+        return bytes(self.at.custody(Pubkey(token)))
+
     def custody_units(self, token: bytes) -> int:
         """Return what is in the vault's custody account of a token. [base units]"""
-        return self.chain.units_at(bytes(self.at.custody(Pubkey(token))))
+        return self.chain.units_at(self.custody_of(token))
 
 
 def deploy_solana(
@@ -131,8 +155,7 @@ def deploy_solana(
         DevnetError: the artifact is missing, or the cluster refused.
     """
     found = options or SolanaVaultOptions()
-    wallets = (SOLANA_ALICE, SOLANA_BOB, SOLANA_LIQUIDATOR)
-    for wallet in (SOLANA_DEPLOYER, found.initializer, SOLANA_RELAYER, *wallets):
+    for wallet in (SOLANA_DEPLOYER, found.initializer, SOLANA_RELAYER, *WALLETS.values()):
         chain.airdrop(wallet.address, WALLET_SOL * SOL)
     program = chain.deploy(found.program, program_artifact(VAULT_PROGRAM))
     usdc = bytes(found.usdc_mint.pubkey())
@@ -146,7 +169,7 @@ def deploy_solana(
         vault=_make_vault(chain, program, found, capacities),
         tokens={"USDC": usdc, "SOL": NATIVE},
     )
-    for wallet in wallets:
+    for wallet in WALLETS.values():
         chain.mint(usdc, wallet.address, WALLET_USDC * USDC)
         chain.wrap(wallet, WRAPPED_SOL * SOL)
     return deployed

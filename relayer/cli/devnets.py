@@ -1,7 +1,7 @@
 """Commands that run a local chain until they are told to stop."""
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any, Final
 
 import typer
 
@@ -11,6 +11,8 @@ from relayer.cli.processes import exit_with
 
 if TYPE_CHECKING:
     from chains.devnet.solana.net import SolanaDevnet
+
+NAME_WIDTH: Final = 12
 
 app = typer.Typer(
     help="Run a local chain, on loopback only.", no_args_is_help=True, rich_markup_mode=None
@@ -44,6 +46,9 @@ class SolanaDevnetOptions:
     seed: Annotated[
         int, typer.Option("--seed", min=0, max=2**63, help="The same seed, the same genesis.")
     ] = 0
+    has_vault: Annotated[
+        bool, typer.Option("--vault", help="Put a vault there, and people with SOL and USDC.")
+    ] = False
     as_json: JsonOption = False
 
 
@@ -75,12 +80,28 @@ def _run(options: SolanaDevnetOptions) -> int:
         raise DevnetError(str(exc)) from exc
     ending = Ending()
     with net:
+        standing = _standing(net) if options.has_vault else {}
         if options.as_json:
-            announce(_announcement(net))
+            announce(_announcement(net) | standing)
+        elif options.has_vault:
+            named = {"url": net.url, "chain_id": net.chain_id, **standing}
+            lines = (f"{name:<{NAME_WIDTH}}{text}" for name, text in named.items())
+            print(*lines, sep="\n", flush=True)
         else:
             print(net.url, flush=True)
         ending.wait()
     return DONE
+
+
+def _standing(net: "SolanaDevnet") -> dict[str, str]:
+    """Deploy the standard layout over RPC, and return what stands there."""
+    from contextlib import closing
+
+    from chains.devnet.solana_deploy import SolanaDevChain
+    from chains.devnet.solana_kit import deploy_solana
+
+    with closing(SolanaDevChain(net.url)) as chain:
+        return deploy_solana(chain).spelled()
 
 
 def _announcement(net: "SolanaDevnet") -> dict[str, Any]:

@@ -3,7 +3,8 @@
 import socket
 import threading
 import time
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Iterator
+from contextlib import closing, contextmanager
 from dataclasses import dataclass, field
 from io import StringIO
 from pathlib import Path
@@ -11,13 +12,18 @@ from typing import Any, Final
 
 from eth_hash.auto import keccak
 from rich.console import Console
+from solders.pubkey import Pubkey
 
 from chains.devnet.actors import ALICE, LIQUIDATOR
 from chains.devnet.kit import WETH
 from chains.devnet.rpc import DevnetRpc
+from chains.devnet.solana_actors import SOLANA_ALICE, SOLANA_LIQUIDATOR
+from chains.devnet.solana_deploy import NATIVE, SolanaDevChain
+from chains.devnet.solana_kit import SOL, WRAPPED_SOL
 from chains.evm.abi import encode_call
 from chains.evm.reader import hex_address
-from chains.types import word_of_text
+from chains.solana.vault_addresses import VaultAddresses
+from chains.types import SOLANA_NAMESPACE, word_of_text
 from relayer.cli.demo.doors import OperatorDoor
 from relayer.cli.demo.processes import Processes
 from relayer.cli.demo.run import Script, play
@@ -26,7 +32,8 @@ from relayer.sections import ChainSettings
 from relayer.settings import Settings, load_settings
 
 ALICE_WETH: Final = 100 * WETH  # what the devnet gives her
-MESSAGES: Final = {"credit_grant": 2, "release": 4, "seize": 1}
+MESSAGES: Final = {"credit_grant": 2, "release": 6, "seize": 2}
+SOLANA_SOL: Final = 2 * WRAPPED_SOL * SOL  # the same, for her and the liquidator
 FINAL_BLOCKS: Final = 8
 FINAL_SECONDS_MAX: Final = 30.0
 POLL_SECONDS: Final = 0.1
@@ -81,7 +88,7 @@ def check_statement(statement: Statement) -> None:
     assert value["debts"]
     assert all(debt["is_equal"] for debt in value["debts"])
     assert value["ledger"]["ok"]
-    assert value["summary"] == "ledger equals chain: 2 of 2 custody accounts, to the unit"
+    assert value["summary"] == "ledger equals chain: 4 of 4 custody accounts, to the unit"
     kinds = [message["kind"] for message in value["messages"]]
     assert {kind: kinds.count(kind) for kind in kinds} == MESSAGES
     for message in value["messages"]:
@@ -99,6 +106,25 @@ def weth_is_conserved(settings: Settings) -> bool:
     chain = settings.chains[0]
     holders = (ALICE.address, LIQUIDATOR.address, word_of_text(chain.vaults[0].address))
     return sum(units_of(settings, holder) for holder in holders) == ALICE_WETH
+
+
+def sol_is_conserved(settings: Settings) -> bool:
+    """Return whether owner, liquidator and vault have what owner and liquidator began with."""
+    with solana_chain(settings) as (chain, at):
+        held = chain.units_at(bytes(at.custody(Pubkey(NATIVE))))
+        wallets = (SOLANA_ALICE.address, SOLANA_LIQUIDATOR.address)
+        return held + sum(chain.units_of(NATIVE, wallet) for wallet in wallets) == SOLANA_SOL
+
+
+@contextmanager
+def solana_chain(settings: Settings) -> Iterator[tuple[SolanaDevChain, VaultAddresses]]:
+    """Yield chain S of a run, and the addresses of its vault."""
+    found = next(one for one in settings.chains if one.chain_id.startswith(SOLANA_NAMESPACE))
+    vault = found.vaults[0]
+    assert vault.program is not None
+    keys = (Pubkey(word_of_text(text)) for text in (vault.program, vault.address))
+    with closing(SolanaDevChain(found.rpc_urls[0])) as chain:
+        yield chain, VaultAddresses(*keys)
 
 
 def units_of(settings: Settings, holder: bytes) -> int:

@@ -15,10 +15,13 @@ from chains.command import Command, RequestUnlock, SignedCommand, command_fields
 from chains.devnet.actors import ALICE, BOB, DevKey
 from chains.devnet.kit import WETH, DeployedChain
 from chains.devnet.reorg import reorg
+from chains.devnet.solana_actors import SOLANA_ALICE, SOLANA_BOB
+from chains.devnet.solana_kit import SOL, SolanaVaultOptions, deploy_solana
 from chains.errors import CallRevertedError
+from chains.finality import Finality
 from chains.message import Message
 from chains.types import ChainId, chain_key
-from relayer.cli.demo.doors import TYPES
+from relayer.cli.demo.doors import TYPES, DoorError
 from relayer.cli.demo.run import Script
 from relayer.cli.demo.story import Story
 from relayer.cli.demo.world import OWNER
@@ -34,6 +37,7 @@ pytestmark = [
 ]
 RACERS = 20
 DONATED_UNITS = 777
+DONATED_LAMPORTS = 888
 DUST_UNITS = 5
 UNSEEN_NONCE = 1_000
 MESSAGE_SECONDS = 600
@@ -111,6 +115,25 @@ def check_look_alikes(story: Story) -> None:
     chain.chain.lock(ALICE, vault, b"\xee" * 32, token, DUST_UNITS)
 
 
+def check_solana_look_alikes(story: Story) -> None:
+    """Lock in another vault of the same program, give tokens, lock for nobody, ask for a friend."""
+    chain_s = story.world.chain_s
+    token = chain_s.tokens["SOL"]
+    other = deploy_solana(chain_s.chain, SolanaVaultOptions(initializer=SOLANA_BOB))
+    assert (other.program, other.options.guardian_set) == (
+        chain_s.program,
+        chain_s.options.guardian_set,
+    )
+    other.lock(SOLANA_ALICE, OWNER.account, token, 5 * SOL)
+    chain_s.chain.give(SOLANA_ALICE, token, chain_s.custody_of(token), DONATED_LAMPORTS)
+    chain_s.lock(SOLANA_ALICE, b"\xee" * 32, token, DUST_UNITS)
+    asked = story.requests.unlock(chain_s, "SOL", SOL)
+    with pytest.raises(DoorError, match="signer_not_owner"):
+        story.door.send(asked, [SOLANA_BOB])
+    with pytest.raises(DoorError, match="address_invalid"):
+        story.door.send(replace(asked, recipient=ALICE.address), [SOLANA_ALICE])
+
+
 def check_reorg(story: Story) -> None:
     """Drop the block of a lock that was only seen: what was soft is gone again."""
     chain = story.world.devnet.chain_a
@@ -118,11 +141,29 @@ def check_reorg(story: Story) -> None:
     chain.chain.anvil.rpc.call("evm_setIntervalMining", 4)
     chain.chain.lock(ALICE, vault_of(chain), OWNER.account, chain.tokens["WETH"], 3 * WETH)
     path = f"/v1/accounts/0x{OWNER.account.hex()}"
-    story.door.wait_for(path, lambda answer: _weth(answer)["soft"] != "0", "the soft lock")
+    story.door.wait_for(
+        path, lambda answer: _balance(answer, "WETH")["soft"] != "0", "the soft lock"
+    )
     reorg(chain.chain, 1)
     chain.chain.anvil.rpc.call("evm_setIntervalMining", 1)
-    story.door.wait_for(path, lambda answer: _weth(answer)["soft"] == "0", "the lock to go")
+    story.door.wait_for(
+        path, lambda answer: _balance(answer, "WETH")["soft"] == "0", "the lock to go"
+    )
     assert weth_of(story) == before
+
+
+def check_solana_reorg(story: Story) -> None:
+    """Drop the confirmed slots of a lock that was only seen: what was soft is gone again."""
+    chain_s, net = story.world.chain_s, story.world.solana.net
+    landed = chain_s.lock(SOLANA_ALICE, OWNER.account, chain_s.tokens["SOL"], 3 * SOL)
+    chain_s.chain.wait_until(Finality.SAFE, landed.height)
+    net.hold_confirmation()  # it stays confirmed, and cannot become final
+    path = f"/v1/accounts/0x{OWNER.account.hex()}"
+    story.door.wait_for(path, lambda answer: _balance(answer, "SOL")["soft"] != "0", "a soft lock")
+    with net.ledger.lock:
+        net.rollback(net.slot - landed.height + 1)
+    net.resume_confirmation()
+    story.door.wait_for(path, lambda answer: _balance(answer, "SOL")["soft"] == "0", "it to go")
 
 
 def check_race(story: Story) -> None:
@@ -143,13 +184,18 @@ def check_race(story: Story) -> None:
     story.door.message_in(granted[0]["message_id"], "CONFIRMED")
 
 
+def balances_of(story: Story) -> list[dict[str, Any]]:
+    """Return all that the owner has."""
+    return list(story.door.get(f"/v1/accounts/0x{OWNER.account.hex()}")["balances"])
+
+
 def weth_of(story: Story) -> dict[str, Any]:
     """Return the owner's balance of WETH."""
-    return _weth(story.door.get(f"/v1/accounts/0x{OWNER.account.hex()}"))
+    return _balance(story.door.get(f"/v1/accounts/0x{OWNER.account.hex()}"), "WETH")
 
 
-def _weth(answer: dict[str, Any]) -> dict[str, Any]:
-    return next(each for each in answer["balances"] if each["asset_id"] == "WETH")
+def _balance(answer: dict[str, Any], asset_id: str) -> dict[str, Any]:
+    return next(each for each in answer["balances"] if each["asset_id"] == asset_id)
 
 
 def test_bad_input_moves_nothing(tmp_path: Path) -> None:
@@ -158,20 +204,24 @@ def test_bad_input_moves_nothing(tmp_path: Path) -> None:
     def _attack(story: Story) -> None:
         story.open_and_link()
         story.lock()
-        before = weth_of(story)
+        before = balances_of(story)
         check_commands(story)
         check_look_alikes(story)
+        check_solana_look_alikes(story)
         check_guardian_door(story)
-        assert weth_of(story) == before
+        assert balances_of(story) == before
         check_reorg(story)
+        check_solana_reorg(story)
+        assert balances_of(story) == before
         check_race(story)
 
     statement, _ = play_quietly(tmp_path, Script(tell=_attack), is_fleet=False)
 
     assert statement.value["ledger"]["ok"]
     custody = statement.value["custody"]
-    assert [account["is_equal"] for account in custody] == [True, True]
-    assert [account["surplus_units"] for account in custody] == [str(DONATED_UNITS), "0"]
+    assert [account["is_equal"] for account in custody] == [True] * 4
+    surplus = {account["asset_id"]: account["surplus_units"] for account in custody}
+    assert surplus == {"WETH": str(DONATED_UNITS), "USDC": "0", "SOL": str(DONATED_LAMPORTS)}
 
 
 def check_guardian_door(story: Story) -> None:

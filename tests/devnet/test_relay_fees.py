@@ -11,6 +11,7 @@ import pytest
 from chains.attestation import attestation_digest
 from chains.devnet.actors import ALICE, RELAYER
 from chains.devnet.kit import WETH, Devnet
+from chains.devnet.solana_kit import SolanaKit
 from chains.evm.fees import GWEI
 from chains.port import ChainReader
 from relayer import wiring, wiring_senders
@@ -156,7 +157,9 @@ class Market:
 def market(request: pytest.FixtureRequest, devnet: Devnet, tmp_path: Path) -> Iterator[Market]:
     """A market whose key may pay so many gwei per gas (the fixture's parameter)."""
     rpc, chain = devnet.chain_a.chain.anvil.rpc, devnet.chain_a.chain
-    world = build_world(devnet, tmp_path, Servers("sqlite:///unused.sqlite3", "memory://", "fees"))
+    servers = Servers("sqlite:///unused.sqlite3", "memory://", "fees")
+    with SolanaKit() as solana:  # only its names are needed here
+        world = build_world(devnet, solana, tmp_path, servers)
     settings = load_settings(world.config)
     assert settings.sender is not None
     sender = settings.sender.model_copy(update={"fee_cap_gwei": request.param})

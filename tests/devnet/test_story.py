@@ -32,6 +32,7 @@ from tests.devnet.story import (
     ports_of,
     processes_naming,
     settings_in,
+    sol_is_conserved,
     take_from_vault,
     weth_is_conserved,
 )
@@ -121,6 +122,8 @@ def test_the_story_on_sqlite_survives_crashes_of_hub_and_guardian(tmp_path: Path
     assert [account["surplus_units"] for account in statement.value["custody"]] == [
         str(DONATED_UNITS),
         "0",
+        "0",
+        "0",
     ]
     assert "set-up took" in shown
     assert are_free(ports_of(tmp_path))
@@ -136,13 +139,17 @@ def test_the_story_on_a_fleet_survives_a_crash_of_each_role(tmp_path: Path) -> N
     databases: list[set[str]] = []
     kills = Kills(
         at={
-            "lock.final": ("watcher-a",),
+            "lock.final": ("watcher-a", "watcher-s"),
             "unlock.sent": ("worker-1",),
+            "unlock.solana": ("sender",),
             "liquidate": ("guardian-1",),
             "seize": ("sender",),
         },
         also={
-            "statement": lambda: conserved.append(weth_is_conserved(settings_in(tmp_path))),
+            "statement": lambda: conserved.extend(
+                is_conserved(settings_in(tmp_path))
+                for is_conserved in (weth_is_conserved, sol_is_conserved)
+            ),
             "borrow": lambda: databases.append(demo_databases() & database_in(tmp_path)),
         },
     )
@@ -150,8 +157,9 @@ def test_the_story_on_a_fleet_survives_a_crash_of_each_role(tmp_path: Path) -> N
     statement, _ = play_quietly(tmp_path, Script(hook=kills), is_fleet=True)
 
     check_statement(statement)
-    assert [name for name, _ in kills.killed] == ["watcher-a", "worker-1", "guardian-1", "sender"]
-    assert conserved == [True]
+    killed = ["watcher-a", "watcher-s", "worker-1", "sender", "guardian-1", "sender"]
+    assert [name for name, _ in kills.killed] == killed
+    assert conserved == [True, True]
     assert are_free(ports_of(tmp_path))
     assert processes_naming(str(tmp_path)) == []
     assert databases == [database_in(tmp_path)]
@@ -182,8 +190,8 @@ def test_tokens_missing_in_the_vault_end_the_demo_with_status_2(
     assert status == 2
     value = json.loads(capsys.readouterr().out)
     assert value["is_right"] is False
-    assert [account["is_equal"] for account in value["custody"]] == [False, True]
-    assert value["summary"].startswith("ledger equals chain: 1 of 2")
+    assert [account["is_equal"] for account in value["custody"]] == [False, True, True, True]
+    assert value["summary"].startswith("ledger equals chain: 3 of 4")
     assert not state.exists()
     assert list(temporary.iterdir()) == []
     assert are_free(ports[0])

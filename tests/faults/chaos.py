@@ -15,14 +15,16 @@ from eth_hash.auto import keccak
 
 from chains.devnet.rpc import DevnetRpc
 from chains.evm.reader import hex_address
-from chains.types import word_of_text
+from chains.solana.vault_events import VaultEventKind
+from chains.types import SOLANA_NAMESPACE, word_of_text
 from relayer.cli.demo.doors import OperatorDoor
 from relayer.cli.demo.processes import Processes
 from relayer.cli.demo.run import BEFORE_STATEMENT
 from relayer.cli.demo.statement import Statement
 from relayer.cli.demo.story import Story
 from relayer.settings import Settings
-from tests.devnet.story import settings_in, weth_is_conserved
+from tests.devnet.solana_events import vault_events
+from tests.devnet.story import settings_in, sol_is_conserved, solana_chain, weth_is_conserved
 
 SEED_VARIABLE: Final = "FAULT_SEED"
 KILLS_VARIABLE: Final = "FAULT_KILLS"
@@ -40,6 +42,7 @@ MOMENTS: Final = (
     "borrow",
     "unlock",
     "unlock.sent",
+    "unlock.solana",
     "liquidate",
     "seize",
     "repay",
@@ -51,6 +54,7 @@ EXECUTIONS: Final = (
     "CollateralSeized(bytes32,bytes32,address,address,uint256,uint256)",
     "CreditGranted(bytes32,bytes32,address,uint256,uint64,uint64)",
 )
+PAYMENTS: Final = (VaultEventKind.COLLATERAL_RELEASED, VaultEventKind.COLLATERAL_SEIZED)
 
 
 @dataclass(frozen=True, slots=True)
@@ -170,7 +174,7 @@ class Chaos:
         labels = [member.label for member in settings.guardians.members]
         wait_until_level([processes.folder / f"{name}.toml" for name in ("relayer", *labels)])
         self.executed = executed_messages(settings)
-        self.is_conserved = weth_is_conserved(settings)
+        self.is_conserved = weth_is_conserved(settings) and sol_is_conserved(settings)
         for name in ("relayer", *labels):
             listed = OperatorDoor(processes.folder / f"{name}.toml").run("jobs", "list")
             self.quarantined += listed["quarantined"]
@@ -192,7 +196,12 @@ def executed_messages(settings: Settings) -> list[str]:
     """Return the ids of the messages that contracts executed, one for each time they did."""
     topics = ["0x" + keccak(signature.encode()).hex() for signature in EXECUTIONS]
     found: list[str] = []
+    with solana_chain(settings) as (chain_s, at):
+        events = vault_events(chain_s, at)
+        found += ["0x" + one.words["message_id"].hex() for one in events if one.kind in PAYMENTS]
     for chain in settings.chains:
+        if chain.chain_id.startswith(SOLANA_NAMESPACE):
+            continue
         contracts = [vault.address for vault in chain.vaults]
         contracts += [line.address for line in chain.credit_lines]
         wanted = {

@@ -27,6 +27,7 @@ FLEET = (
     "watcher-a",
     "watcher-b",
     "watcher-c",
+    "watcher-s",
     "worker-1",
     "worker-2",
     "sender",

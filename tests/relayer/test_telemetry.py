@@ -98,6 +98,15 @@ def test_levels_below_the_set_one_are_left_out(stream: io.StringIO) -> None:
     assert lines_of(stream) == []
 
 
+@pytest.mark.parametrize("name", ["httpx", "httpx2", "sqlalchemy.engine"])
+def test_a_library_does_not_tell_every_request(stream: io.StringIO, name: str) -> None:
+    """Its warnings are kept; its info lines would repeat ours, one for each request."""
+    logging.getLogger(name).info("HTTP Request: POST")
+    logging.getLogger(name).warning("refused")
+
+    assert [line["event"] for line in lines_of(stream)] == ["refused"]
+
+
 def test_an_amount_beyond_two_to_the_fifty_third_is_text(stream: io.StringIO) -> None:
     """A number that a double would round is logged as decimal text."""
     event_log().info("events.posted", units=2**256 - 1, small_units=7)

@@ -2,6 +2,7 @@
 
 import asyncio
 import contextlib
+import logging
 from dataclasses import dataclass
 from typing import Final
 
@@ -66,6 +67,7 @@ class WebsocketServer(ThreadedServer):
             max_size=MESSAGE_BYTES_MAX,
             close_timeout=CLOSE_SECONDS,
             compression=None,
+            logger=_silent(),
         )
         return int(self._server.sockets[0].getsockname()[1])
 
@@ -88,6 +90,14 @@ class WebsocketServer(ThreadedServer):
             self._hub.leave(subscriber)
             self._open.discard(connection)
             writer.cancel()
+
+
+def _silent() -> logging.Logger:
+    """Return a logger that no handler of the process hears: who runs the cluster says what is."""
+    logger = logging.getLogger(__name__)
+    logger.propagate = False
+    logger.addHandler(logging.NullHandler())
+    return logger
 
 
 async def _write(connection: ServerConnection, queue: asyncio.Queue[str | None]) -> None:

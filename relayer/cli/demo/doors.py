@@ -7,7 +7,7 @@ import time
 import uuid
 from collections.abc import Callable, Iterable
 from pathlib import Path
-from typing import Any, Final
+from typing import Any, Final, Protocol
 
 import httpx
 
@@ -19,7 +19,6 @@ from chains.command import (
     RequestUnlock,
     command_fields,
 )
-from chains.devnet.actors import DevKey
 from chains.types import ChainId
 from relayer.cli.answer import DONE
 from relayer.errors import RelayerError
@@ -40,6 +39,14 @@ class DoorError(RelayerError):
     """A door answered something else than the story needs."""
 
 
+class Signer(Protocol):
+    """A wallet of any family."""
+
+    def sign_command(self, command: Command, hub: ChainId) -> bytes:
+        """Return the wallet's signature of a command for a hub."""
+        ...
+
+
 class MessageDoor:
     """One party's view of the message API."""
 
@@ -52,9 +59,8 @@ class MessageDoor:
         """Give the connection back."""
         self._client.close()
 
-    def send(self, command: Command, signers: Iterable[DevKey]) -> dict[str, Any]:
+    def send(self, command: Command, signers: Iterable[Signer]) -> dict[str, Any]:
         """Sign a command as wallets do and post it in its envelope."""
-        digest = command.digest(self._hub)
         envelope = {
             "specversion": "1.0",
             "id": str(uuid.uuid4()),
@@ -62,7 +68,9 @@ class MessageDoor:
             "type": TYPES[type(command)],
             "data": {
                 **command_fields(command),
-                "signatures": ["0x" + signer.sign(digest).hex() for signer in signers],
+                "signatures": [
+                    "0x" + signer.sign_command(command, self._hub).hex() for signer in signers
+                ],
             },
         }
         headers = {"Idempotency-Key": str(uuid.uuid4())}  # the same for every attempt

@@ -18,6 +18,8 @@ from rich.console import Console
 from chains.devnet.anvil import find_anvil
 from chains.devnet.kit import Devnet, DevnetOptions
 from chains.devnet.rpc import DevnetError
+from chains.devnet.solana.options import SolanaOptions
+from chains.devnet.solana_kit import SolanaKit
 from relayer.cli.answer import BROKEN, DONE
 from relayer.cli.demo.doors import MessageDoor, OperatorDoor
 from relayer.cli.demo.processes import Processes
@@ -31,6 +33,9 @@ from relayer.steps.queues import SHARED_QUEUES, reconcile_queue, relay_queue
 
 WORKERS: Final = 2
 WIDTH_MIN: Final = 100
+SLOT_MILLISECONDS: Final = 200
+FINALIZED_LAG_SLOTS: Final = 10
+SKIPPED_BPS: Final = 500
 BEFORE_STATEMENT: Final = "statement"
 
 Hook = Callable[[str, Processes], None]
@@ -101,12 +106,13 @@ def play(folder: Path, *, is_fleet: bool, console: Console, script: Script = WHO
     _check_anvil()
     start = time.monotonic()
     with ExitStack() as stack:
-        status = stack.enter_context(console.status("starting three local chains"))
+        status = stack.enter_context(console.status("starting four local chains"))
         servers = stack.enter_context(
             fleet_servers(folder) if is_fleet else embedded_servers(folder)
         )
         devnet = stack.enter_context(Devnet(DevnetOptions(is_ticking=True)))
-        world = build_world(devnet, folder, servers)
+        solana = stack.enter_context(SolanaKit(cluster=_cluster()))
+        world = build_world(devnet, solana, folder, servers)
         status.update("starting the relayer and three guardians")
         processes = stack.enter_context(Processes(folder))
         _start(world, processes, is_fleet=is_fleet)
@@ -129,6 +135,16 @@ def play(folder: Path, *, is_fleet: bool, console: Console, script: Script = WHO
         script.hook(BEFORE_STATEMENT, processes)
         processes.check()
         return statement_of(Run(story, setup_seconds, story_seconds))
+
+
+def _cluster() -> SolanaOptions:
+    """Return a cluster whose slots move by themselves, one of twenty without a block."""
+    return SolanaOptions(
+        slot_ms=SLOT_MILLISECONDS,
+        finalized_lag_slots=FINALIZED_LAG_SLOTS,
+        skipped_bps=SKIPPED_BPS,
+        genesis_seconds=int(time.time()),
+    )
 
 
 def _check_anvil() -> None:
@@ -155,15 +171,16 @@ def _hub_commands(world: World, *, is_fleet: bool) -> dict[str, list[str]]:
     """Return the hub's processes: name and command line."""
     if not is_fleet:
         return {"relayer": ["up"]}
-    chain_ids = [chain.chain_id for chain in world.devnet.chains]
-    reconciling = [reconcile_queue(chain_id) for chain_id in chain_ids]
+    chain_ids = {letter: place.chain_id for letter, place in world.places.items()}
+    reconciling = [reconcile_queue(chain_id) for chain_id in chain_ids.values()]
     working = ["worker", "--queues", ",".join((*SHARED_QUEUES, *reconciling))]
-    sending = ["worker", "--queues", ",".join(relay_queue(chain_id) for chain_id in chain_ids)]
+    queues = ",".join(relay_queue(chain_id) for chain_id in chain_ids.values())
+    sending = ["worker", "--queues", queues]
     return {
         "api": ["api"],
         **{
-            f"watcher-{letter}": ["watch", chain_id]
-            for letter, chain_id in zip("abc", chain_ids, strict=True)
+            f"watcher-{letter.lower()}": ["watch", chain_id]
+            for letter, chain_id in chain_ids.items()
         },
         **{f"worker-{place + 1}": working for place in range(WORKERS)},
         "sender": sending,

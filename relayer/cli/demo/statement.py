@@ -7,9 +7,13 @@ from typing import Any, Final
 
 from relayer.cli.answer import DONE, REFUSED
 from relayer.cli.demo.doors import OperatorDoor
+from relayer.cli.demo.reasons import liquidations_of, weights_of
+from relayer.cli.demo.requests import credit_line_of
 from relayer.cli.demo.story import Story
-from relayer.cli.demo.world import BACKSTOP, OWNER, World
+from relayer.cli.demo.world import BACKSTOP, OWNER, SCALES, World
 from relayer.cli.render import whole_text
+from relayer.settings import load_settings
+from relayer.wiring import catalog_of
 
 CONFIRMED: Final = "CONFIRMED"
 LINES_MAX: Final = "1000"
@@ -23,10 +27,8 @@ LIFE_STEPS: Final = {
     "DELIVERED": "delivered",
     "CONFIRMED": "confirmed",
 }
-LETTERS: Final = "ABC"
 CATCH_UP_SECONDS_MAX: Final = 40.0
 CATCH_UP_PAUSE_SECONDS: Final = 0.5
-SCALES: Final = {"WETH": 18, "USDC": 6}
 
 
 @dataclass(frozen=True, slots=True)
@@ -67,6 +69,7 @@ def statement_of(run: Run) -> Statement:
         and all(message["state"] == CONFIRMED for message in messages)
         and guardians_equal == len(guardians)
     )
+    parameters = catalog_of(load_settings(world.config)).parameters
     value = {
         "summary": custody.get("summary", str(custody)),
         "is_right": is_right,
@@ -76,6 +79,8 @@ def statement_of(run: Run) -> Statement:
         "results": story.results,
         "chains": _chains(world),
         "parties": {"owner": _hex(OWNER.account), "liquidator": _hex(BACKSTOP.account)},
+        "weights": weights_of(parameters),
+        "liquidations": liquidations_of(story.results.get("liquidations", ()), parameters),
         "entries": entries_of(entries, messages),
         "messages": messages,
         "ledger": ledger,
@@ -96,11 +101,11 @@ def _chains(world: World) -> list[dict[str, str]]:
     return [
         {
             "letter": letter,
-            "chain_id": chain.chain_id,
-            "contract": _hex(chain.vault or chain.credit_line or b""),
-            "role": "vault" if chain.vault else "credit line",
+            "chain_id": place.chain_id,
+            "contract": _hex(place.vault or credit_line_of(world)),
+            "role": "vault" if place.vault else "credit line",
         }
-        for letter, chain in zip(LETTERS, world.devnet.chains, strict=True)
+        for letter, place in world.places.items()
     ]
 
 

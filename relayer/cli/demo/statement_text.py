@@ -8,11 +8,15 @@ from rich.console import Console
 from rich.table import Table
 
 from relayer.cli.demo.statement import LIFE_STEPS, Statement
+from relayer.cli.demo.world import SCALES
 from relayer.cli.render import whole_text
 
 SHORT_DIGITS: Final = 8
 SIGNED: Final = {True: "+", False: "-"}
-NUMBERS: Final = frozenset({"seq", "amount", "seconds", "locks", "ledger", "on the chain"})
+NUMBERS: Final = frozenset(
+    {"seq", "amount", "seconds", "locks", "ledger", "on the chain", "repaid", "seized"}
+)
+WEIGHT_DIGITS: Final = 4
 FOLDED: Final = frozenset({"account"})
 
 Names = Mapping[str, str]
@@ -28,6 +32,9 @@ def print_statement(statement: Statement, console: Console) -> None:
     console.print(_entries(value["entries"], names, letters))
     console.print(_messages(value["messages"], names, letters))
     console.print(_lives(value["messages"]))
+    if value["liquidations"]:
+        console.print(_liquidations(value["liquidations"], letters))
+        console.print(_order(value["weights"], letters), highlight=False)
     console.print(_latencies(value["latencies_seconds_estimate"]))
     for words, key in (("borrowing", "borrow_refused"), ("unlocking", "unlock_refused")):
         if key in value["results"]:
@@ -153,6 +160,36 @@ def _lives(messages: list[dict[str, Any]]) -> Table:
         together = max(moments.values()) - min(moments.values())
         table.add_row(short(message["message_id"]), *cells, str(together))
     return table
+
+
+def _liquidations(liquidations: list[dict[str, Any]], letters: Names) -> Table:
+    table = _table(
+        "Liquidations",
+        *("collateral", "weight", "repaid", "seized", "health", "sized by"),
+    )
+    for taken in liquidations:
+        debt_asset = taken["debt"].split(" ")[0]
+        table.add_row(
+            f"{taken['asset_id']} on {letters[taken['chain_id']]}",
+            _weight(taken),
+            f"{whole_text(int(taken['repaid']), SCALES[debt_asset])} {debt_asset}",
+            f"{whole_text(int(taken['seized']), SCALES[taken['asset_id']])} {taken['asset_id']}",
+            f"{taken['factor_before']} -> {taken['factor_after']}",
+            taken["sized_by"],
+        )
+    return table
+
+
+def _order(weights: list[dict[str, Any]], letters: Names) -> str:
+    """Return why the liquidations took the collateral in this order."""
+    order = ", ".join(
+        f"{path['asset_id']} on {letters[path['chain_id']]} {_weight(path)}" for path in weights
+    )
+    return f"the smallest weight heals most per USD repaid, so the order is {order}"
+
+
+def _weight(path: Mapping[str, Any]) -> str:
+    return f"0.{path['weight_bps']:0{WEIGHT_DIGITS}d}"
 
 
 def _latencies(latencies: Mapping[str, float]) -> Table:

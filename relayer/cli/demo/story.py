@@ -6,24 +6,19 @@ from contextlib import contextmanager
 from dataclasses import dataclass, field
 from typing import Any, Final
 
-from chains.command import Command, LinkOwner, OpenAccount, RequestCredit, RequestUnlock
-from chains.devnet.actors import ALICE, LIQUIDATOR, OPERATOR, DevKey
-from chains.devnet.kit import USDC, WETH, DeployedChain
+from chains.command import Command, LinkOwner, OpenAccount
+from chains.devnet.actors import ALICE, LIQUIDATOR, OPERATOR
+from chains.devnet.kit import USDC
 from chains.devnet.rpc import DevnetError
+from chains.devnet.solana_actors import SOLANA_ALICE
 from chains.errors import CallRevertedError
 from chains.types import ChainId
-from relayer.cli.demo.doors import DoorError, MessageDoor
-from relayer.cli.demo.world import BACKSTOP, LIQUIDATOR_COLLATERAL_UNITS, OWNER, Account, World
+from relayer.cli.demo import plot
+from relayer.cli.demo.doors import DoorError, MessageDoor, Signer
+from relayer.cli.demo.requests import Requests, credit_line_of, vault_of
+from relayer.cli.demo.world import BACKSTOP, OWNER, Account, World
 
-LOCKED_WETH: Final = 10 * WETH
-LOCKED_USDC: Final = 10_000 * USDC
-LIMIT_USDC: Final = 20_000 * USDC
-BORROWED_USDC: Final = 18_000 * USDC
-UNLOCKED_WETH: Final = 1 * WETH
-TOO_MUCH_WETH: Final = 5 * WETH
-FALLEN_ANSWER: Final = 1_200 * 10**8
-GRANT_SECONDS: Final = 1_800
-REQUEST_SECONDS: Final = 600
+LIQUIDATION_DECIDED: Final = "liquidation.decided"
 
 Hook = Callable[[str], None]  # called with the name of a moment
 Show = Callable[[str, float | None], None]  # a step's text, and its seconds once it is done
@@ -39,7 +34,9 @@ class Story:
     hook: Hook
     latencies_estimate: dict[str, float] = field(default_factory=dict)
     results: dict[str, Any] = field(default_factory=dict)
-    _nonce: int = 0
+
+    def __post_init__(self) -> None:
+        self.requests = Requests(self.world)
 
     def tell(self) -> None:
         """Play all of it."""
@@ -66,93 +63,127 @@ class Story:
         """1: a margin account is opened and its owners on several chains are linked."""
         with self.step("open", "margin accounts opened, owners linked by signature"):
             for party in (OWNER, BACKSTOP):
-                wallet = party.wallet
-                self.door.send(OpenAccount(wallet.address, party.salt), [wallet])
-                for chain in self.world.devnet.chains:
-                    link = LinkOwner(party.account, chain.chain_id, wallet.address)
-                    self.door.send(link, [wallet, wallet])
+                opener = party.wallet
+                self.door.send(OpenAccount(opener.address, party.salt), [opener])
+                for place in self.world.places.values():
+                    wallet = party.wallet_on(place)
+                    link = LinkOwner(party.account, place.chain_id, wallet.address)
+                    self.door.send(link, [opener, wallet])
 
     def lock(self) -> None:
-        """2, 3: collateral is locked on two chains; it counts as soft, then as final."""
-        devnet = self.world.devnet
+        """2, 3: collateral is locked on three chains; it counts as soft, then as final."""
+        chain_a, chain_s = self.world.devnet.chain_a, self.world.chain_s
+        text = "10 WETH locked on A, 10000 USDC on B, 5000 USDC and 50 SOL on S: seen, soft"
+        with self.step("lock.seen", text):
+            self._lock_all()
+            self.wait_balance(OWNER, chain_a.chain_id, "WETH", soft_or_final=plot.LOCKED_WETH)
+            self.wait_balance(OWNER, chain_s.chain_id, "SOL", soft_or_final=plot.LOCKED_SOL)
+        with self.step("lock.final", "all locks are final and credited"):
+            chain_b = self.world.devnet.chain_b
+            for place, asset_id, units in (
+                (chain_a, "WETH", plot.LOCKED_WETH),
+                (chain_b, "USDC", plot.LOCKED_USDC),
+                (chain_s, "USDC", plot.LOCKED_SOLANA_USDC),
+                (chain_s, "SOL", plot.LOCKED_SOL),
+            ):
+                self.wait_balance(OWNER, place.chain_id, asset_id, available=units)
+            self.wait_balance(BACKSTOP, chain_b.chain_id, "USDC", available=plot.BACKSTOP_USDC)
+
+    def _lock_all(self) -> None:
+        devnet, chain_s = self.world.devnet, self.world.chain_s
         chain_a, chain_b = devnet.chain_a, devnet.chain_b
-        with self.step("lock.seen", "10 WETH locked on A, 10000 USDC on B: seen, soft"):
-            vault, token = _vault(chain_b), chain_b.tokens["USDC"]
-            chain_b.chain.approve(LIQUIDATOR, token, vault)
-            chain_b.chain.lock(
-                LIQUIDATOR, vault, BACKSTOP.account, token, LIQUIDATOR_COLLATERAL_UNITS
-            )
-            chain_b.chain.lock(ALICE, vault, OWNER.account, token, LOCKED_USDC)
-            chain_a.chain.lock(
-                ALICE, _vault(chain_a), OWNER.account, chain_a.tokens["WETH"], LOCKED_WETH
-            )
-            self.wait_balance(OWNER, chain_a.chain_id, "WETH", soft_or_final=LOCKED_WETH)
-        with self.step("lock.final", "both locks are final and credited"):
-            self.wait_balance(OWNER, chain_a.chain_id, "WETH", available=LOCKED_WETH)
-            self.wait_balance(OWNER, chain_b.chain_id, "USDC", available=LOCKED_USDC)
-            self.wait_balance(
-                BACKSTOP, chain_b.chain_id, "USDC", available=LIQUIDATOR_COLLATERAL_UNITS
-            )
+        vault, token = vault_of(chain_b), chain_b.tokens["USDC"]
+        chain_b.chain.approve(LIQUIDATOR, token, vault)
+        chain_b.chain.lock(LIQUIDATOR, vault, BACKSTOP.account, token, plot.BACKSTOP_USDC)
+        chain_b.chain.lock(ALICE, vault, OWNER.account, token, plot.LOCKED_USDC)
+        for asset_id, units in (("USDC", plot.LOCKED_SOLANA_USDC), ("SOL", plot.LOCKED_SOL)):
+            chain_s.lock(SOLANA_ALICE, OWNER.account, chain_s.tokens[asset_id], units)
+        chain_a.chain.lock(
+            ALICE, vault_of(chain_a), OWNER.account, chain_a.tokens["WETH"], plot.LOCKED_WETH
+        )
 
     def borrow(self) -> None:
-        """4: credit is granted for what A and B support; more is refused on chain."""
+        """4: credit is granted for what A, B and S support; more is refused on chain."""
         chain = self.world.devnet.chain_c
-        line = _credit_line(self.world)
-        with self.step("grant", "20000 USDC of credit granted on C by 2 of 3 guardians"):
-            granted = self._granted(self._credit_request(LIMIT_USDC), [ALICE, OPERATOR])
+        line = credit_line_of(self.world)
+        with self.step("grant", "30000 USDC of credit granted on C by 2 of 3 guardians"):
+            granted = self._granted(self.requests.credit(plot.LIMIT_USDC), [ALICE, OPERATOR])
             self.door.message_in(granted["message_id"], "CONFIRMED")
-        with self.step("borrow.refused", "borrowing 20001 USDC is refused by the credit line"):
+        with self.step("borrow.refused", "borrowing 30001 USDC is refused by the credit line"):
             self.results["borrow_refused"] = _refusal(
-                lambda: chain.chain.borrow(ALICE, line, OWNER.account, LIMIT_USDC + USDC)
+                lambda: chain.chain.borrow(ALICE, line, OWNER.account, plot.LIMIT_USDC + USDC)
             )
-        with self.step("borrow", "18000 USDC borrowed on C, booked as debt"):
-            chain.chain.borrow(ALICE, line, OWNER.account, BORROWED_USDC)
+        with self.step("borrow", "29500 USDC borrowed on C, booked as debt"):
+            chain.chain.borrow(ALICE, line, OWNER.account, plot.BORROWED_USDC)
             self.door.wait_for(
                 _account_path(OWNER),
-                lambda answer: _owed(answer) >= BORROWED_USDC,
+                lambda answer: _owed(answer) >= plot.BORROWED_USDC,
                 "the debt in the ledger",
             )
 
     def unlock_a_part(self) -> None:
-        """5: a part is unlocked; a second request would endanger the account."""
-        chain = self.world.devnet.chain_a
-        before = chain.chain.units_of(chain.tokens["WETH"], ALICE.address)
-        with self.step("unlock", "1 WETH unlocked: held, attested, executed, settled"):
-            accepted = self.door.send(self._unlock_request("WETH", UNLOCKED_WETH), [ALICE])
+        """5: parts are unlocked on A and on S; another request would endanger the account."""
+        chain_a, chain_s = self.world.devnet.chain_a, self.world.chain_s
+        wallet_units: dict[str, Callable[[], int]] = {
+            "WETH": lambda: chain_a.chain.units_of(chain_a.tokens["WETH"], ALICE.address),
+            "SOL": lambda: chain_s.chain.units_of(chain_s.tokens["SOL"], SOLANA_ALICE.address),
+        }
+        before = {asset_id: count() for asset_id, count in wallet_units.items()}
+        with self.step("unlock", "1 WETH unlocked on A: held, attested, executed, settled"):
+            request = self.requests.unlock(chain_a, "WETH", plot.UNLOCKED_WETH)
+            accepted = self.door.send(request, [ALICE])
             self.hook("unlock.sent")
             granted = _granted(self.door.decision(accepted))
             self.door.message_in(granted["message_id"], "CONFIRMED")
+        with self.step("unlock.solana", "5 SOL unlocked on S, asked for by a Solana wallet"):
+            request = self.requests.unlock(chain_s, "SOL", plot.UNLOCKED_SOL)
+            granted = self._granted(request, [SOLANA_ALICE])
+            self.door.message_in(granted["message_id"], "CONFIRMED")
         with self.step("unlock.refused", "a request for 5 WETH more is refused with its numbers"):
-            request = self._unlock_request("WETH", TOO_MUCH_WETH)
+            request = self.requests.unlock(chain_a, "WETH", plot.TOO_MUCH_WETH)
             refused = self.door.decision(self.door.send(request, [ALICE]))
             if refused["state"] != "REFUSED":
-                raise DoorError(f"the second unlock was not refused: {refused}")
+                raise DoorError(f"the last unlock was not refused: {refused}")
             self.results["unlock_refused"] = f"{refused['code']}: {refused['detail']}"
-        after = chain.chain.units_of(chain.tokens["WETH"], ALICE.address)
-        if after - before != UNLOCKED_WETH:
-            raise DoorError(f"the vault paid {after - before} units, not {UNLOCKED_WETH}")
+        for asset_id, wanted in (("WETH", plot.UNLOCKED_WETH), ("SOL", plot.UNLOCKED_SOL)):
+            paid = wallet_units[asset_id]() - before[asset_id]
+            if paid != wanted:
+                raise DoorError(f"the vault paid {paid} units of {asset_id}, not {wanted}")
 
     def fall_and_liquidate(self) -> None:
-        """6: the price falls; the hub moves debt and collateral; the vault pays out once."""
+        """6: prices fall; the hub moves debt and collateral; each vault pays out once."""
         devnet = self.world.devnet
-        with self.step("liquidate", "ETH fell to 1200 USD: liquidated to the target health"):
-            for chain in (devnet.chain_a, devnet.chain_c):
-                chain.chain.update_feed(chain.feeds["WETH"], FALLEN_ANSWER)
+        text = "SOL fell to 100 USD and ETH to 1500: liquidated to the target health"
+        with self.step("liquidate", text):
+            falls = (("SOL", plot.FALLEN_SOL_ANSWER), ("WETH", plot.FALLEN_WETH_ANSWER))
+            for asset_id, answer in falls:
+                for chain in (devnet.chain_a, devnet.chain_c):
+                    chain.chain.update_feed(chain.feeds[asset_id], answer)
             seizing = self.door.wait_for(
                 f"/v1/messages?account=0x{OWNER.account.hex()}",
-                lambda answer: bool(_seizures(answer)),
-                "the seize message",
+                lambda answer: len(_seizures(answer)) == plot.SEIZURES,
+                "two seize messages",
             )
-        with self.step("seize", "the vault on A paid the liquidator, once"):
+        with self.step("seize", "the vaults on S and A paid the liquidator, once each"):
             for message in _seizures(seizing):
                 self.door.message_in(message["message_id"], "CONFIRMED")
             health = self.door.get(f"{_account_path(OWNER)}/health")
             self.results["health_after_liquidation"] = health
+            self.results["liquidations"] = self._liquidations()
+
+    def _liquidations(self) -> list[dict[str, Any]]:
+        """Return the numbers behind each liquidation, in order."""
+        events: list[dict[str, Any]] = []
+        after = 0
+        while page := self.door.get(f"{_account_path(OWNER)}/events?after={after}")["events"]:
+            events += page
+            after = page[-1]["accountseq"]
+        return [event["data"] for event in events if event["type"] == LIQUIDATION_DECIDED]
 
     def repay(self) -> None:
         """6: the liquidator repays what it took over; the owner repays the rest."""
         chain = self.world.devnet.chain_c
-        line = _credit_line(self.world)
+        line = credit_line_of(self.world)
         with self.step("repay", "debts repaid on C by liquidator and owner"):
             assumed = _owed(self.door.get(_account_path(BACKSTOP)))
             chain.chain.repay(LIQUIDATOR, line, OWNER.account, assumed)
@@ -164,27 +195,28 @@ class Story:
 
     def leave(self) -> None:
         """7: the grant is handed back, the rest is unlocked, the accounts end empty."""
-        devnet = self.world.devnet
         with self.step("revoke", "the unused credit is handed back"):
-            granted = self._granted(self._credit_request(0), [ALICE, OPERATOR])
+            granted = self._granted(self.requests.credit(0), [ALICE, OPERATOR])
             self.door.message_in(granted["message_id"], "CONFIRMED")
         with self.step("leave", "everything else unlocked; the accounts are empty"):
-            messages = []
-            for party in (OWNER, BACKSTOP):
-                for balance in self.door.get(_account_path(party))["balances"]:
-                    units = int(balance["available"])
-                    if units:
-                        request = self._unlock_request(balance["asset_id"], units, party=party)
-                        messages.append(self._granted(request, [party.wallet])["message_id"])
+            messages = [
+                self._unlock_all(party, balance)["message_id"]
+                for party in (OWNER, BACKSTOP)
+                for balance in self.door.get(_account_path(party))["balances"]
+                if int(balance["available"])
+            ]
             for message_id in messages:
                 self.door.message_in(message_id, "CONFIRMED")
             for party in (OWNER, BACKSTOP):
                 self.door.wait_for(
                     _account_path(party), _is_empty, f"account 0x{party.account.hex()} empty"
                 )
-        self.results["paid_out"] = {
-            "WETH": str(devnet.chain_a.chain.units_of(devnet.chain_a.tokens["WETH"], ALICE.address))
-        }
+
+    def _unlock_all(self, party: Account, balance: dict[str, Any]) -> dict[str, Any]:
+        place = self.world.place_of(ChainId(balance["chain_id"]))
+        units = int(balance["available"])
+        request = self.requests.unlock(place, balance["asset_id"], units, party=party)
+        return self._granted(request, [party.wallet_on(place)])
 
     def wait_balance(
         self,
@@ -206,62 +238,14 @@ class Story:
 
         self.door.wait_for(_account_path(party), _is_there, f"{asset_id} on {chain_id}")
 
-    def _granted(self, command: Command, signers: list[DevKey]) -> dict[str, Any]:
+    def _granted(self, command: Command, signers: list[Signer]) -> dict[str, Any]:
         return _granted(self.door.decision(self.door.send(command, signers)))
-
-    def _fresh_nonce(self) -> bytes:
-        self._nonce += 1
-        return self._nonce.to_bytes(32, "big")
-
-    def _credit_request(self, limit_units: int) -> RequestCredit:
-        chain = self.world.devnet.chain_c
-        now = int(time.time())
-        return RequestCredit(
-            account=OWNER.account,
-            chain_id=chain.chain_id,
-            credit_line=_credit_line(self.world),
-            token=chain.tokens["USDC"],
-            limit=limit_units,
-            borrower=ALICE.address,
-            expiry=now + GRANT_SECONDS,
-            deadline=now + REQUEST_SECONDS,
-            nonce=self._fresh_nonce(),
-        )
-
-    def _unlock_request(
-        self, asset_id: str, units: int, *, party: Account = OWNER
-    ) -> RequestUnlock:
-        devnet = self.world.devnet
-        chain = devnet.chain_a if asset_id == "WETH" else devnet.chain_b
-        return RequestUnlock(
-            account=party.account,
-            chain_id=chain.chain_id,
-            vault=_vault(chain),
-            token=chain.tokens[asset_id],
-            amount=units,
-            recipient=party.wallet.address,
-            deadline=int(time.time()) + REQUEST_SECONDS,
-            nonce=self._fresh_nonce(),
-        )
 
 
 def _granted(decided: dict[str, Any]) -> dict[str, Any]:
     if decided["state"] != "GRANTED":
         raise DoorError(f"not granted: {decided['code']}: {decided['detail']}")
     return decided
-
-
-def _vault(chain: DeployedChain) -> bytes:
-    if chain.vault is None:
-        raise DoorError(f"{chain.chain_id} has no vault")
-    return chain.vault
-
-
-def _credit_line(world: World) -> bytes:
-    contract = world.devnet.chain_c.credit_line
-    if contract is None:
-        raise DoorError("chain C has no credit line")
-    return contract
 
 
 def _account_path(party: Account) -> str:

@@ -1,4 +1,4 @@
-"""The demo's world: three local chains, the parties' keys, and the files that processes read."""
+"""The demo's world: four local chains, the parties' keys, and the files that processes read."""
 
 import json
 import os
@@ -8,26 +8,32 @@ from pathlib import Path
 from typing import Any, Final
 
 from chains.command import account_id
-from chains.devnet.actors import ALICE, LIQUIDATOR, OPERATOR, RELAYER, DevKey
+from chains.devnet.actors import ALICE, LIQUIDATOR, OPERATOR, RELAYER, DevKey, DevWallet
 from chains.devnet.anvil import free_port
-from chains.devnet.kit import USDC, DeployedChain, Devnet
-from chains.types import text_of_word
+from chains.devnet.kit import DeployedChain, Devnet
+from chains.devnet.solana_actors import SOLANA_ALICE, SOLANA_LIQUIDATOR, SOLANA_RELAYER
+from chains.devnet.solana_kit import DeployedSolana, SolanaKit
+from chains.types import ChainId, address_text, text_of_word
+from relayer.cli.demo import plot
 
 PROTOCOL: Final = "lendco"
-LIQUIDATOR_COLLATERAL_UNITS: Final = 50_000 * USDC
 HEARTBEAT_SECONDS: Final = 3_600
 POLL_MILLISECONDS: Final = 400
 REREAD_AGE_SECONDS: Final = 3
 GUARDIAN_POLL_MILLISECONDS: Final = 700
 ALICE_SALT: Final = bytes(31) + b"\x01"
 LIQUIDATOR_SALT: Final = bytes(31) + b"\x02"
+SCALES: Final = {"WETH": 18, "USDC": 6, "SOL": 9}
+
+Place = DeployedChain | DeployedSolana
 
 
 @dataclass(frozen=True, slots=True)
 class Account:
-    """A margin account and the wallet that opens it."""
+    """A margin account, the wallet that opens it, and its owner's wallet on Solana."""
 
     wallet: DevKey
+    solana: DevWallet
     salt: bytes
 
     @property
@@ -35,9 +41,13 @@ class Account:
         """The account's id."""
         return account_id(opener=self.wallet.address, salt=self.salt)
 
+    def wallet_on(self, place: Place) -> DevKey | DevWallet:
+        """Return the owner's wallet of a chain's family."""
+        return self.solana if isinstance(place, DeployedSolana) else self.wallet
 
-OWNER: Final = Account(ALICE, ALICE_SALT)
-BACKSTOP: Final = Account(LIQUIDATOR, LIQUIDATOR_SALT)
+
+OWNER: Final = Account(ALICE, SOLANA_ALICE, ALICE_SALT)
+BACKSTOP: Final = Account(LIQUIDATOR, SOLANA_LIQUIDATOR, LIQUIDATOR_SALT)
 
 
 @dataclass(frozen=True, slots=True)
@@ -54,9 +64,21 @@ class World:
     """The chains and the files of one run."""
 
     devnet: Devnet
+    solana: SolanaKit
     folder: Path
     api_port: int
     guardian_ports: tuple[int, ...]
+
+    @property
+    def chain_s(self) -> DeployedSolana:
+        """The chain of the other family."""
+        return self.solana.chain_s
+
+    @property
+    def places(self) -> dict[str, Place]:
+        """The chains by their letters."""
+        devnet = self.devnet
+        return {"A": devnet.chain_a, "B": devnet.chain_b, "C": devnet.chain_c, "S": self.chain_s}
 
     @property
     def config(self) -> Path:
@@ -68,19 +90,32 @@ class World:
         """Where the message API listens."""
         return f"http://127.0.0.1:{self.api_port}"
 
+    def place_of(self, chain_id: ChainId) -> Place:
+        """Return the chain of an id."""
+        return {place.chain_id: place for place in self.places.values()}[chain_id]
+
     def guardian_config(self, place: int) -> Path:
         """One guardian's configuration."""
         return self.folder / f"guardian-{place + 1}.toml"
 
 
-def build_world(devnet: Devnet, folder: Path, servers: Servers) -> World:
+def build_world(devnet: Devnet, solana: SolanaKit, folder: Path, servers: Servers) -> World:
     """Fund the liquidator and write every configuration and key file."""
     count = len(devnet.guardian_set.members)
-    world = World(devnet, folder, free_port(), tuple(free_port() for _ in range(count)))
+    ports = tuple(free_port() for _ in range(count))
+    world = World(devnet, solana, folder, free_port(), ports)
     chain_b = devnet.chain_b
-    chain_b.chain.mint(chain_b.tokens["USDC"], LIQUIDATOR.address, LIQUIDATOR_COLLATERAL_UNITS)
+    chain_b.chain.mint(chain_b.tokens["USDC"], LIQUIDATOR.address, plot.BACKSTOP_USDC)
+    write_files(world, servers)
+    return world
+
+
+def write_files(world: World, servers: Servers) -> None:
+    """Write the configurations and keys of the hub and of each guardian."""
+    folder = world.folder
     _write_secret(folder / "sender.key", RELAYER.key.hex())
-    for place, key in enumerate(devnet.options.guardians):
+    _write_secret(folder / "solana-sender.key", SOLANA_RELAYER.seed.hex())
+    for place, key in enumerate(world.devnet.options.guardians):
         _write_secret(folder / f"guardian-{place + 1}.key", key.key.hex())
         _write_secret(folder / f"guardian-{place + 1}.token", secrets.token_hex(32))
         values = _values(world, f"sqlite:///{folder}/guardian-{place + 1}.sqlite3", "memory://")
@@ -95,10 +130,12 @@ def build_world(devnet: Devnet, folder: Path, servers: Servers) -> World:
         world.guardian_config(place).write_text(toml_of(values))
     hub = _values(world, servers.database_url, servers.broker_url)
     hub["broker_prefix"] = servers.broker_prefix
-    hub["sender"] = {"key_file": str(folder / "sender.key")}
+    hub["sender"] = {
+        "key_file": str(folder / "sender.key"),
+        "solana_key_file": str(folder / "solana-sender.key"),
+    }
     hub["api"] = {"listen_port": world.api_port}
     world.config.write_text(toml_of(hub))
-    return world
 
 
 def _write_secret(path: Path, text: str) -> None:
@@ -115,12 +152,14 @@ def _values(world: World, database_url: str, broker_url: str) -> dict[str, Any]:
         "database_url": database_url,
         "broker_url": broker_url,
         "log_format": "json",
-        "chains": [_chain(chain) for chain in devnet.chains],
-        "assets": [_asset(devnet, "WETH", 18), _asset(devnet, "USDC", 6)],
+        "chains": [_chain(place) for place in world.places.values()],
+        "assets": [_asset(world, asset_id) for asset_id in SCALES],
         "risk": {
             "paths": [
-                _path("WETH", devnet.chain_a, initial=7_600, maintenance=8_100, latency=100),
-                _path("USDC", devnet.chain_b, initial=9_050, maintenance=9_350, latency=50),
+                _path("WETH", devnet.chain_a, plot.WETH_ON_A),
+                _path("USDC", devnet.chain_b, plot.USDC_ON_B),
+                _path("USDC", world.chain_s, plot.USDC_ON_S),
+                _path("SOL", world.chain_s, plot.SOL_ON_S),
             ]
         },
         "guardians": {
@@ -139,45 +178,59 @@ def _values(world: World, database_url: str, broker_url: str) -> dict[str, Any]:
             {
                 "account": "0x" + BACKSTOP.account.hex(),
                 "recipients": [
-                    {"chain_id": chain.chain_id, "address": text_of_word(LIQUIDATOR.address)}
-                    for chain in (devnet.chain_a, devnet.chain_b)
+                    {
+                        "chain_id": place.chain_id,
+                        "address": _spelled(place, BACKSTOP.wallet_on(place).address),
+                    }
+                    for place in (devnet.chain_a, devnet.chain_b, world.chain_s)
                 ],
             }
         ],
     }
 
 
-def _chain(chain: DeployedChain) -> dict[str, Any]:
+def _chain(place: Place) -> dict[str, Any]:
     values: dict[str, Any] = {
-        "chain_id": chain.chain_id,
-        "rpc_urls": [chain.rpc_url],
+        "chain_id": place.chain_id,
+        "rpc_urls": [place.rpc_url],
         "poll_milliseconds": POLL_MILLISECONDS,
         "reread_age_seconds": REREAD_AGE_SECONDS,
     }
-    if chain.vault is not None:
-        values["vaults"] = [{"address": text_of_word(chain.vault)}]
-    if chain.credit_line is not None:
-        values["credit_lines"] = [
-            {
-                "protocol": PROTOCOL,
-                "address": text_of_word(chain.credit_line),
-                "token": text_of_word(chain.tokens["USDC"]),
-                "operator": text_of_word(OPERATOR.address),
-            }
-        ]
+    match place:
+        case DeployedSolana():
+            values["vaults"] = [
+                {
+                    "address": _spelled(place, place.vault),
+                    "program": _spelled(place, place.program),
+                }
+            ]
+        case DeployedChain(vault=bytes() as vault):
+            values["vaults"] = [{"address": text_of_word(vault)}]
+        case DeployedChain(credit_line=bytes() as credit_line):
+            values["credit_lines"] = [
+                {
+                    "protocol": PROTOCOL,
+                    "address": text_of_word(credit_line),
+                    "token": text_of_word(place.tokens["USDC"]),
+                    "operator": text_of_word(OPERATOR.address),
+                }
+            ]
     return values
 
 
-def _asset(devnet: Devnet, asset_id: str, scale: int) -> dict[str, Any]:
+def _asset(world: World, asset_id: str) -> dict[str, Any]:
     return {
         "asset_id": asset_id,
-        "scale": scale,
+        "scale": SCALES[asset_id],
         "heartbeat_seconds": HEARTBEAT_SECONDS,
         "sources_min": 2,
         "tokens": [
-            {"chain_id": chain.chain_id, "address": text_of_word(chain.tokens[asset_id])}
-            for chain in devnet.chains
-            if asset_id in chain.tokens
+            {
+                "chain_id": place.chain_id,
+                "address": _spelled(place, place.tokens[asset_id]),
+            }
+            for place in world.places.values()
+            if asset_id in place.tokens
         ],
         "feeds": [
             {
@@ -185,18 +238,21 @@ def _asset(devnet: Devnet, asset_id: str, scale: int) -> dict[str, Any]:
                 "chain_id": chain.chain_id,
                 "address": text_of_word(chain.feeds[asset_id]),
             }
-            for chain in devnet.chains
+            for chain in world.devnet.chains
             if asset_id in chain.feeds
         ],
     }
 
 
-def _path(
-    asset_id: str, chain: DeployedChain, *, initial: int, maintenance: int, latency: int
-) -> dict[str, Any]:
+def _spelled(place: Place, word: bytes) -> str:
+    return address_text(place.chain_id, word)
+
+
+def _path(asset_id: str, place: Place, weights_bps: tuple[int, int, int]) -> dict[str, Any]:
+    initial, maintenance, latency = weights_bps
     return {
         "asset_id": asset_id,
-        "chain_id": chain.chain_id,
+        "chain_id": place.chain_id,
         "initial_weight_bps": initial,
         "maintenance_weight_bps": maintenance,
         "latency_haircut_bps": latency,

@@ -3,7 +3,9 @@
 from eth_account import Account
 
 from chains.attestation import recover_signer
+from chains.command import OpenAccount, SignedCommand
 from chains.devnet.actors import ALICE, DEPLOYER, DEV_KEYS, dev_key, guardian_keys
+from chains.devnet.guarding import HUB_DEVNET
 from chains.types import checksum_address
 
 
@@ -25,6 +27,15 @@ def test_a_signature_is_recovered() -> None:
     digest = b"\x05" * 32
 
     assert recover_signer(digest, ALICE.sign(digest)) == ALICE.address
+
+
+def test_a_key_signs_commands_as_its_owner() -> None:
+    """The signer of the command is the key's address."""
+    command = OpenAccount(ALICE.address, bytes(32))
+
+    signed = SignedCommand(command, (ALICE.sign_command(command, HUB_DEVNET),))
+
+    assert signed.signers(HUB_DEVNET) == (ALICE.address,)
 
 
 def test_guardian_keys_ascend_and_are_the_same_for_a_seed() -> None:

@@ -1,5 +1,6 @@
 """The Solana part of the standard layout: deployed over RPC, and what parties do there."""
 
+import asyncio
 import json
 import subprocess
 import sys
@@ -14,15 +15,14 @@ from solders.keypair import Keypair
 from solders.pubkey import Pubkey
 
 from chains.command import account_id
-from chains.devnet.actors import guardian_keys
+from chains.devnet.actors import DevWallet, guardian_keys
 from chains.devnet.rpc import DevnetError
 from chains.devnet.solana_actors import (
     SOLANA_ALICE,
     SOLANA_BOB,
     SOLANA_DEPLOYER,
     SOLANA_LIQUIDATOR,
-    SolanaWallet,
-    solana_wallet,
+    wallet_named,
 )
 from chains.devnet.solana_deploy import SolanaDevChain, program_artifact
 from chains.devnet.solana_kit import (
@@ -36,6 +36,7 @@ from chains.devnet.solana_kit import (
     deploy_solana,
 )
 from chains.errors import CallRevertedError
+from chains.events import CollateralLocked, ObservedEvent
 from chains.finality import Finality
 from chains.message import Message, MessageKind
 from chains.solana.vault_layout import decode_asset, decode_guardian_set, decode_vault
@@ -114,7 +115,7 @@ def test_the_vault_is_sealed_for_the_hub_and_its_guardians(chain_s: DeployedSola
 
 
 @pytest.mark.parametrize("wallet", [SOLANA_ALICE, SOLANA_BOB, SOLANA_LIQUIDATOR])
-def test_parties_have_tokens_and_sol(wallet: SolanaWallet) -> None:
+def test_parties_have_tokens_and_sol(wallet: DevWallet) -> None:
     """Wrapped SOL is backed by as many lamports in the wallet's token account."""
     with SolanaKit() as kit:
         chain, tokens = kit.chain_s.chain, kit.chain_s.tokens
@@ -148,6 +149,44 @@ def test_collateral_is_locked_and_paid_out_on_a_message(
     assert landed.height == chain_s.chain.height()
 
 
+def test_its_reader_sees_what_was_locked() -> None:
+    """A lock in a final slot is an event of the vault, with the wallet as its depositor."""
+
+    async def read(chain_s: DeployedSolana) -> tuple[ObservedEvent, ...]:
+        reader = chain_s.reader()
+        try:
+            heads = await reader.heads()
+            found = await reader.events_in_range(0, heads.finalized.block.height)
+        finally:
+            await reader.close()
+        assert not found.malformed
+        return found.events
+
+    with SolanaKit() as kit:
+        chain_s = kit.chain_s
+        landed = chain_s.lock(SOLANA_ALICE, ACCOUNT, chain_s.tokens["SOL"], SOL)
+        kit.net.advance(kit.net.options.finalized_lag_slots + 1)
+        (event,) = asyncio.run(read(chain_s))
+
+    assert isinstance(event, CollateralLocked)
+    assert (event.account, event.depositor) == (ACCOUNT, SOLANA_ALICE.address)
+    assert (event.token, event.units) == (chain_s.tokens["SOL"], SOL)
+    assert event.position.tx_hash == landed.tx_hash
+    assert event.position.block.height == landed.height
+
+
+def test_a_gift_to_the_custody_is_no_lock(chain_s: DeployedSolana) -> None:
+    """Tokens arrive there without the vault's knowledge."""
+    token = chain_s.tokens["USDC"]
+    before = chain_s.custody_units(token)
+    locks = vault_of(chain_s).lock_count
+
+    chain_s.chain.give(SOLANA_ALICE, token, chain_s.custody_of(token), 7)
+
+    assert chain_s.custody_units(token) == before + 7
+    assert vault_of(chain_s).lock_count == locks
+
+
 def test_a_refusal_of_the_program_is_named(chain_s: DeployedSolana) -> None:
     """The number in the transaction's error becomes the name that the documents explain."""
     chain_s.lock(SOLANA_ALICE, ACCOUNT, chain_s.tokens["USDC"], USDC)
@@ -162,7 +201,7 @@ def test_a_refusal_of_the_cluster_is_told(chain_s: DeployedSolana) -> None:
     """A wallet without SOL cannot pay for its transaction."""
     with pytest.raises(DevnetError, match="no record of a prior credit"):
         chain_s.chain.open_wallet(
-            solana_wallet("poor"), chain_s.tokens["USDC"], SOLANA_ALICE.address
+            wallet_named("poor"), chain_s.tokens["USDC"], SOLANA_ALICE.address
         )
 
 

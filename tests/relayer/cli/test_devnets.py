@@ -11,10 +11,14 @@ from contextlib import contextmanager
 import httpx
 import pytest
 from solana.rpc.websocket_api import SolanaWsClient
+from solders.pubkey import Pubkey
 
+from chains.devnet.solana_deploy import SolanaDevChain
+from chains.devnet.solana_kit import USDC, WALLET_USDC
 from tests.relayer.cli.conftest import Run
 
 WAIT_SECONDS_MAX = 60
+key_of = Pubkey.from_string
 
 
 @contextmanager
@@ -56,6 +60,30 @@ def test_people_get_the_address_alone() -> None:
     assert answer.json()["result"] == "ok"
 
 
+def test_a_vault_is_put_there_and_told() -> None:
+    """The addresses are what stands there: the vault belongs to the program, Alice has tokens."""
+    with served("--vault", "--json") as (line, _):
+        told = json.loads(line)
+        chain = SolanaDevChain(told["url"])
+        account = chain.rpc.ask(lambda client: client.get_account_info(key_of(told["vault"]))).value
+        usdc, alice = (bytes(key_of(told[name])) for name in ("USDC", "alice"))
+
+        assert account is not None
+        assert str(account.owner) == told["program"]
+        assert chain.units_of(usdc, alice) == WALLET_USDC * USDC
+        assert told["hub"] == "hub:devnet"
+
+
+def test_people_get_what_stands_there_line_by_line() -> None:
+    """Name and address, one a line, the URL first."""
+    with served("--vault") as (line, process):
+        assert process.stdout is not None
+        lines = [line, *(process.stdout.readline() for _ in range(6))]
+
+    names = [name for name, _ in map(str.split, lines)]
+    assert names == ["url", "chain_id", "hub", "program", "vault", "USDC", "SOL"]
+
+
 def test_options_that_make_no_cluster_are_refused(run: Run) -> None:
     """Final before confirmed is an error with its reason."""
     result = run("devnet", "solana", "--confirmed-lag-slots", "9", "--finalized-lag-slots", "3",
@@ -67,7 +95,9 @@ def test_options_that_make_no_cluster_are_refused(run: Run) -> None:
     assert "finalized_lag_slots" in str(failed)
 
 
-@pytest.mark.parametrize("option", ["--port", "--slot-ms", "--seed", "--finalized-lag-slots"])
+@pytest.mark.parametrize(
+    "option", ["--port", "--slot-ms", "--seed", "--finalized-lag-slots", "--vault"]
+)
 def test_help_names_every_option(run: Run, option: str) -> None:
     """Long flags only."""
     assert option in run("devnet", "solana", "--help").stdout

@@ -16,6 +16,7 @@ import pytest
 from chains.devnet.anvil import find_anvil
 from chains.devnet.kit import Devnet
 from chains.devnet.rpc import DevnetError
+from chains.devnet.solana_kit import SolanaKit
 from relayer.cli.demo.world import Servers, World, build_world
 from relayer.cli.supervisor import run_up
 from relayer.errors import SettingsError
@@ -31,14 +32,14 @@ POLL_SECONDS = 0.1
 
 @pytest.fixture
 def world(tmp_path: Path) -> Iterator[World]:
-    """Three local chains, and the files and the migrated database of a hub beside them."""
+    """Four local chains, and the files and the migrated database of a hub beside them."""
     try:
         find_anvil()
     except DevnetError as exc:
         pytest.skip(str(exc))
-    with Devnet() as devnet:
+    with Devnet() as devnet, SolanaKit() as solana:
         servers = Servers(f"sqlite:///{tmp_path}/hub.sqlite3", "memory://", "relayer")
-        found = build_world(devnet, tmp_path, servers)
+        found = build_world(devnet, solana, tmp_path, servers)
         with store_of(found) as store:
             store.upgrade()
         yield found

@@ -1,6 +1,7 @@
 """The line of the websocket: what it does with too much."""
 
 import asyncio
+import logging
 
 import pytest
 from solana.rpc.websocket_api import SolanaWsClient
@@ -8,7 +9,7 @@ from websockets.asyncio.client import connect
 from websockets.exceptions import ConnectionClosedError
 
 from chains.devnet.solana import websocket
-from chains.devnet.solana.net import SolanaDevnet
+from chains.devnet.solana.net import SolanaDevnet, solana_devnet
 from tests.chains.devnet.solana.scenes import heard, listening
 
 
@@ -46,3 +47,18 @@ def test_a_line_that_does_not_keep_up_is_cut() -> None:
     assert len(queued) == websocket.QUEUE_MAX + 1
     assert queued[-1] is None
     assert None not in queued[:-1]
+
+
+def test_the_line_writes_nothing_into_the_log_of_its_process(
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    """Neither its beginning and end nor that of a connection: a demo prints only its story."""
+
+    async def listen(client: SolanaWsClient) -> None:
+        await client.slot_subscribe()
+
+    with caplog.at_level(logging.DEBUG), solana_devnet() as net:
+        listening(net, listen)
+    servers = [record for record in caplog.records if "server" in record.name]
+
+    assert servers == []

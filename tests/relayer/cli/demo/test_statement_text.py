@@ -14,6 +14,7 @@ LIQUIDATOR = "0x" + "b2" * 32
 VAULT = "0x" + "00" * 12 + "c3" * 20
 CHAIN_A = "eip155:31337"
 CHAIN_C = "eip155:31339"
+CHAIN_S = "solana:2bUSYaZ9pFRH2JRiwbvkpzFNJ61hk4yS"
 MESSAGE_ID = "0x" + "d4" * 32
 THREAD_ID = "0x" + "e5" * 32
 UNITS = 3_436_620_959_500_497_215
@@ -35,6 +36,24 @@ MESSAGE: dict[str, Any] = {
 }
 
 
+WEIGHTS: list[dict[str, Any]] = [
+    {"asset_id": "SOL", "chain_id": CHAIN_S, "weight_bps": 7_150},
+    {"asset_id": "WETH", "chain_id": CHAIN_A, "weight_bps": 800},
+]
+LIQUIDATED: dict[str, Any] = {
+    "asset_id": "WETH",
+    "chain_id": CHAIN_A,
+    "weight_bps": 800,
+    "debt": f"USDC owed to lendco on {CHAIN_C}",
+    "repaid": "10450781233",
+    "seized": str(UNITS),
+    "bonus_bps": "697",
+    "factor_before": "0.970",
+    "factor_after": "1.050",
+    "sized_by": "close_factor",
+}
+
+
 def amount(units: int) -> dict[str, Any]:
     """Return the fields of an amount in WETH."""
     return {"asset_id": "WETH", "chain_id": CHAIN_A, "scale": 18, "units": str(units)}
@@ -53,6 +72,7 @@ def sample(*, is_right: bool) -> Statement:
             "chains": [
                 {"letter": "A", "chain_id": CHAIN_A, "contract": VAULT, "role": "vault"},
                 {"letter": "C", "chain_id": CHAIN_C, "contract": VAULT, "role": "credit line"},
+                {"letter": "S", "chain_id": CHAIN_S, "contract": THREAD_ID, "role": "vault"},
             ],
             "parties": {"owner": OWNER, "liquidator": LIQUIDATOR},
             "entries": [
@@ -70,6 +90,8 @@ def sample(*, is_right: bool) -> Statement:
                 }
             ],
             "messages": [MESSAGE],
+            "weights": WEIGHTS,
+            "liquidations": [LIQUIDATED],
             "ledger": {"ok": True, "entries_count": 1},
             "custody": [
                 {
@@ -121,6 +143,15 @@ def test_the_last_line_says_whether_all_is_equal(is_right: bool) -> None:
     assert lines[-1] == f"ledger equals chain: {int(is_right)} of 1 custody accounts, to the unit"
     assert lines[-2] == "guardian ledgers: 3 of 3 equal"
     assert any(line.endswith("NO") for line in lines) is not is_right
+
+
+def test_a_liquidation_is_shown_with_its_reasons() -> None:
+    """What was taken at which weight, and the order in which all collateral would be."""
+    text = " ".join(" ".join(printed(sample(is_right=True), width=100)).split())
+
+    taken = "WETH on A 0.0800 10,450.781233 USDC 3.436620959500497215 WETH 0.970 -> 1.050"
+    assert f"{taken} close_factor" in text
+    assert "heals most per USD repaid, so the order is SOL on S 0.7150, WETH on A 0.0800" in text
 
 
 @pytest.mark.parametrize(
