@@ -22,7 +22,7 @@ from tests.simulated_chain import SimulatedChain
 STEPS = 12
 GUARDIANS = 2
 WORLDS = 40
-AUDITED = (0, 3)
+AUDITED = (0, 5)
 
 
 @pytest.fixture(scope="module")
