@@ -23,7 +23,7 @@ STEPS = 12
 GUARDIANS = 2
 WORLDS = 40
 WORLDS_QUICK = 16
-AUDITED = (0, 3)
+AUDITED = (0, 5)
 
 
 @pytest.fixture(scope="module")
