@@ -273,6 +273,7 @@ def test_what_the_program_would_refuse_is_never_signed(world: ExpiringWorld) -> 
     assert "INSUFFICIENT (7072)" in details[-1]
 
 
+@pytest.mark.slow
 def test_a_seizure_may_offer_more_than_a_release(world: ExpiringWorld) -> None:
     """Each has its cap: the dearer market is met for the one and not for the other."""
     (release,) = world.store_messages(1)
