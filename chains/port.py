@@ -205,10 +205,13 @@ class ChainReader(ContractReader, Protocol):
 
     async def header_at(self, height: int) -> BlockHeader:
         """
-        Return the header at a height of the node's chain.
+        Return the newest block at or below a height of the node's chain.
+
+        Where every height has a block that is the block there. On a chain with heights without a
+        block it may be a lower one: compare its height before it is taken for the one asked for.
 
         Raises:
-            BlockGoneError: the node has no such height.
+            BlockGoneError: the height is above the node's newest block, or below its history.
         """
         ...
 

@@ -106,7 +106,12 @@ def check_wallet(chain_id: ChainId, word: bytes) -> None:
     """
     is_evm_address = word.startswith(EVM_ADDRESS_PAD)
     if not any(word):
-        raise ValueError("it is the zero address; name a real one")
+        is_solana = chain_id.startswith(SOLANA_NAMESPACE)
+        raise ValueError(
+            "it is the system program; name a wallet"
+            if is_solana
+            else "it is the zero address; name a real one"
+        )
     if chain_id.startswith(SOLANA_NAMESPACE) and is_evm_address:
         raise ValueError(
             f"{checksum_address(word)} is an EVM address; {chain_id} has wallets of 32 bytes"
@@ -167,6 +172,11 @@ def word_of_base58(text: str) -> bytes:
 def address_text(chain_id: str, word: bytes) -> str:
     """Return an address as people of its chain write it: in base 58 on Solana, else as hex."""
     return base58_of(word) if chain_id.startswith(SOLANA_NAMESPACE) else text_of_word(word)
+
+
+def raw_text(chain_id: str, raw: bytes) -> str:
+    """Return a hash of a chain as people write it there: in base 58 on Solana, else as 0x-hex."""
+    return base58_of(raw) if chain_id.startswith(SOLANA_NAMESPACE) else "0x" + raw.hex()
 
 
 def text_of_word(word: bytes) -> str:

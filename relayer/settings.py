@@ -12,6 +12,7 @@ from pydantic_settings.exceptions import SettingsError as SourceError
 from relayer.errors import SettingsError
 from relayer.family_rules import family_mistakes
 from relayer.sections import (
+    LIQUIDATORS_MAX,
     AccountantSettings,
     ApiSettings,
     AssetSettings,
@@ -67,7 +68,7 @@ class Settings(BaseSettings):
     guardian: GuardianSettings | None = None
     sender: SenderSettings | None = None
     accountant: AccountantSettings = AccountantSettings()
-    liquidators: tuple[LiquidatorSettings, ...] = ()
+    liquidators: Annotated[tuple[LiquidatorSettings, ...], Field(max_length=LIQUIDATORS_MAX)] = ()
     api: ApiSettings = ApiSettings()
     messages: MessageSettings = MessageSettings()
     governor: GovernorSettings = GovernorSettings()

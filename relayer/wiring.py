@@ -10,6 +10,7 @@ from typing import Final, TypeVar
 from coincurve import PrivateKey
 
 from chains.agreement.board import Terms
+from chains.agreement.health import BLOCKS_BEHIND_MAX
 from chains.agreement.reader import AgreeingReader, NodeReader
 from chains.attestation import GuardianSet, sign_digest, signer_address
 from chains.bridges.door import HttpDoor
@@ -21,6 +22,7 @@ from chains.evm.fees import FeeLimits
 from chains.evm.keys import read_key_file, read_private_text
 from chains.evm.reader import EvmReader
 from chains.evm.sender import EvmSender
+from chains.inspection import ProgramInspector
 from chains.line.wakeup import Wakeup
 from chains.nodes import NodePool
 from chains.oracles.chainlink import ChainlinkSource
@@ -55,10 +57,11 @@ from relayer.wiring_catalog import (
     tokens_of,
 )
 from relayer.wiring_governor import governor_rules
-from relayer.wiring_readers import readers_of, wakeup_of
+from relayer.wiring_readers import barred_of, inspectors_of, readers_of, wakeup_of
 
 GWEI: Final = 10**9
 MILLISECONDS: Final = 1_000
+SLOTS_BEHIND_MAX: Final = 50  # of 0.4 s each
 _Door = TypeVar("_Door", bound=HttpDoor)
 LOOPBACK_HOSTS: Final = ("127.0.0.1", "::1", "localhost")
 
@@ -117,6 +120,7 @@ def catalog_of(settings: Settings) -> Catalog:
             for chain in settings.chains
             for vault in chain.vaults
         },
+        barred=barred_of(settings),
         credit_lines=credit_lines_of(settings, registry),
         liquidators=tuple(
             Liquidator(
@@ -162,12 +166,23 @@ def node_pool(reader: ChainReader) -> NodePool | None:
 
 def _terms(settings: Settings, chain_id: ChainId) -> Terms:
     chain = settings.chain(chain_id)
-    return Terms(quorum=chain.quorum, labels=chain.labels, own=chain.rpc_own, report=log_node)
+    return Terms(
+        quorum=chain.quorum,
+        labels=chain.labels,
+        own=chain.rpc_own,
+        report=log_node,
+        behind_max=SLOTS_BEHIND_MAX if chain.is_solana else BLOCKS_BEHIND_MAX,
+    )
 
 
 def node_readers(settings: Settings, chain_id: ChainId) -> tuple[NodeReader, ...]:
     """Return a reader for each node of a chain, in the order of the settings."""
     return readers_of(settings.chain(chain_id), token_words(settings, chain_id))
+
+
+def program_inspectors(settings: Settings, chain_id: ChainId) -> tuple[ProgramInspector, ...]:
+    """Return what the doctor asks of each node of a Solana chain."""
+    return inspectors_of(settings.chain(chain_id), token_words(settings, chain_id))
 
 
 def backup_of(settings: Settings, store: Store, catalog: Catalog, reader: ChainReader) -> Backup:

@@ -1,7 +1,9 @@
 """A chain in memory: blocks, branches, finality and logs; what it says is always consistent."""
 
+from bisect import bisect_right
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
+from random import Random
 from typing import Final
 
 from eth_hash.auto import keccak
@@ -26,13 +28,15 @@ from chains.events import (
     Repaid,
 )
 from chains.finality import ChainIdentity, Heads
-from chains.port import ContractCall, CreditLineState, EventRead, Grant, Quote, VaultState
+from chains.port import ContractCall, CreditLineState, EventRead, Grant, VaultState
 from chains.types import BlockHeader, BlockRef, ChainId
+from tests.chain_families import Family, Slots, slots_of
 
 RAY: Final = 10**27
 GENESIS_SECONDS: Final = 1_700_000_000
 BLOCK_SECONDS: Final = 12
 WIDE: Final = 1_000
+INNER_BITS: Final = 16
 
 # A transaction of one log: its name makes the hash, so the same name in another block is the same
 # transaction moved. The builder gets where the log stands and the next lock of the branch.
@@ -63,6 +67,8 @@ class SimulatedChain:
     chains.port.ChainReader over blocks in memory.
 
     Args:
+        slots: heights without blocks, hashes and places of transactions as on Solana, and no old
+            states; None for a chain as those of the EVM, where blocks[height] is the block there.
         span_max: a range of more blocks is refused as too large.
         fault: called with (method, height) before each answer; it may raise what a node raises,
             or change the chain under the reader.
@@ -81,6 +87,7 @@ class SimulatedChain:
     final_height: int = 0
     start_seconds: int = GENESIS_SECONDS
     index_ray: int = RAY
+    slots: Slots | None = None
     blocks: list[Block] = field(default_factory=list)
     asked: list[tuple[str, int, int]] = field(default_factory=list)
     _made: int = 0
@@ -97,20 +104,53 @@ class SimulatedChain:
     @property
     def height(self) -> int:
         """The height of the newest block."""
-        return len(self.blocks) - 1
+        return self.blocks[-1].header.block.height
 
-    def mine(self, *transactions: Tx) -> Block:
-        """Append a block with these transactions; no two blocks have one hash."""
+    @property
+    def unfinal(self) -> int:
+        """How many blocks may still go."""
+        return sum(block.header.block.height > self.final_height for block in self.blocks)
+
+    def block_at(self, height: int) -> Block | None:
+        """Return the block at exactly a height, None where there is none."""
+        found = [block for block in self.blocks if block.header.block.height == height]
+        return found[0] if found else None
+
+    def blocks_within(self, heights: int) -> int:
+        """Return how many blocks the newest heights hold."""
+        lowest = self.height - heights
+        return sum(block.header.block.height > lowest for block in self.blocks)
+
+    def tx_hash(self, transaction: Tx) -> bytes:
+        """Return the hash of a transaction, or its signature."""
+        tx_hash = keccak(transaction.name.encode())
+        return tx_hash if self.slots is None else tx_hash + keccak(tx_hash)
+
+    def _next_height(self, gap: int | None) -> int:
+        if not self.blocks:
+            return 0
+        if gap is None:
+            gap = 0 if self.slots is None else self.slots.gap()
+        return self.height + 1 + gap
+
+    def mine(self, *transactions: Tx, gap: int | None = None) -> Block:
+        """
+        Append a block with these transactions; no two blocks have one hash.
+
+        Args:
+            gap: how many heights before it have no block; None: as the chain's slots say.
+        """
         self._made += 1
-        height = len(self.blocks)
+        height = self._next_height(gap)
         parent = self.blocks[-1].header.block.block_hash if self.blocks else bytes(32)
         block = BlockRef(height, keccak(parent + self._made.to_bytes(8, "big")))
         seconds = self.start_seconds + height * BLOCK_SECONDS
         locks = self._locks()
         events: list[ObservedEvent] = []
         malformed: list[MalformedLogError] = []
-        for log_index, transaction in enumerate(transactions):
-            tx_hash = keccak(transaction.name.encode())
+        for place, transaction in enumerate(transactions):
+            log_index = place if self.slots is None else place << INNER_BITS
+            tx_hash = self.tx_hash(transaction)
             if transaction.build is None:
                 malformed.append(
                     MalformedLogError(
@@ -149,7 +189,9 @@ class SimulatedChain:
 
     def finalize(self, height: int | None = None) -> None:
         """Call everything up to a height final, or up to the head."""
-        self.final_height = self.height if height is None else height
+        wanted = self.height if height is None else height
+        is_empty = self.slots is not None and self.block_at(wanted) is None
+        self.final_height = self._newest(wanted).header.block.height if is_empty else wanted
 
     @property
     def events(self) -> tuple[ObservedEvent, ...]:
@@ -166,7 +208,21 @@ class SimulatedChain:
             self.fault(method, first_height)
 
     def _known(self) -> list[Block]:
-        return self.blocks if self.seen_height is None else self.blocks[: self.seen_height + 1]
+        if self.seen_height is None:
+            return self.blocks
+        return [b for b in self.blocks if b.header.block.height <= self.seen_height]
+
+    def _newest(self, height: int) -> Block:
+        """Return the newest block at or below a height that the node knows."""
+        known = self._known()
+        place = bisect_right(known, height, key=lambda block: block.header.block.height)
+        return known[max(0, place - 1)]
+
+    def _check_kept(self, block: BlockRef) -> None:
+        """Refuse a state of long ago where only the newest ones are kept."""
+        if self.slots is not None and block.height < self.height - self.slots.states_kept:
+            reference = f"{block.height} (its state)"
+            raise BlockGoneError(chain_id=self.chain_id, reference=reference)
 
     async def identity(self) -> ChainIdentity:
         """Return the chain's name and its first block."""
@@ -176,18 +232,15 @@ class SimulatedChain:
     async def heads(self) -> Heads:
         """Return the newest header, and the newest final one that the node knows."""
         self._ask("heads", self.height)
-        known = self._known()
-        final_height = min(self.final_height, len(known) - 1)
-        finalized = self.claimed_final or known[final_height].header
-        return Heads(latest=known[-1].header, finalized=finalized)
+        finalized = self.claimed_final or self._newest(self.final_height).header
+        return Heads(latest=self._known()[-1].header, finalized=finalized)
 
     async def header_at(self, height: int) -> BlockHeader:
-        """Return the header at a height."""
+        """Return the header of the newest block at or below a height."""
         self._ask("header_at", height)
-        known = self._known()
-        if height >= len(known):
+        if height > self._known()[-1].header.block.height:
             raise BlockGoneError(chain_id=self.chain_id, reference=str(height))
-        return known[height].header
+        return self._newest(height).header
 
     async def header_of(self, block_hash: bytes) -> BlockHeader:
         """Return the header with a hash."""
@@ -206,7 +259,11 @@ class SimulatedChain:
             raise RangeTooLargeError(
                 chain_id=self.chain_id, first_height=first_height, last_height=last_height
             )
-        found = self._known()[first_height : last_height + 1]
+        found = [
+            block
+            for block in self._known()
+            if first_height <= block.header.block.height <= last_height
+        ]
         return self._changed(
             EventRead(
                 tuple(event for block in found for event in block.events),
@@ -225,6 +282,7 @@ class SimulatedChain:
     async def vault_state(self, vault: bytes, token: bytes, block: BlockRef) -> VaultState:
         """Return what the logs up to a block add up to."""
         self._ask("vault_state", block.height)
+        self._check_kept(block)
         events = self._up_to(block, vault)
         held_units = sum(_moved(event, token) for event in events)
         locks = sum(isinstance(event, CollateralLocked) for event in events)
@@ -244,6 +302,7 @@ class SimulatedChain:
         self, vault: bytes, account: bytes, token: bytes, block: BlockRef
     ) -> int:
         """Return what the logs of one account add up to."""
+        self._check_kept(block)
         events = self._up_to(block, vault)
         return sum(_moved(event, token) for event in events if event.account == account)
 
@@ -307,6 +366,11 @@ class SimulatedChain:
         return None
 
 
+def chain_of(family: Family, chain_id: ChainId, random: Random) -> SimulatedChain:
+    """Return a chain of a family."""
+    return SimulatedChain(chain_id, slots=slots_of(family, random))
+
+
 def fail_once(method: str, error: ChainError, *, after: int = 0) -> Callable[[str, int], None]:
     """Return a fault that raises once, at the call of a method that follows so many others."""
     calls = [0]
@@ -329,24 +393,3 @@ def _moved(event: ObservedEvent, token: bytes) -> int:
     if event.token != token:
         return 0
     return event.units if isinstance(event, CollateralLocked) else -event.units
-
-
-@dataclass(slots=True)
-class SimulatedFeeds:
-    """chains.port.PriceSource over answers that a test sets; a feed may answer with an error."""
-
-    answers: dict[bytes, Quote | ChainError] = field(default_factory=dict)
-    asked: list[bytes] = field(default_factory=list)
-
-    def set(self, feed: bytes, answer: int, *, updated_at_seconds: int, scale: int = 8) -> None:
-        """Let a feed answer."""
-        self.answers[feed] = Quote(feed, answer, scale, updated_at_seconds, 1)
-
-    async def quote(self, feed: bytes, block: BlockRef | None) -> Quote:
-        """Return what the feed answers."""
-        del block
-        self.asked.append(feed)
-        answer = self.answers[feed]
-        if isinstance(answer, ChainError):
-            raise answer
-        return answer

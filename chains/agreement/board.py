@@ -7,6 +7,7 @@ from typing import Final
 
 from chains.agreement.faults import PROVIDER_FAULTS, FaultClass
 from chains.agreement.health import (
+    BLOCKS_BEHIND_MAX,
     Health,
     after_answer,
     after_dispute,
@@ -41,6 +42,7 @@ class Terms:
             must be among those that agree.
         report: called with what happens to a node.
         now: seconds of a clock that never goes back.
+        behind_max: how many blocks a node may be behind before it is asked last.
     """
 
     quorum: int
@@ -48,6 +50,7 @@ class Terms:
     own: tuple[str, ...] = ()
     report: Callable[[NodeReport], None] = ignore
     now: Callable[[], float] = time.monotonic
+    behind_max: int = BLOCKS_BEHIND_MAX
 
 
 class Board:
@@ -63,6 +66,7 @@ class Board:
         self._chain_id = chain_id
         self._report = terms.report
         self._now = terms.now
+        self._behind_max = terms.behind_max
         self._healths = [Health() for _ in range(count)]
         self._dissents = [0] * count
         self._turn = 0
@@ -134,7 +138,13 @@ class Board:
     def saw_head(self, node: int, height: int, agreed_height: int) -> None:
         """Take note of a node's head, next to the one that a quorum has reached."""
         now = self._now()
-        health = after_head(self._healths[node], height, agreed_height=agreed_height, now=now)
+        health = after_head(
+            self._healths[node],
+            height,
+            agreed_height=agreed_height,
+            now=now,
+            behind_max=self._behind_max,
+        )
         self._set(node, health)
 
     def _set(self, node: int, health: Health) -> None:

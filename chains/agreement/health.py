@@ -90,12 +90,22 @@ def after_dispute(health: Health, now: float) -> Health:
     return replace(after, standing=Standing.OUT, reason=reason, retest_at=now + OUT_SECONDS)
 
 
-def after_head(health: Health, height: int, *, agreed_height: int, now: float) -> Health:
+def after_head(
+    health: Health,
+    height: int,
+    *,
+    agreed_height: int,
+    now: float,
+    behind_max: int = BLOCKS_BEHIND_MAX,
+) -> Health:
     """
     Return the health after a node named its head, next to the head that a quorum has reached.
 
     It is compared with the agreed head and not with the highest: one node that invents a height
     would else demote all the others. A chain that makes no blocks stalls nobody.
+
+    Args:
+        behind_max: how many blocks it may be behind; slots are shorter than blocks.
     """
     if height != health.height:
         health = replace(health, height=height, height_since=now)
@@ -103,7 +113,7 @@ def after_head(health: Health, height: int, *, agreed_height: int, now: float) -
         return health
     behind = agreed_height - height
     stalled_seconds = int(now - health.height_since)
-    if behind > BLOCKS_BEHIND_MAX:
+    if behind > behind_max:
         return replace(_demoted(health, f"{behind} blocks behind", now), is_behind=True)
     if behind > 0 and stalled_seconds >= STALLED_SECONDS:
         return replace(_demoted(health, f"stalled for {stalled_seconds} s", now), is_behind=True)

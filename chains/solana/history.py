@@ -11,6 +11,7 @@ from chains.errors import (
     BlockGoneError,
     MalformedLogError,
     RangeTooLargeError,
+    RpcAnswerError,
     RpcContradictionError,
     RpcTimeoutError,
 )
@@ -97,7 +98,12 @@ class History:
         if all(entry.is_failed for entry in entries):
             await self._headers.check(header.block)
             return BlockFacts(header, (), ())
-        read = await self._read_slot(slot, entries, level, self.trail.account)
+        try:
+            read = await self._read_slot(slot, entries, level, self.trail.account)
+        except AnswerTooLargeError:
+            raise RpcAnswerError(
+                chain_id=self._rpc.chain_id, method=BLOCK_METHOD, reason="the block is too large"
+            ) from None
         if read.header.block != header.block:
             raise BlockGoneError(
                 chain_id=self._rpc.chain_id, reference="0x" + header.block.block_hash.hex()

@@ -30,6 +30,7 @@ from chains.events import (
     CollateralSeized,
 )
 from chains.line.client import RpcFaultError
+from chains.line.http import AnswerTooLargeError
 from chains.line.shapes import usable
 from chains.port import VaultState
 from chains.solana import vault_layout
@@ -139,9 +140,11 @@ class States:
         pinned = await self.pinned((self._at.vault, position), block)
         self._vault(pinned.contents[0])
         units = 0
-        if pinned.contents[1] is not None:
+        found_position = pinned.contents[1]
+        # Anybody may send lamports to the address of a position that is not there yet.
+        if found_position is not None and found_position.content:
             with self._readable():
-                found = vault_layout.decode_position(self._own(pinned.contents[1]))
+                found = vault_layout.decode_position(self._own(found_position))
             if (found.account, found.mint) != (account, mint):
                 raise self._unusable("the position is another account's or another token's")
             units = found.units
@@ -251,6 +254,8 @@ class States:
                     continue
                 reference = str(slot_min)
                 raise self._rpc.classified(METHOD, fault, reference=reference) from fault
+            except AnswerTooLargeError:
+                raise self._unusable("the accounts are too large") from None
             with usable(self._rpc.chain_id, METHOD):
                 slot, value = context_of(answer)
                 contents = accounts_of(value, len(keys))

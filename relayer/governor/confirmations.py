@@ -63,8 +63,12 @@ def blocks_needed(tiers: Sequence[ConfirmationTier], value_wad: int | None) -> i
     return max(reached, default=None)
 
 
-def is_deep(height: int, *, head_height: int | None, blocks: int | None) -> bool:
-    """Return whether a lock at a height lies under as many blocks as it needs."""
-    if blocks is None or head_height is None:
-        return False
-    return head_height - height >= blocks
+def is_deep(height: int, *, deep_height: int | None) -> bool:
+    """
+    Return whether a lock at a height lies under as many blocks as it needs.
+
+    Args:
+        deep_height: the newest height under so many blocks, counted as blocks and not as heights:
+            a height without a block confirms nothing. None where no block is as deep.
+    """
+    return deep_height is not None and height <= deep_height

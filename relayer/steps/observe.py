@@ -8,15 +8,16 @@ from typing import Final
 import structlog
 
 from chains.errors import (
-    BlockGoneError,
     FinalityViolationError,
     RangeTooLargeError,
+    RpcContradictionError,
     RpcUnavailableError,
 )
 from chains.finality import Heads
 from chains.port import ChainReader, EventRead
 from chains.types import BlockHeader, BlockRef, ChainId
 from relayer.clock import UnixSeconds
+from relayer.steps.ascend import headers_after
 from relayer.steps.prove import set_unproven_aside
 from relayer.steps.queues import ASSESS, RECONCILE, reconcile_queue
 from relayer.store.chains import BranchError, Cursor
@@ -25,6 +26,9 @@ from relayer.store.observed_rows import MalformedLog
 from relayer.store.unit_of_work import Store, UnitOfWork
 
 NO_CORRELATION: Final = bytes(32)
+# A run of several ranges must end well within its lease, and news of it must not be late.
+FINAL_RANGES_PER_RUN_MAX: Final = 4
+RUN_SECONDS_MAX: Final = 2.0
 log = structlog.get_logger(__name__)
 
 
@@ -117,7 +121,12 @@ def _cursor(store: Store, chain_id: ChainId) -> Cursor:
 
 
 async def _check_ahead(store: Store, reader: ChainReader, cursor: Cursor, heads: Heads) -> None:
-    """Tell a node that lags behind the stored head from one that is on another branch."""
+    """
+    Tell a node that lags behind the stored head from one that is on another branch.
+
+    Above the final block every block is stored, so a node's head there that is not is of another
+    branch, whether or not our own has a block at that height.
+    """
     latest_height = heads.latest.block.height
     if cursor.head is None or latest_height >= cursor.head.height:
         return
@@ -130,6 +139,9 @@ async def _check_ahead(store: Store, reader: ChainReader, cursor: Cursor, heads:
     block = await asyncio.to_thread(_newest_common)
     if block is not None:
         await _check_branch(reader, block)
+        is_unfinal = cursor.finalized is not None and latest_height > cursor.finalized.height
+        if is_unfinal and block.height < latest_height:
+            raise BranchError(chain_id=reader.chain_id, block=cursor.head)
     raise RpcUnavailableError(
         chain_id=reader.chain_id,
         method="heads",
@@ -138,18 +150,37 @@ async def _check_ahead(store: Store, reader: ChainReader, cursor: Cursor, heads:
 
 
 async def _observe_final(run: _Run, cursor: Cursor, heads: Heads) -> tuple[Cursor, int]:
-    """Take one range of final blocks, halving it as often as the node refuses it."""
-    first_height = run.limits.start_height if cursor.head is None else cursor.head.height + 1
+    """Take ranges of final blocks, a few of them before the heads are asked for again."""
     final_height = heads.finalized.block.height
-    if first_height > final_height:
-        if cursor.head is not None:
-            return cursor, 0
-        first_height = final_height
+    if cursor.head is None:
+        first_height = min(run.limits.start_height, final_height)
+    else:
+        first_height = cursor.head.height + 1
+    clock = asyncio.get_running_loop().time
+    ends_at, stored = clock() + RUN_SECONDS_MAX, 0
+    for _ in range(FINAL_RANGES_PER_RUN_MAX):
+        if first_height > final_height:
+            break
+        cursor, count = await _observe_range(run, cursor, first_height, final_height)
+        stored += count
+        if cursor.head is None or clock() >= ends_at:
+            break
+        first_height = cursor.head.height + 1
+    return cursor, stored
+
+
+async def _observe_range(
+    run: _Run, cursor: Cursor, first_height: int, final_height: int
+) -> tuple[Cursor, int]:
+    """Take one range of final blocks, halving it as often as the node refuses it."""
     span = min(run.limits.finalized_span_max, max(1, run.reader.suggested_span))
     last_height = min(final_height, first_height + span - 1)
     read, last_height = await read_range(run.reader, first_height, last_height)
     await _check_final_parent(run.reader, cursor)
     last_header = await run.reader.header_at(last_height)
+    _check_within(run.reader, read, last_header)
+    if last_header.block.height < first_height:  # no block in the whole range
+        read, last_header = await _next_final(run.reader, last_header.block, final_height)
 
     def _store() -> Cursor:
         with run.store.unit_of_work() as uow:
@@ -159,8 +190,37 @@ async def _observe_final(run: _Run, cursor: Cursor, heads: Heads) -> tuple[Curso
             return after
 
     after = await asyncio.to_thread(_store)
-    log.debug("range.observed", chain_id=run.reader.chain_id, height=last_height)
+    log.debug("range.observed", chain_id=run.reader.chain_id, height=last_header.block.height)
     return after, len(read.events)
+
+
+async def _next_final(
+    reader: ChainReader, block: BlockRef, final_height: int
+) -> tuple[EventRead, BlockHeader]:
+    """Return the first final block after one that many heights without a block follow."""
+    headers = await headers_after(reader, block, final_height)
+    if not headers:
+        raise RpcContradictionError(
+            chain_id=reader.chain_id,
+            method="header_at",
+            reason=f"no block follows {block.height} up to final block {final_height}",
+        )
+    height = headers[0].block.height
+    read = await reader.events_in_range(height, height)
+    _check_within(reader, read, headers[0])
+    return read, headers[0]
+
+
+def _check_within(reader: ChainReader, read: EventRead, newest: BlockHeader) -> None:
+    """Refuse events above the newest block of their range: they stand at heights without one."""
+    heights = [event.position.block.height for event in read.events]
+    if max(heights, default=0) > newest.block.height:
+        raise RpcContradictionError(
+            chain_id=reader.chain_id,
+            method="events_in_range",
+            reason=f"an event stands at {max(heights)}, and the newest block up to there is "
+            f"{newest.block.height}",
+        )
 
 
 async def read_range(
@@ -196,23 +256,18 @@ async def _observe_newest(run: _Run, cursor: Cursor, heads: Heads) -> tuple[Curs
     if cursor.head is None:
         return cursor, 0
     await _check_branch(run.reader, cursor.head)
-    last_height = min(heads.latest.block.height, cursor.head.height + run.limits.blocks_per_run_max)
     stored = 0
-    for height in range(cursor.head.height + 1, last_height + 1):
-        header = await _header_at(run.reader, height)
-        if header is None:
+    left = run.limits.blocks_per_run_max
+    while left > 0 and cursor.head is not None:
+        headers = await headers_after(run.reader, cursor.head, heads.latest.block.height)
+        if not headers:
             break
-        read = await run.reader.events_in_block(header.block)
-        cursor = await asyncio.to_thread(_store_block, run, cursor, header, read)
-        stored += len(read.events)
+        for header in headers[:left]:
+            read = await run.reader.events_in_block(header.block)
+            cursor = await asyncio.to_thread(_store_block, run, cursor, header, read)
+            stored += len(read.events)
+        left -= len(headers)
     return cursor, stored
-
-
-async def _header_at(reader: ChainReader, height: int) -> BlockHeader | None:
-    try:
-        return await reader.header_at(height)
-    except BlockGoneError:
-        return None  # the chain became shorter meanwhile; the next run sees the new branch
 
 
 async def _check_branch(reader: ChainReader, block: BlockRef) -> None:

@@ -93,13 +93,12 @@ def _soft_units(uow: UnitOfWork, catalog: Catalog, account: bytes, found: LineCo
         return 0  # there are more than were read, so none is known to be deep enough
     provisional_units = sum(units for _, units in locks)
     blocks = blocks_needed(tiers, _value_wad(uow, catalog, asset_id, provisional_units))
-    head = uow.chains.cursor(chain_id).head
-    head_height = None if head is None else head.height
+    deep_height = None if blocks is None else uow.chains.height_under(chain_id, blocks)
     deep_units = sum(
         units
         for stored, units in locks
         if stored.state is EventState.SEEN
-        and is_deep(stored.event.position.block.height, head_height=head_height, blocks=blocks)
+        and is_deep(stored.event.position.block.height, deep_height=deep_height)
     )
     return max(0, soft_units - (provisional_units - deep_units))
 

@@ -9,7 +9,7 @@ import structlog
 from chains.errors import BlockGoneError
 from chains.events import CollateralExited, CollateralLocked
 from chains.port import ChainReader
-from chains.types import BlockHeader, BlockRef, ChainId
+from chains.types import BlockHeader, BlockRef, ChainId, raw_text
 from relayer.errors import NotYetError, RefusedError
 from relayer.ledger.chart import AccountKind, Side, margin_code, parse_code
 from relayer.money import AssetId
@@ -174,8 +174,8 @@ async def check_resumable(store: Store, reader: ChainReader) -> None:
         raise RefusedError(
             code="finality_violated",
             detail=f"{reader.chain_id}: final block {cursor.finalized.height} "
-            f"0x{cursor.finalized.block_hash.hex()} is not on the node's chain; if the node is "
-            f"wrong replace it, else run: relayer chain recover {reader.chain_id}",
+            f"{raw_text(reader.chain_id, cursor.finalized.block_hash)} is not on the node's chain; "
+            f"if the node is wrong replace it, else run: relayer chain recover {reader.chain_id}",
         )
 
 
@@ -210,10 +210,13 @@ async def _header_at(reader: ChainReader, height: int) -> BlockHeader | None:
 @dataclass(slots=True)
 class _Search:
     """
-    A binary search over the stored blocks: one that is on the chain has all below it there too.
+    A search over the stored blocks: one that is on the chain has all below it there too.
 
-    is_contradicted: the node has another block at the height of a stored one. A node that merely
-    has no block there is behind and proves nothing.
+    It goes down from the head in growing steps before it halves, so that a node without old blocks
+    is not asked for them: how far a chain was replaced does not depend on how long it is.
+
+    is_contradicted: the node has another block, or no block, at the height of a stored one below
+    its head. A node that has not come so far is behind and proves nothing.
     """
 
     store: Store
@@ -221,22 +224,40 @@ class _Search:
     is_contradicted: bool = False
 
     async def newest_common(self, head_height: int) -> BlockRef | None:
-        """Return the newest stored block that the node has as well."""
+        """
+        Return the newest stored block that the node has as well.
+
+        Raises:
+            RefusedError: the node does not know blocks as old as those that must be compared.
+        """
+        node_height = (await self.reader.heads()).latest.block.height
         found: BlockRef | None = None
         low, high = 0, head_height
+        step = 1
         while low <= high:
-            middle = (low + high) // 2
+            middle = (low + high) // 2 if found is not None else max(low, high - step + 1)
+            step *= 2
             block = await asyncio.to_thread(_stored_at, self.store, self.reader.chain_id, middle)
             if block is None or block.height < low:
                 low = middle + 1  # nothing is stored between, or what is there is found already
                 continue
-            header = await _header_at(self.reader, block.height)
-            if header is not None and header.block == block:
+            if await self._is_there(block, node_height):
                 found, low = block, middle + 1
             else:
-                self.is_contradicted |= header is not None
                 high = block.height - 1
         return found
+
+    async def _is_there(self, block: BlockRef, node_height: int) -> bool:
+        """Return whether the node has a stored block; note it where it has another one."""
+        header = await _header_at(self.reader, block.height)
+        if header is None and block.height <= node_height:
+            raise RefusedError(
+                code="node_without_history",
+                detail=f"{self.reader.chain_id}: the node does not know block {block.height}; use "
+                "one that keeps blocks as old",
+            )
+        self.is_contradicted |= header is not None and header.block != block
+        return header is not None and header.block == block
 
 
 def _check_violated(cursor: Cursor, target: BlockRef | None, search: _Search) -> None:

@@ -11,7 +11,7 @@ import structlog
 from chains.errors import FinalityViolationError, MalformedLogError
 from chains.events import ObservedEvent
 from chains.port import ChainReader, EventRead
-from chains.types import BlockHeader, ChainId
+from chains.types import BlockHeader, ChainId, raw_text
 from relayer.clock import UnixSeconds
 from relayer.steps.observe import ObserveLimits, keep, read_range
 from relayer.steps.prove import set_unproven_aside
@@ -33,7 +33,7 @@ class RereadLimits:
     When a final block is read again, and how many at once.
 
     Args:
-        depth_blocks: it lies so far below the final block, or
+        depth_blocks: it lies so many heights below the final block, or
         age_seconds: it was stored so long ago; whichever comes first.
     """
 
@@ -104,7 +104,9 @@ async def _judged(store: Store, first: ChainReader, read: EventRead, done: _Due)
     flaws = list(read.unreadable)
     for height in heights:
         header = await first.header_at(height)
-        _check_final(chain_id, header, absent)
+        _check_final(chain_id, header, [place for place in absent if place.block.height == height])
+        if header.block.height != height:
+            continue  # only the second reader has a block there
         wanted = {place.event_id for place in absent if place.block == header.block} | {
             event.position.event_id for event in new if event.position.block == header.block
         }
@@ -215,7 +217,7 @@ def _shown(event: ObservedEvent) -> dict[str, str]:
         "event_id": "0x" + position.event_id.hex(),
         "kind": type(event).__name__,
         "height": str(position.block.height),
-        "tx_hash": "0x" + position.tx_hash.hex(),
+        "tx_hash": raw_text(position.chain_id, position.tx_hash),
     }
 
 
@@ -266,6 +268,7 @@ def _stored_events(store: Store, places: list[StoredPlace]) -> tuple[ObservedEve
 
 
 def _check_final(chain_id: ChainId, header: BlockHeader, places: list[StoredPlace]) -> None:
+    """Refuse to go on where a final block was replaced, by a height without a block too."""
     for place in places:
-        if place.block.height == header.block.height and place.block != header.block:
+        if place.block != header.block:
             raise FinalityViolationError(chain_id=chain_id, block=place.block)

@@ -20,7 +20,7 @@ async def rewind(store: Store, reader: ChainReader, *, lease: Lease) -> int:
     Declare the blocks of a dead branch gone; their entries are taken back by reconcile.
 
     Returns:
-        How many blocks went; 0 when the stored head is on the node's chain after all.
+        How many heights went; 0 when the stored head is on the node's chain after all.
 
     Raises:
         FinalityViolationError: the branch left the chain below a final block.
@@ -51,8 +51,7 @@ def _candidates(store: Store, reader: ChainReader) -> tuple[Cursor, tuple[Checkp
         cursor = uow.chains.cursor(reader.chain_id)
         if cursor.head is None or cursor.finalized is None:
             return cursor, ()
-        count = cursor.head.height - cursor.finalized.height + 1
-        return cursor, uow.chains.newest_checkpoints(reader.chain_id, count)
+        return cursor, uow.chains.checkpoints_from(reader.chain_id, cursor.finalized.height)
 
 
 async def _rewind_target(

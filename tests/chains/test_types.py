@@ -6,6 +6,7 @@ from eth_utils.address import to_checksum_address
 from hypothesis import example, given
 from hypothesis import strategies as st
 from solders.pubkey import Pubkey
+from solders.signature import Signature
 
 from chains.types import (
     BlockRef,
@@ -18,6 +19,7 @@ from chains.types import (
     checksum_address,
     evm_address_of_word,
     evm_chain_number,
+    raw_text,
     solana_reference,
     text_of_word,
     word_of_evm_address,
@@ -133,7 +135,7 @@ def test_a_word_with_spaces_in_it_is_refused() -> None:
         (ChainId("solana:abc"), b"\x07" * 32, None),
         (ChainId("solana:abc"), bytes(11) + b"\x01" * 21, None),
         (ChainId("solana:abc"), bytes(12) + b"\x07" * 20, "is an EVM address; solana:abc has"),
-        (ChainId("solana:abc"), bytes(32), "zero address"),
+        (ChainId("solana:abc"), bytes(32), "system program"),
     ],
 )
 def test_a_wallet_is_a_word_of_its_chain(
@@ -159,6 +161,14 @@ def test_an_address_of_solana_is_written_and_read_in_base_58(word: bytes) -> Non
     assert text == str(Pubkey.from_bytes(word))
     assert word_of_text(text) == word == word_of_text("0x" + word.hex())
     assert address_text("eip155:1", word) == text_of_word(word)
+
+
+def test_bytes_of_a_chain_are_spelled_as_there() -> None:
+    """A signature of 64 bytes in base 58 on Solana; 0x-hex elsewhere, never as an address."""
+    signature = bytes(range(64))
+
+    assert raw_text("solana:x", signature) == str(Signature.from_bytes(signature))
+    assert raw_text("eip155:1", bytes(12) + b"\x01" * 20) == "0x" + "00" * 12 + "01" * 20
 
 
 @pytest.mark.parametrize(

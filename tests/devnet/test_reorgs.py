@@ -1,9 +1,7 @@
 """Reorgs of a real node: what the ledger holds is what a fresh index of the node finds."""
 
-import asyncio
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass, replace
-from typing import Any
+from dataclasses import replace
 
 import pytest
 
@@ -13,25 +11,13 @@ from chains.devnet.reorg import reorg
 from chains.types import TokenRef
 from relayer.assets import Asset, AssetRegistry
 from relayer.clock import FixedClock
-from relayer.ledger.chart import Side, margin_code
-from relayer.money import AssetId
-from relayer.steps.catalog import Catalog
-from relayer.steps.fence import open_fence
-from relayer.steps.observe import ObserveLimits, observe
-from relayer.steps.reconcile import reconcile
-from relayer.steps.rewind import rewind
-from relayer.store.chains import BranchError
-from relayer.store.leases import Lease, watch_lease_name
-from relayer.store.observed_rows import EventFilter, EventState
 from relayer.store.unit_of_work import Store
 from tests.databases import NOW, TestDatabases
+from tests.devnet.following import WETH_ID, Follower, Place, follower_of
 from tests.devnet.letters import account_named
 from tests.relayer.steps.bookings import CATALOG
 
 SLOTS_IN_EPOCH = 20  # final blocks are 40 behind
-LIMITS = ObserveLimits(start_height=0, blocks_per_run_max=200, finalized_span_max=500)
-ROUNDS_MAX = 20
-WETH_ID = AssetId("WETH")
 Poll = Callable[[], object]
 
 
@@ -43,74 +29,12 @@ def chain(anvil_binary: str) -> Iterator[DeployedChain]:
         yield running.chain_a
 
 
-@dataclass(frozen=True, slots=True)
-class Follower:
-    """A watcher and a reconciler of one real chain, round by round."""
-
-    store: Store
-    chain: DeployedChain
-    lease: Lease
-    catalog: Catalog
-
-    async def poll(self) -> bool:
-        """Poll once, and rewind if that poll noticed a reorg; return whether it did."""
-        reader = self.chain.reader()
-        try:
-            await observe(self.store, reader, limits=LIMITS, lease=self.lease)
-        except BranchError:
-            await rewind(self.store, reader, lease=self.lease)
-            return True
-        finally:
-            await reader.close()
-        return False
-
-    def catch_up(self) -> list[bool]:
-        """Poll until the newest block is stored, then book; return what each poll noticed."""
-        noticed = []
-        for _ in range(ROUNDS_MAX):
-            noticed.append(asyncio.run(self.poll()))
-            with self.store.read() as uow:
-                head = uow.chains.cursor(self.chain.chain_id).head
-            if head == self.chain.chain.head():
-                break
-        reconcile(self.store, self.catalog, self.chain.chain_id, fence=open_fence)
-        return noticed
-
-    def image(self) -> dict[str, Any]:
-        """Return all that must not depend on the way."""
-        states = (EventState.SEEN, EventState.FINAL)
-        with self.store.read() as uow:
-            living = uow.chains.events(EventFilter(chain_id=self.chain.chain_id, states=states))
-            lines = {
-                found.line: (
-                    found.counters.posted(Side.DEBIT),
-                    found.counters.debits_pending,
-                    found.counters.credits_pending,
-                )
-                for found in uow.ledger.trial_balance()
-            }
-            assert uow.ledger.verify().is_sound
-        return {
-            "events": [(found.event, found.state, found.booked) for found in living],
-            "lines": {line: sums for line, sums in lines.items() if any(sums)},
-        }
-
-    def soft(self, label: str) -> int:
-        """Return what an account has in blocks that are not final."""
-        with self.store.read() as uow:
-            code = margin_code(account_named(label))
-            counters = uow.ledger.counters(code, WETH_ID, self.chain.chain_id)
-        return counters.soft(Side.CREDIT)
-
-
 def followed(store: Store, chain: DeployedChain) -> Follower:
     """Return a follower that knows the chain's token."""
-    with store.unit_of_work() as uow:
-        lease = uow.leases.acquire(watch_lease_name(chain.chain_id), "watcher", 600)
-    assert lease is not None
     token = TokenRef(chain.chain_id, chain.tokens["WETH"])
     assets = AssetRegistry({token: Asset(WETH_ID, 18)})
-    return Follower(store, chain, lease, replace(CATALOG, assets=assets))
+    place = Place(chain.chain_id, chain.reader, chain.chain.head)
+    return follower_of(store, place, replace(CATALOG, assets=assets))
 
 
 def lock(chain: DeployedChain, label: str, units: int) -> bytes:
@@ -179,4 +103,4 @@ def test_r1_reorgs_of_a_real_node_leave_what_a_fresh_index_finds(
 
         assert noticed[0]
         assert found == other.image()
-        assert follower.soft("moved") == (2 * WETH if change is moved else 0)
+        assert follower.soft(account_named("moved")) == (2 * WETH if change is moved else 0)

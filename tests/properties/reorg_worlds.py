@@ -7,7 +7,6 @@ from itertools import count
 from random import Random
 from typing import Any, Final
 
-from eth_hash.auto import keccak
 from sqlalchemy import func, select
 
 from chains.events import Borrowed, EventPosition, ObservedEvent, Repaid
@@ -21,6 +20,7 @@ from relayer.store.chains import BranchError
 from relayer.store.debts import DebtView
 from relayer.store.ledger_tables import ENTRY, POSTING
 from relayer.store.observed_rows import EventFilter, EventState
+from tests.chain_families import Family
 from tests.databases import NOW, TestDatabases
 from tests.relayer.api.kit import ACCOUNT, CHAIN_A, CHAIN_C, LINE_C
 from tests.relayer.steps.bookings import (
@@ -35,7 +35,7 @@ from tests.relayer.steps.bookings import (
     release,
     unlock_message,
 )
-from tests.simulated_chain import RAY, Block, SimulatedChain, Tx
+from tests.simulated_chain import RAY, Block, SimulatedChain, Tx, chain_of
 
 DEPTH_MAX: Final = 64
 BASE_UNITS: Final = 10**9
@@ -53,33 +53,38 @@ class ReorgWorld:
 
     Args:
         is_credit: a credit line's chain (grants, debts), not a vault's (locks, releases, exits).
+        family: whether every height has a block, or heights are slots.
     """
 
     random: Random
     is_credit: bool
+    family: Family = Family.EVM
     chain: SimulatedChain = field(init=False)
+    begun_height: int = field(init=False)
     transactions: dict[bytes, Tx] = field(default_factory=dict)
     dropped: list[Tx] = field(default_factory=list)
     messages: dict[str, Message] = field(default_factory=dict)
     names: Iterator[int] = field(default_factory=count)
 
     def __post_init__(self) -> None:
-        self.chain = SimulatedChain(CHAIN_C if self.is_credit else CHAIN_A)
+        chain_id = CHAIN_C if self.is_credit else CHAIN_A
+        self.chain = chain_of(self.family, chain_id, self.random)
         if not self.is_credit:
             base = [lock(f"base {n}", BASE_UNITS, account=a) for n, a in enumerate(ACCOUNTS)]
             self.chain.mine(*base)
         self.chain.mine()
         self.chain.finalize()
+        self.begun_height = self.chain.height
 
     @property
     def unfinal(self) -> int:
         """How many blocks may still go."""
-        return self.chain.height - self.chain.final_height
+        return self.chain.unfinal
 
     def prepare(self, bench: Bench) -> None:
         """Book the first final blocks, and the messages whose effects may come later."""
         bench.limits = LIMITS
-        self.chain.seen_height = 2 - self.is_credit
+        self.chain.seen_height = self.begun_height
         bench.catch_up()
         self.chain.seen_height = None
         for nonce in range(1, MESSAGES + 1):
@@ -97,7 +102,7 @@ class ReorgWorld:
             while self.random.random() < 0.2 and len(chosen) < 4:
                 chosen += self._next(chosen)
             for transaction in chosen:
-                self.transactions[_hash_of(transaction)] = transaction
+                self.transactions[self.chain.tx_hash(transaction)] = transaction
             self.chain.mine(*chosen)
 
     def reorg(self, depth: int, blocks: int) -> None:
@@ -135,7 +140,9 @@ class ReorgWorld:
                 return False
             if transaction.name.startswith("repay") and self._scaled() == 0:
                 return False
-        return _hash_of(transaction) not in {e.position.tx_hash for e in self.chain.events}
+        return self.chain.tx_hash(transaction) not in {
+            e.position.tx_hash for e in self.chain.events
+        }
 
     def _vault_kinds(self) -> list[Callable[[int], Tx]]:
         account = self.random.choice(ACCOUNTS)
@@ -185,10 +192,6 @@ class ReorgWorld:
 ACCOUNTS: Final = (ACCOUNT, LIQUIDATOR)
 
 
-def _hash_of(transaction: Tx) -> bytes:
-    return keccak(transaction.name.encode())
-
-
 def _index_at(position: EventPosition) -> int:
     """Return an index that grows with the height: interest comes to light at each event."""
     return RAY + position.block.height * 10**20
@@ -217,8 +220,8 @@ def is_replaced(bench: Bench) -> bool:
     with bench.store.read() as uow:
         head = uow.chains.cursor(bench.chain_id).head
     assert head is not None
-    blocks = bench.chain.blocks
-    return head.height >= len(blocks) or blocks[head.height].header.block != head
+    block = bench.chain.block_at(head.height)
+    return block is None or block.header.block != head
 
 
 def counts(bench: Bench) -> tuple[int, ...]:

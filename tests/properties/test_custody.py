@@ -17,11 +17,12 @@ from relayer.ledger.chart import AccountKind, parse_code
 from relayer.steps.compare import Custody, compare
 from relayer.steps.fence import open_fence
 from relayer.store.unit_of_work import Store
+from tests.chain_families import Family, slots_of
 from tests.databases import NOW, TestDatabases
 from tests.relayer.api.kit import ACCOUNT, CHAIN_A
 from tests.relayer.steps.bookings import LIQUIDATOR, Bench, leave, lock, release, unlock_message
 from tests.relayer.steps.rounds import Rounds
-from tests.simulated_chain import SimulatedChain, Tx
+from tests.simulated_chain import SimulatedChain, Tx, chain_of
 
 SEQUENCES = 25
 STEPS = 12
@@ -95,20 +96,22 @@ def hostile(random: Random, step: int) -> Tx:
 
 
 @pytest.mark.slow
-def test_r14_custody_is_never_below_zero(databases: TestDatabases) -> None:
+@pytest.mark.parametrize("family", Family)
+def test_r14_custody_is_never_below_zero(databases: TestDatabases, family: Family) -> None:
     """Over locks, exits beyond what is there, effects twice, altered or of no message, reorgs."""
     refused = 0
     for seed in range(SEQUENCES):
         random = Random(seed)
         with databases.store("sqlite", FixedClock(NOW)) as made:
-            bench = Bench(made, SimulatedChain(CHAIN_A))
+            bench = Bench(made, chain_of(family, CHAIN_A, Random(seed)))
             final(bench, lock("base", 100))
             for nonce in range(1, MESSAGES + 1):
                 bench.compose(unlock_message(10, nonce))
             for step in range(STEPS):
                 bench.chain.mine(hostile(random, step))
                 if random.random() < 0.3:
-                    bench.chain.reorg(min(2, unfinal(bench)), [hostile(random, 100 + step)], [])
+                    depth = min(2, bench.chain.unfinal)
+                    bench.chain.reorg(depth, [hostile(random, 100 + step)], [])
                 if random.random() < 0.3:
                     bench.chain.finalize()
                 bench.catch_up()
@@ -116,11 +119,6 @@ def test_r14_custody_is_never_below_zero(databases: TestDatabases) -> None:
             assert bench.is_sound()
             refused += len(bench.parked())
     assert refused > 0
-
-
-def unfinal(bench: Bench) -> int:
-    """Return how many blocks may still go."""
-    return bench.chain.height - bench.chain.final_height
 
 
 def forged_lock(chain: HonestVault) -> None:
@@ -159,6 +157,7 @@ def double_unlock(chain: HonestVault) -> None:
     chain.mine(release("first", message), release("second", message))
 
 
+@pytest.mark.parametrize("family", Family)
 @pytest.mark.parametrize(
     "wrong",
     [
@@ -170,9 +169,11 @@ def double_unlock(chain: HonestVault) -> None:
         double_unlock,
     ],
 )
-def test_r14_whatever_is_wrong_is_found_within_one_cycle(store: Store, wrong: Any) -> None:
+def test_r14_whatever_is_wrong_is_found_within_one_cycle(
+    store: Store, wrong: Any, family: Family
+) -> None:
     """One comparison records the break; the ledger is not repaired."""
-    chain = HonestVault(CHAIN_A)
+    chain = HonestVault(CHAIN_A, slots=slots_of(family, Random(3)))
     bench = Bench(store, chain)
     final(bench, lock("true", 50))
     bench.compose(unlock_message(10))

@@ -9,6 +9,7 @@ from typing import Final
 import pytest
 
 from chains.errors import TransientChainError
+from tests.chain_families import Family
 from tests.databases import TestDatabases
 from tests.properties.reorg_worlds import (
     DEPTH_MAX,
@@ -22,32 +23,51 @@ from tests.properties.reorg_worlds import (
 from tests.relayer.steps.bookings import Bench
 
 REORGS_PER_WORLD: Final = 20
+SLOTS_BACK_MAX: Final = 31  # a confirmed block can go until its cluster roots it, 32 slots later
+DEEPEST: Final = {Family.EVM: DEPTH_MAX, Family.SOLANA: SLOTS_BACK_MAX}
 KINDS: Final = ("single", "single", "double", "nested", "return", "mid-poll", "finality")
 
 
 @dataclass(slots=True)
 class Tally:
-    """What the suite went through, so that it cannot go through less unnoticed."""
+    """
+    What the suite went through, so that it cannot go through less unnoticed.
+
+    vanished counts blocks whose height has none on the new branch, filled those that got one.
+    """
 
     reorgs: int = 0
     unnoticed: int = 0
     deepest: int = 0
+    vanished: int = 0
+    filled: int = 0
     kinds: Counter[str] = field(default_factory=Counter)
 
 
 def depth_of(world: ReorgWorld) -> int:
-    """Return how deep the next reorg goes: mostly a little, at times all the way."""
-    wanted = world.random.choice((2, 3, 3, 4, 8, 16, DEPTH_MAX))
-    depth = wanted if wanted == DEPTH_MAX else world.random.randint(1, wanted)
+    """Return how many blocks the next reorg replaces: mostly a few, at times all that may go."""
+    deepest = DEEPEST[world.family]
+    wanted = world.random.choice((2, 3, 3, 4, 8, 16, deepest))
+    depth = wanted if wanted == deepest else world.random.randint(1, wanted)
+    if world.family is Family.SOLANA:  # a cluster goes back by slots
+        depth = world.chain.blocks_within(depth)
     return min(depth, world.unfinal)
 
 
 def reorganise(world: ReorgWorld, tally: Tally) -> None:
     """Replace some blocks by fewer, as many or more."""
     depth = depth_of(world)
+    gone = world.chain.blocks[-depth:] if depth else []
+    left = world.chain.blocks[-depth - 1].header.block.height
     world.reorg(depth, world.random.randint(max(1, depth - 2), depth + 2))
     tally.reorgs += 1
-    tally.deepest = max(tally.deepest, depth)
+    heights = {block.header.block.height for block in gone}
+    top = max(heights, default=left)
+    tally.deepest = max(tally.deepest, top - left if world.family is Family.SOLANA else depth)
+    both = set(range(left + 1, min(top, world.chain.height) + 1))
+    new = {block.header.block.height for block in world.chain.blocks}
+    tally.vanished += len(both & heights - new)
+    tally.filled += len(both & new - heights)
 
 
 def under_the_reader(world: ReorgWorld, tally: Tally) -> None:
@@ -118,17 +138,19 @@ def settle(bench: Bench, before: tuple[int, ...]) -> tuple[int, ...]:
 
 
 @pytest.mark.timeout(600)
+@pytest.mark.parametrize("family", Family)
 @pytest.mark.parametrize(
     "reorgs",
     [pytest.param(500, marks=pytest.mark.long), pytest.param(240, marks=pytest.mark.slow)],
 )
 def test_r1_reorgs_leave_what_a_fresh_index_of_the_last_branch_finds(
-    databases: TestDatabases, reorgs: int
+    databases: TestDatabases, reorgs: int, family: Family
 ) -> None:
     """Balances, living events, debts and grants: 0 differences; noticed at once; nothing gone."""
     tally = Tally()
     for seed in range(reorgs // REORGS_PER_WORLD):
-        world = ReorgWorld(Random(seed), is_credit=seed % 2 == 1)
+        is_credit = seed % 2 == 1 and family is Family.EVM
+        world = ReorgWorld(Random(seed), is_credit, family)
         world_reorgs = tally.reorgs
         with started(world, databases) as bench:
             rows = counts(bench)
@@ -144,5 +166,6 @@ def test_r1_reorgs_leave_what_a_fresh_index_of_the_last_branch_finds(
             assert found == image(fresh), f"seed {seed}"
     assert tally.unnoticed == 0
     assert tally.reorgs >= reorgs
-    assert tally.deepest == DEPTH_MAX
+    assert tally.deepest >= DEEPEST[family]
     assert set(tally.kinds) == set(KINDS)
+    assert (tally.vanished > 0, tally.filled > 0) == (family is Family.SOLANA,) * 2

@@ -71,6 +71,7 @@ def test_the_example_file_loads() -> None:
         "eip155:1",
         "eip155:8453",
         "eip155:42161",
+        "solana:5eykt4UsFv8P8NJdTREpY1vzqKqZKvdp",
     ]
     assert settings.guardians.threshold == 2
 

@@ -121,3 +121,11 @@ def test_each_node_has_a_label_of_its_own(labels: tuple[str, ...]) -> None:
 def test_without_anybody_to_tell_nothing_happens() -> None:
     """The default."""
     ignore(NodeReport(CHAIN, "node-1", NodeEvent.DEMOTED, "TIMEOUT"))
+
+
+def test_how_far_a_node_may_be_behind_is_a_term() -> None:
+    """Ten slots are four seconds; ten blocks are minutes."""
+    patient = Board(CHAIN, 1, Terms(quorum=1, behind_max=50))
+    for height, standing in ((50, Standing.HEALTHY), (49, Standing.DEMOTED)):
+        patient.saw_head(0, height, 100)
+        assert patient.statuses()[0].standing is standing

@@ -89,13 +89,20 @@ class Scene:
         chosen: dict[str, Any] = {"watched": self.watched, "timeout_seconds": 5.0} | options
         return SolanaReader(self.net.chain_id, url or self.net.url, **chosen)
 
-    def ask(self, question: Ask[T], url: str | None = None, **options: Any) -> T:
+    def ask(
+        self,
+        question: Ask[T],
+        url: str | None = None,
+        *,
+        wait_seconds: float = WAIT_SECONDS_MAX,
+        **options: Any,
+    ) -> T:
         """Return what a reader of its own answers."""
         reader = self.reader(url, **options)
 
         async def asked() -> T:
             try:
-                return await asyncio.wait_for(question(reader), WAIT_SECONDS_MAX)
+                return await asyncio.wait_for(question(reader), wait_seconds)
             finally:
                 await reader.close()
 

@@ -4,13 +4,26 @@ from typing import Any
 
 import pytest
 
+from chains.attestation import GuardianSet, default_threshold
+from chains.devnet.actors import attest, guardian_set_of
 from chains.devnet.proxy import FaultProxy, Lie, Rule, on
 from chains.errors import BlockGoneError, RpcAnswerError, RpcContradictionError
+from chains.line import http
+from chains.message import MessageKind, guardian_set_hash
 from chains.port import VaultState
 from chains.solana.reader import SolanaReader
 from chains.solana.states import TAKE_BACK_BLOCKS_MAX
+from chains.solana.vault_instructions import rotate_set, stage_set
 from chains.types import BlockRef
-from tests.chains.solana.scenes import ACCOUNT, GUARDIANS, OTHER_ACCOUNT, Scene
+from tests.chains.solana.scenes import (
+    ACCOUNT,
+    ALICE,
+    GUARDIANS,
+    KEYS,
+    NO_WORD,
+    OTHER_ACCOUNT,
+    Scene,
+)
 
 UNKNOWN_MESSAGE = b"\x07" * 32
 
@@ -183,3 +196,76 @@ def test_r11_states_that_do_not_fit_the_events_are_refused(world: Scene) -> None
         proxy.rules = [lie({"slot": block.height - 1})]
         with pytest.raises(RpcAnswerError, match="at least"):
             state_at(world, block, url=proxy.rpc_url)
+
+
+def test_r11_a_set_that_was_replaced_since_was_current_then(world: Scene) -> None:
+    """A rotation after the block is taken back; the newest set is the new one."""
+    next_set = guardian_set_of(KEYS, threshold=default_threshold(len(KEYS)), index=1)
+    block = block_now(world)
+    rotate(world, next_set)
+    after = block_now(world)
+
+    def current(at: BlockRef | None) -> GuardianSet:
+        return world.ask(lambda reader: reader.guardian_set(world.vault, at))
+
+    assert [current(at) for at in (block, after, None)] == [GUARDIANS, next_set, next_set]
+
+
+def rotate(world: Scene, next_set: GuardianSet) -> None:
+    """Make a set the current one, by a message that the current one signed."""
+    token = guardian_set_hash(
+        index=next_set.index, threshold=next_set.threshold, members=next_set.members
+    )
+    message = world.message(
+        MessageKind.GUARDIAN_SET,
+        token=token,
+        amount_units=next_set.index,
+        account=NO_WORD,
+        recipient=NO_WORD,
+    )
+    payer = ALICE.pubkey()
+    attestation = attest(message, chain_id=world.net.chain_id, guardian_set=GUARDIANS, keys=KEYS)
+    world.send(stage_set(world.at, payer, guardian_set=next_set))
+    world.send(
+        rotate_set(world.at, payer, message=message, attestation=attestation, guardian_set=next_set)
+    )
+
+
+def test_r11_limits_that_changed_since_are_not_told(world: Scene) -> None:
+    """What an account held is; what might have left is not known any more."""
+    world.lock(40)
+    block = block_now(world)
+    world.deliver(
+        world.message(MessageKind.PAUSE, account=NO_WORD, recipient=NO_WORD, amount_units=3)
+    )
+    now = block_now(world)
+
+    with pytest.raises(BlockGoneError, match="settings were changed"):
+        state_at(world, block)
+    assert units_at(world, block) == 40
+    paused = state_at(world, now)
+    assert paused.is_lock_paused
+    assert paused.is_outflow_paused
+
+
+def test_lamports_at_the_address_of_a_position_are_no_position(world: Scene) -> None:
+    """Anybody may send some; the account holds nothing of the token."""
+    position = world.at.position(account=OTHER_ACCOUNT, mint=world.mints[0])
+    world.net.airdrop(position, 10**9)
+    message_id = b"\x03" * 32
+    world.net.airdrop(world.at.executed(message_id), 10**9)
+    block = block_now(world)
+
+    assert units_at(world, block, OTHER_ACCOUNT) == 0
+    assert not world.ask(lambda reader: reader.is_executed(world.vault, message_id, block))
+
+
+def test_accounts_that_are_too_large_are_refused(
+    world: Scene, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """By an error that callers know."""
+    block = block_now(world)
+    monkeypatch.setattr(http, "ANSWER_BYTES_MAX", 1_000)
+
+    with pytest.raises(RpcAnswerError, match="too large"):
+        state_at(world, block)

@@ -41,7 +41,7 @@ def test_a_new_deployment_has_a_status(ask: Ask) -> None:
     assert status["hub"] == "hub:example"
     assert status["ledger"]["seq"] == 0
     assert (status["jobs"], status["messages"], status["breaks"]) == ([], [], [])
-    assert [chain["head_height"] for chain in status["chains"]] == [None, None, None]
+    assert [chain["head_height"] for chain in status["chains"]] == [None] * 4
     assert [guardian["label"] for guardian in status["guardians"]] == [
         "guardian-1",
         "guardian-2",
@@ -78,7 +78,7 @@ def test_r3_holes_are_counted_per_chain(ask: Ask, deployment: Deployment) -> Non
     with deployment.store.unit_of_work() as uow:
         uow.holes.record([missed], HoleKind.MISSED, HoleSource.REREAD)
 
-    first, second, _ = ask("status")["chains"]
+    first, second, *_ = ask("status")["chains"]
 
     assert first["holes"] == {"missed": 1, "unconfirmed": 0, "disputed": 0}
     assert second["holes"] == {"missed": 0, "unconfirmed": 0, "disputed": 0}

@@ -56,14 +56,14 @@ def test_r19_without_a_tier_only_what_is_final_counts() -> None:
     """Also below the least value of the tiers."""
     assert blocks_needed(FINAL_ONLY, WAD) is None
     assert blocks_needed((ConfirmationTier(WAD, 1),), WAD - 1) is None
-    assert not is_deep(1, head_height=10**9, blocks=None)
+    assert not is_deep(1, deep_height=None)
     assert blocks_needed(AT_ONCE, 0) == 0
 
 
-@pytest.mark.parametrize(("head", "expected"), [(None, False), (13, False), (14, True), (15, True)])
-def test_r19_a_lock_is_deep_under_so_many_blocks(head: int | None, expected: bool) -> None:
-    """Here four on the lock's own block 10."""
-    assert is_deep(10, head_height=head, blocks=4) is expected
+@pytest.mark.parametrize(("deep", "expected"), [(None, False), (9, False), (10, True), (11, True)])
+def test_r19_a_lock_is_deep_under_so_many_blocks(deep: int | None, expected: bool) -> None:
+    """Here a lock in block 10, by the newest block that is deep enough."""
+    assert is_deep(10, deep_height=deep) is expected
 
 
 @pytest.mark.parametrize("values", [(-1, 0), (0, -1)])

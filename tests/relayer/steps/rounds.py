@@ -12,7 +12,8 @@ from relayer.store.unit_of_work import Store
 from tests.databases import NOW
 from tests.relayer.api.kit import contract
 from tests.relayer.steps.bookings import CATALOG, LIMITS
-from tests.simulated_chain import SimulatedChain, SimulatedFeeds
+from tests.simulated_chain import SimulatedChain
+from tests.simulated_feeds import SimulatedFeeds
 
 POLL_SECONDS = 1.0
 Round = Callable[[int], None]

@@ -281,7 +281,7 @@ class SendingWorld:
             self._is_queue_full = relayed.reason in QUEUE_REASONS
             return 1 if relayed.is_open else None
         reader: Any = self.reader
-        follower = Follower(reader, self.bridge, self.carrier.sender)
+        follower = Follower(reader, self.bridge, self.carrier.sender, self.catalog)
         confirmed = await confirm(self.store, follower, message_id, fence=fence)
         return 1 if confirmed.is_open else None
 

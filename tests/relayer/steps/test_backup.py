@@ -28,7 +28,8 @@ from tests.relayer.steps.second_readings import (
     reread_height,
     stored_ids,
 )
-from tests.simulated_chain import SimulatedChain, SimulatedFeeds, fail_once
+from tests.simulated_chain import SimulatedChain, fail_once
+from tests.simulated_feeds import SimulatedFeeds
 
 BACKFILL_BLOCKS = 1_000_000
 SPAN = 2_000

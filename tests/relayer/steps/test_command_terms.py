@@ -6,10 +6,16 @@ from typing import Any
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from solders.keypair import Keypair
 from solders.pubkey import Pubkey
 
+from chains.command import RequestUnlock
+from chains.solana.vault_addresses import VaultAddresses, unsigned_words
+from chains.types import ChainId, TokenRef
 from relayer import wiring
+from relayer.assets import Asset, AssetRegistry
 from relayer.errors import RefusedError
+from relayer.money import AssetId
 from relayer.steps.command_terms import asset_at, check_named_signers, check_terms
 from tests.relayer.api.kit import (
     ANN,
@@ -35,7 +41,22 @@ from tests.relayer.api.kit import (
 
 CATALOG = wiring.catalog_of(deployment_settings())
 WITH_SOLANA = with_solana(CATALOG)
-PROGRAM_DERIVED = bytes(Pubkey.find_program_address([b"x"], Pubkey(b"\x07" * 32))[0])
+CHAIN_S = ChainId("solana:EtWTRABZaYq6iMfeYKouRu166VU2xqa1")
+PROGRAM_S, MINT_S, OTHER_S, WALLET_S = (
+    bytes(Keypair.from_seed(bytes([number]) * 32).pubkey()) for number in range(1, 5)
+)
+VAULT_OF_S = bytes(Pubkey.find_program_address([b"vault"], Pubkey(PROGRAM_S))[0])
+MULTISIG_S = bytes(Pubkey.find_program_address([b"multisig"], Pubkey(WALLET_S))[0])
+AT_S = VaultAddresses(Pubkey(PROGRAM_S), Pubkey(VAULT_OF_S))
+SOLANA_CATALOG = replace(
+    CATALOG,
+    chain_ids=(*CATALOG.chain_ids, CHAIN_S),
+    vaults={CHAIN_S: VAULT_OF_S},
+    assets=AssetRegistry({TokenRef(CHAIN_S, MINT_S): Asset(AssetId("USDC"), 6)}),
+    barred={
+        CHAIN_S: unsigned_words(program_id=PROGRAM_S, vault=VAULT_OF_S, mints=(MINT_S, OTHER_S)),
+    },
+)
 STRANGE = b"\x00" * 12 + b"\x09" * 20
 NO_EVM_ADDRESS = b"\x01" * 32
 
@@ -55,7 +76,7 @@ def test_right_terms_pass(command: Any) -> None:
         SOL_LINK,
         UNLOCK,
         SOL_UNLOCK,
-        replace(SOL_UNLOCK, recipient=PROGRAM_DERIVED),
+        replace(SOL_UNLOCK, recipient=MULTISIG_S),
     ],
 )
 def test_right_terms_pass_where_solana_is_served(command: Any) -> None:
@@ -67,11 +88,11 @@ def test_right_terms_pass_where_solana_is_served(command: Any) -> None:
     ("command", "detail"),
     [
         (replace(SOL_LINK, owner=BOB.address), "owner: 0x.* is an EVM address; solana:"),
-        (replace(SOL_LINK, owner=bytes(32)), "owner: it is the zero address"),
+        (replace(SOL_LINK, owner=bytes(32)), "owner: it is the system program"),
         (replace(LINK, owner=SOL.address), "owner: 0x.* is not a left-padded EVM address"),
         (replace(OPEN, opener=bytes(32)), "opener: it is the zero address"),
         (replace(SOL_UNLOCK, recipient=BOB.address), "recipient: 0x.* is an EVM address; solana:"),
-        (replace(SOL_UNLOCK, recipient=bytes(32)), "recipient: it is the zero address"),
+        (replace(SOL_UNLOCK, recipient=bytes(32)), "recipient: it is the system program"),
         (replace(SOL_UNLOCK, recipient=VAULT_S), "recipient: it is the vault or the token"),
         (replace(SOL_UNLOCK, recipient=USDC_S), "recipient: it is the vault or the token"),
         (replace(UNLOCK, recipient=SOL.address), "recipient: 0x.* is not a left-padded EVM"),
@@ -115,6 +136,49 @@ def test_wrong_terms_are_refused(command: Any, code: str) -> None:
     """Each with its code."""
     with pytest.raises(RefusedError) as refused:
         check_terms(command, CATALOG)
+
+    assert refused.value.code == code
+
+
+def solana_unlock(**changes: Any) -> RequestUnlock:
+    """Return an unlock of a vault on Solana to a wallet there."""
+    fields = {"chain_id": CHAIN_S, "vault": VAULT_OF_S, "token": MINT_S, "recipient": WALLET_S}
+    return replace(UNLOCK, **(fields | changes))
+
+
+def test_an_unlock_may_go_to_a_wallet_on_solana() -> None:
+    """A key, and an account of a program that can pay on, as that of a multisig."""
+    check_terms(solana_unlock(), SOLANA_CATALOG)
+    check_terms(solana_unlock(recipient=MULTISIG_S), SOLANA_CATALOG)
+
+    assert Pubkey(WALLET_S).is_on_curve()
+    assert not Pubkey(MULTISIG_S).is_on_curve()
+
+
+@pytest.mark.parametrize(
+    ("changes", "code", "text"),
+    [
+        ({"recipient": bytes(32)}, "address_invalid", "system program"),
+        ({"recipient": ANN.address}, "address_invalid", "is an EVM address"),
+        ({"recipient": VAULT_OF_S}, "address_invalid", "vault or the token"),
+        ({"recipient": MINT_S}, "address_invalid", "vault or the token"),
+        ({"recipient": bytes(AT_S.authority)}, "address_invalid", str(AT_S.authority)),
+        ({"recipient": bytes(AT_S.events)}, "address_invalid", "nobody signs"),
+        ({"recipient": bytes(AT_S.custody(Pubkey(MINT_S)))}, "address_invalid", "nobody signs"),
+        ({"recipient": bytes(AT_S.custody(Pubkey(OTHER_S)))}, "address_invalid", "nobody signs"),
+        ({"recipient": bytes(AT_S.asset(Pubkey(MINT_S)))}, "address_invalid", "nobody signs"),
+        ({"recipient": PROGRAM_S}, "address_invalid", "nobody signs"),
+        ({"amount": 2**64}, "amount_invalid", "at most"),
+        ({"vault": WALLET_S}, "unknown_vault", str(Pubkey(WALLET_S))),
+        ({"token": WALLET_S}, "unknown_token", str(Pubkey(WALLET_S))),
+    ],
+)
+def test_an_unlock_to_nobody_on_solana_is_refused(
+    changes: dict[str, Any], code: str, text: str
+) -> None:
+    """Who cannot be paid or could not pay on is named in the spelling of the chain."""
+    with pytest.raises(RefusedError, match=text) as refused:
+        check_terms(solana_unlock(**changes), SOLANA_CATALOG)
 
     assert refused.value.code == code
 

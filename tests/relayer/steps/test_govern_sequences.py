@@ -126,11 +126,11 @@ def judge_all(store: Store, governed: Catalog, model: Model, now: int) -> None:
             assert bucket.level_wad(UnixSeconds(now)) == max(0, model.level) * WAD
 
 
-def overruled(dice: random.Random, store: Store, item: Item, now: int) -> None:
+def overruled(dice: random.Random, store: Store, catalog: Catalog, item: Item, now: int) -> None:
     """Let a person decide about a message that waits."""
     action = dice.choice(tuple(Action))
     seconds = STEP_SECONDS * dice.randrange(1, 300) if action is Action.EXTEND else 0
-    overrule(store, item.message_id, Overruling(action, "ann", "drill", seconds))
+    overrule(store, catalog, item.message_id, Overruling(action, "ann", "drill", seconds))
     match action:
         case Action.RELEASE:
             item.state, item.due = ReleaseState.RELEASED, now
@@ -169,7 +169,7 @@ def play(dice: random.Random, store: Store, clock: FixedClock, catalog: Catalog)
             if each.state in (ReleaseState.QUEUED, ReleaseState.DELAYED)
         ]
         if waiting and dice.random() < 0.2:
-            overruled(dice, store, dice.choice(waiting), now)
+            overruled(dice, store, catalog, dice.choice(waiting), now)
         if dice.random() < 0.2:
             store.close()
             store = Store(store.engine, clock)

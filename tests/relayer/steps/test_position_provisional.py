@@ -78,6 +78,19 @@ def test_r19_a_small_lock_counts_under_one_block(seen: Store, catalog: Catalog) 
     assert soft(seen, governed) == (0, ETHER)
 
 
+def test_r19_heights_without_a_block_do_not_make_a_lock_deep(seen: Store, catalog: Catalog) -> None:
+    """Two ether need three blocks; ten heights were skipped, and only two blocks lie on them."""
+    governed = tiered(catalog)
+    lock(seen, governed, HEIGHT + 1, 2 * ETHER)
+    for height, parent in ((HEIGHT + 6, HEIGHT + 1), (HEIGHT + 11, HEIGHT + 6)):
+        see_block(seen, CHAIN_A, height, parent=parent)
+        assert soft(seen, governed) == (0, 0)
+
+    see_block(seen, CHAIN_A, HEIGHT + 12)
+
+    assert soft(seen, governed) == (0, 2 * ETHER)
+
+
 def test_r19_splitting_a_lock_does_not_make_it_small(seen: Store, catalog: Catalog) -> None:
     """Two ether of 3,000 USD together need three blocks, each of them alone would need one."""
     governed = tiered(catalog)

@@ -15,7 +15,8 @@ from relayer.store.unit_of_work import Store
 from tests.databases import NOW
 from tests.relayer.api.kit import CHAIN_A, CHAIN_C, LINE_C, contract
 from tests.relayer.steps.bookings import CATALOG, Bench
-from tests.simulated_chain import RAY, SimulatedChain, SimulatedFeeds, fail_once
+from tests.simulated_chain import RAY, SimulatedChain, fail_once
+from tests.simulated_feeds import SimulatedFeeds
 
 WETH_FEED, USDC_FEED = contract("weth-usd"), contract("usdc-usd")
 

@@ -2,6 +2,7 @@
 
 import asyncio
 from collections.abc import Callable
+from random import Random
 
 import pytest
 
@@ -18,6 +19,7 @@ from relayer.steps.recount import (
 from relayer.steps.reread import RereadLimits
 from relayer.store.holes import HoleKind
 from relayer.store.unit_of_work import Store
+from tests.chain_families import Family
 from tests.flaky_nodes import accusing, hiding, inventing, node_of
 from tests.relayer.api.kit import ACCOUNT, CHAIN_A, CHAIN_C, VAULT_A, WETH_A
 from tests.relayer.steps.bookings import Bench, lock
@@ -30,13 +32,24 @@ from tests.relayer.steps.second_readings import (
     reread_height,
     stored_ids,
 )
-from tests.simulated_chain import SimulatedChain
+from tests.simulated_chain import SimulatedChain, chain_of
 
 
 @pytest.fixture
 def chain() -> SimulatedChain:
     """Eight locks, 20 blocks apart, all final."""
-    made = SimulatedChain(CHAIN_A)
+    return spaced(Family.EVM)
+
+
+@pytest.fixture(params=Family)
+def any_chain(request: pytest.FixtureRequest) -> SimulatedChain:
+    """The same, and one whose heights have gaps and whose old states are gone."""
+    return spaced(request.param)
+
+
+def spaced(family: Family) -> SimulatedChain:
+    """Return a chain with eight locks, 20 blocks apart, all final."""
+    made = chain_of(family, CHAIN_A, Random(7))
     for number in range(8):
         made.mine(lock(f"lock {number}", 10 + number))
         made.mine_empty(19)
@@ -56,10 +69,10 @@ def blind_bench(store: Store, chain: SimulatedChain, *hidden: int) -> Bench:
 
 @pytest.mark.parametrize("hidden", [(0,), (3,), (7,), (2, 3), (0, 4, 7), tuple(range(8))])
 def test_r3_a_shortfall_is_found_by_the_ids_that_are_missing(
-    store: Store, chain: SimulatedChain, hidden: tuple[int, ...]
+    store: Store, any_chain: SimulatedChain, hidden: tuple[int, ...]
 ) -> None:
     """The first, the last, neighbours, or all: each is stored as final, told and counted once."""
-    bench = blind_bench(store, chain, *hidden)
+    bench = blind_bench(store, any_chain, *hidden)
     backups = Backups(bench, bench.chain, ())
 
     while not backups.count().is_equal:
@@ -212,10 +225,12 @@ def test_r3_a_forged_lock_does_not_make_up_for_a_missing_one(
     assert halt_reason(bench) is not None
 
 
-def test_r3_a_shortfall_that_stays_is_a_break(quick_store: Store, chain: SimulatedChain) -> None:
+def test_r3_a_shortfall_that_stays_is_a_break(
+    quick_store: Store, any_chain: SimulatedChain
+) -> None:
     """No node has the log any more: shown to a person, never repaired."""
-    bench = blind_bench(quick_store, chain, 4)
-    hidden = {chain.events[4].position.event_id}
+    bench = blind_bench(quick_store, any_chain, 4)
+    hidden = {any_chain.events[4].position.event_id}
     backups = Backups(bench, node_of(bench.chain, hiding(hidden)), ())
 
     found = backups.count()
@@ -227,10 +242,10 @@ def test_r3_a_shortfall_that_stays_is_a_break(quick_store: Store, chain: Simulat
 
 
 def test_r14_a_missing_lock_without_a_token_movement_is_parked(
-    quick_store: Store, chain: SimulatedChain
+    quick_store: Store, any_chain: SimulatedChain
 ) -> None:
     """What the counter finds is held to the same rule; the count is right afterwards."""
-    bench = blind_bench(quick_store, chain, 4)
+    bench = blind_bench(quick_store, any_chain, 4)
     backups = Backups(bench, node_of(bench.chain, accusing(14)), ())
 
     backups.count()

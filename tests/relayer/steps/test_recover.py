@@ -11,9 +11,7 @@ from relayer.steps.catalog import Catalog
 from relayer.steps.countersign import countersign
 from relayer.steps.recover import (
     LEASE_SECONDS,
-    RecoveryPlan,
     check_resumable,
-    plan_recovery,
     recover,
     release_watch,
     take_watch,
@@ -21,15 +19,13 @@ from relayer.steps.recover import (
 from relayer.store.engine import engine_of
 from relayer.store.leases import watch_lease_name
 from relayer.store.observed_rows import EventFilter, EventState
-from relayer.store.recoveries import Order
 from relayer.store.unit_of_work import Store
 from tests.relayer.api.kit import ACCOUNT, CHAIN_A, CHAIN_B
 from tests.relayer.steps.bookings import LIQUIDATOR, Bench, leave, lock, unlock_message
+from tests.relayer.steps.recovering import ORDER, halt, planned, refused, stored, violated
 from tests.relayer.steps.rounds import Rounds
 from tests.relayer.steps.world import SIGNATORY, SIGNED_UNLOCK, request_of, settled_world
 from tests.simulated_chain import SimulatedChain, fail_once
-
-ORDER = Order("two nodes of three agree on the new branch", "ann")
 
 
 @pytest.fixture
@@ -42,46 +38,6 @@ def bench(store: Store) -> Bench:
 def quick_bench(quick_store: Store) -> Bench:
     """The same on SQLite."""
     return stored(quick_store)
-
-
-def stored(store: Store) -> Bench:
-    """Let a bench store three locks one after another, two of them final."""
-    bench = Bench(store, SimulatedChain(CHAIN_A))
-    bench.chain.mine(lock("one", 5))
-    bench.chain.finalize()
-    bench.catch_up()
-    bench.chain.mine()
-    bench.chain.mine(lock("two", 7))
-    bench.chain.mine(lock("three", 11, account=LIQUIDATOR))
-    bench.catch_up()
-    bench.chain.finalize(3)
-    bench.catch_up()
-    return bench
-
-
-def violated(bench: Bench, depth: int = 3) -> None:
-    """Replace the newest blocks, final ones among them, and halt as the watcher does."""
-    bench.chain.final_height = bench.chain.height - depth
-    bench.chain.reorg(depth, [], [lock("two", 7)], [], [])
-    halt(bench)
-
-
-def halt(bench: Bench, reason: str = "a final block was replaced") -> None:
-    """Halt the chain."""
-    with bench.store.unit_of_work() as uow:
-        uow.chains.halt(CHAIN_A, reason)
-
-
-def planned(bench: Bench, to_height: int | None = None) -> RecoveryPlan:
-    """Plan."""
-    return asyncio.run(plan_recovery(bench.store, bench.chain, to_height=to_height))
-
-
-def refused(bench: Bench, to_height: int | None = None) -> str:
-    """Return the code with which a plan is refused."""
-    with pytest.raises(RefusedError) as caught:
-        planned(bench, to_height)
-    return caught.value.code
 
 
 def unresumable(bench: Bench) -> str:

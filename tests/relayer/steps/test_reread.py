@@ -1,11 +1,13 @@
 """Reread: what the first reading missed is found, reported once, and believed only by quorum."""
 
 from dataclasses import replace
+from random import Random
 
 import pytest
 
 from chains.errors import FinalityViolationError
 from chains.events import CollateralLocked, EventPosition
+from chains.types import BlockRef
 from relayer.clock import FixedClock
 from relayer.errors import RefusedError
 from relayer.steps.dead_letters import dead_letter, put_back
@@ -14,6 +16,7 @@ from relayer.steps.reread import RereadLimits
 from relayer.store.holes import HoleKind
 from relayer.store.observed_rows import LockConflictError
 from relayer.store.unit_of_work import Store
+from tests.chain_families import Family, Slots
 from tests.databases import NOW, TestDatabases
 from tests.flaky_nodes import accusing, hiding, inventing, losing, node_of
 from tests.relayer.api.kit import ACCOUNT, CHAIN_A, VAULT_A, WETH_A, contract
@@ -27,15 +30,15 @@ from tests.relayer.steps.second_readings import (
     reread_height,
     stored_ids,
 )
-from tests.simulated_chain import SimulatedChain
+from tests.simulated_chain import SimulatedChain, chain_of
 
 BLOCKS = 30
 LOCKS_PER_BLOCK = 3
 
 
-def lossy_world(store: Store, seed: int) -> tuple[Bench, Backups, int]:
+def lossy_world(store: Store, seed: int, family: Family) -> tuple[Bench, Backups, int]:
     """Return a chain read for the first time by a node that loses logs, and what it cost."""
-    chain = SimulatedChain(CHAIN_A)
+    chain = chain_of(family, CHAIN_A, Random(seed))
     first = node_of(chain, losing(seed))
     bench = Bench(store, first, limits=ObserveLimits(0, 50, 7))
     for number in range(BLOCKS):
@@ -51,9 +54,9 @@ def lossy_world(store: Store, seed: int) -> tuple[Bench, Backups, int]:
     return bench, Backups(bench, first, seconds), missed
 
 
-def check_lossy(store: Store, seed: int) -> int:
+def check_lossy(store: Store, seed: int, family: Family) -> int:
     """Fail unless two passes find every lock; return how many the first reading had missed."""
-    bench, backups, missed = lossy_world(store, seed)
+    bench, backups, missed = lossy_world(store, seed, family)
 
     backups.whole_pass()
     backups.whole_pass()
@@ -70,30 +73,32 @@ def check_lossy(store: Store, seed: int) -> int:
 
 
 @pytest.mark.timeout(600)
+@pytest.mark.parametrize("family", Family)
 @pytest.mark.parametrize(
     "seeds", [pytest.param(60, marks=pytest.mark.long), pytest.param(20, marks=pytest.mark.slow)]
 )
 def test_r3_every_lock_is_in_the_ledger_within_two_passes(
-    databases: TestDatabases, seeds: int
+    databases: TestDatabases, seeds: int, family: Family
 ) -> None:
     """Nodes lose 1 % of all logs and cut 2 % of all answers; each hole counts once."""
     missed = 0
 
     for seed in range(seeds):
         with databases.store("sqlite", FixedClock(NOW)) as store:
-            missed += check_lossy(store, seed)
+            missed += check_lossy(store, seed, family)
 
     assert missed > seeds  # or the faults would have tested nothing
 
 
 @pytest.mark.services
-def test_r3_the_same_on_postgresql(databases: TestDatabases) -> None:
+@pytest.mark.parametrize("family", Family)
+def test_r3_the_same_on_postgresql(databases: TestDatabases, family: Family) -> None:
     """The other database finds and counts the same."""
     missed = 0
 
     for seed in range(3):
         with databases.store("postgresql", FixedClock(NOW)) as store:
-            missed += check_lossy(store, seed)
+            missed += check_lossy(store, seed, family)
 
     assert missed > 0
 
@@ -251,6 +256,50 @@ def test_a_replaced_final_block_is_a_finality_violation(bench: Bench) -> None:
 
     with pytest.raises(FinalityViolationError):
         Backups(bench, other, (other,)).read()
+
+
+def emptied(store: Store) -> tuple[Bench, SimulatedChain]:
+    """Return a bench with a final lock at 3, and a node on whose chain height 3 is empty."""
+    chain = SimulatedChain(CHAIN_A, slots=Slots(lambda: 0))
+    chain.mine()
+    other = node_of(chain)
+    other.blocks = list(chain.blocks)
+    chain.mine(lock("gone", 10), gap=1)
+    for one, gap in ((chain, 0), (other, 5)):
+        one.mine(gap=gap)
+        one.finalize()
+    bench = Bench(store, chain)
+    bench.follow()
+    return bench, other
+
+
+def test_r2_a_final_block_whose_height_is_empty_now_is_a_finality_violation(store: Store) -> None:
+    """There is no other block to be compared with, and the one below has another height."""
+    bench, other = emptied(store)
+
+    with pytest.raises(FinalityViolationError, match="final block 3"):
+        Backups(bench, other, (other,)).read()
+
+
+def test_r3_an_event_where_the_first_reader_has_no_block_is_disputed(store: Store) -> None:
+    """The block below is not read for it, and the range stays due for another node."""
+    chain = SimulatedChain(CHAIN_A, slots=Slots(lambda: 0))
+    chain.mine(lock("true", 5))
+    chain.mine(gap=5)
+    chain.finalize()
+    bench = Bench(store, chain)
+    bench.follow()
+    block = BlockRef(4, b"\x09" * 32)
+    position = EventPosition(CHAIN_A, block, b"\x07" * 64, 0, VAULT_A)
+    forged = CollateralLocked(position, 2, ACCOUNT, WETH_A, ACCOUNT, 99, 99)
+    chain.asked.clear()
+
+    Backups(bench, chain, (node_of(chain, inventing(forged)),)).read()
+
+    assert holes(bench, HoleKind.DISPUTED) == 1
+    assert reread_height(bench) is None
+    assert stored_ids(bench) == chain_ids(bench)
+    assert "events_in_block" not in [ask[0] for ask in chain.asked]
 
 
 def test_a_missed_lock_with_the_id_of_a_stored_one_is_a_conflict(store: Store) -> None:

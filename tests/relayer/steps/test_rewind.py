@@ -2,6 +2,7 @@
 
 from collections.abc import Iterator
 from itertools import count
+from random import Random
 
 import pytest
 from hypothesis import given, settings
@@ -13,10 +14,11 @@ from relayer.steps.observe import ObserveLimits
 from relayer.store.chains import BranchError
 from relayer.store.observed_rows import EventFilter, EventState
 from relayer.store.unit_of_work import Store
+from tests.chain_families import Family
 from tests.databases import NOW, TestDatabases
 from tests.relayer.api.kit import ACCOUNT, CHAIN_A
 from tests.relayer.steps.bookings import LIQUIDATOR, Bench, leave, lock
-from tests.simulated_chain import SimulatedChain, Tx
+from tests.simulated_chain import SimulatedChain, Tx, chain_of
 
 EXAMPLES = {"sqlite": 25, "postgresql": 4}
 
@@ -228,7 +230,7 @@ def play(bench: Bench, actions: list[Action]) -> None:
     names = count()
     chain = bench.chain
     for name, number, counts in actions:
-        unfinal = chain.height - chain.final_height
+        unfinal = chain.unfinal
         match name:
             case "mine":
                 for block in transactions(names, counts):
@@ -239,7 +241,7 @@ def play(bench: Bench, actions: list[Action]) -> None:
                 blocks = transactions(names, counts)
                 chain.reorg(min(number, unfinal), *blocks)
             case "finalize":
-                chain.finalize(chain.final_height + min(number, unfinal))
+                chain.finalize(chain.blocks[-1 - max(0, unfinal - number)].header.block.height)
             case "poll":
                 bench.limits = ObserveLimits(0, 1 + number, 1 + len(counts))
                 bench.follow()
@@ -250,16 +252,17 @@ def play(bench: Bench, actions: list[Action]) -> None:
     bench.check_entries()
 
 
+@pytest.mark.parametrize("family", Family)
 @pytest.mark.parametrize("kind", ["sqlite", "postgresql"])
 def test_balances_are_those_of_a_run_that_saw_only_the_last_branch(
-    kind: str, databases: TestDatabases
+    kind: str, databases: TestDatabases, family: Family
 ) -> None:
     """Whatever blocks, reorgs above the final block and batches came before; no entry is lost."""
 
     @settings(max_examples=EXAMPLES[kind])
-    @given(actions=ACTIONS)
-    def check(actions: list[Action]) -> None:
-        chain = SimulatedChain(CHAIN_A)
+    @given(actions=ACTIONS, seed=st.integers(0, 1_000))
+    def check(actions: list[Action], seed: int) -> None:
+        chain = chain_of(family, CHAIN_A, Random(seed))
         with databases.store(kind, FixedClock(NOW)) as first:
             bench = Bench(first, chain)
             play(bench, actions)

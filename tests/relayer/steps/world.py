@@ -208,15 +208,22 @@ def see_final(
 
 
 def see_block(
-    store: Store, chain_id: ChainId, height: int, events: Sequence[ObservedEvent] = ()
+    store: Store,
+    chain_id: ChainId,
+    height: int,
+    events: Sequence[ObservedEvent] = (),
+    parent: int | None = None,
 ) -> None:
-    """Store one block that is not final, as a watcher does."""
+    """Store one block that is not final, as a watcher does; heights below it may be empty."""
     with store.unit_of_work() as uow:
         name = watch_lease_name(chain_id)
         lease = uow.leases.lease(name) or uow.leases.acquire(name, "watcher", 86_400)
         assert lease is not None
         cursor = uow.chains.cursor(chain_id)
-        uow.chains.store_block(cursor, header_of(height), events, lease)
+        header = header_of(height)
+        if parent is not None:
+            header = replace(header, parent_hash=block_of(parent).block_hash)
+        uow.chains.store_block(cursor, header, events, lease)
 
 
 def watched(store: Store, height: int = HEIGHT) -> None:

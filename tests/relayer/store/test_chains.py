@@ -130,6 +130,22 @@ def test_finality_takes_what_is_at_or_below(store: Store) -> None:
     ] * 3
 
 
+def test_depth_is_counted_in_living_blocks(store: Store) -> None:
+    """Five are stored and one of a dead branch; under five or more of them lies none."""
+    lease = watch_lease(store)
+    cursor = head_chain(store, lease)
+    with store.unit_of_work() as uow:
+        cursor, _ = uow.chains.rewind(cursor, block(13), lease)
+        uow.chains.store_block(cursor, header(14, "b", parent_branch="a"), (), lease)
+
+    with store.read() as uow:
+        found = [uow.chains.height_under(CHAIN, blocks) for blocks in range(7)]
+        from_height = uow.chains.checkpoints_from(CHAIN, 13)
+
+    assert found == [14, 13, 12, 11, 10, None, None]
+    assert [one.header.block for one in from_height] == [block(14, "b"), block(13)]
+
+
 def test_finality_of_a_strange_block_is_refused(store: Store) -> None:
     """A block of another branch needs a rewind; one below the final block is a violation."""
     lease = watch_lease(store)

@@ -11,6 +11,7 @@ from sqlalchemy import URL, Column, MetaData, Table, delete, inspect, select, te
 from sqlalchemy.exc import DBAPIError
 
 from chains.correction import Correction, CorrectionPosting, SignedCorrection
+from chains.events import facts_of, payload_of
 from chains.nodes import NodeStatus, Standing
 from chains.types import ChainId
 from relayer.clock import FixedClock, UnixSeconds
@@ -27,12 +28,16 @@ from relayer.store.brake_tables import (
     SWITCH_LOG,
 )
 from relayer.store.breaks import CustodyDifference
+from relayer.store.bulk import insert_rows
+from relayer.store.chain_tables import OBSERVED_EVENT
 from relayer.store.conditions import Condition
 from relayer.store.engine import POSTGRESQL, engine_of
+from relayer.store.feed import FeedItem
 from relayer.store.fleet_tables import SEND
 from relayer.store.holes import HoleKind
 from relayer.store.leases import watch_lease_name
 from relayer.store.ledger_tables import ACCOUNT, CHECKPOINT, ENTRY, HEAD, LINE, OWNER, POSTING
+from relayer.store.observed_rows import EVENT_COLUMNS, EventState, row_of
 from relayer.store.switches import Source, SwitchChange
 from relayer.store.unit_of_work import MIGRATIONS, Store, newest_migration
 from tests.databases import NOW, TestDatabases
@@ -305,6 +310,26 @@ def test_what_waited_before_buckets_expires_with_its_time_in_the_queue(
         assert (found.message_id, found.value_wad) == (row["message_id"], 2**200)
         assert (found.due_at, found.expires_at) == (NOW + 86_400, NOW + 86_400)
         assert uow.governor.shortage(Lane(ChainId("hub:test"), CHAIN)) is None
+
+
+def test_what_was_told_with_its_content_is_read_as_before(empty_store: Store) -> None:
+    """Beside it stands what is told without a copy since 0014."""
+    empty_store.upgrade("0013")
+    event = lock(7, 1)
+    flow, at = event.position.event_id, UnixSeconds(NOW)
+    with empty_store.unit_of_work() as uow:
+        uow.feed.append("before", {"units": "5"}, account=None, correlation_id=flow, at=at)
+
+    empty_store.upgrade()
+
+    with empty_store.unit_of_work() as uow:
+        row = row_of(event, EventState.SEEN, at)
+        insert_rows(uow.connection, OBSERVED_EVENT, EVENT_COLUMNS, [row])
+        uow.feed.append_all([FeedItem("after", None, None, flow)], at)
+    with empty_store.read() as uow:
+        before, after = uow.feed.after(None, 0)
+        assert (before.event_type, before.content) == ("before", {"units": "5"})
+        assert after.content == facts_of(event.position, payload_of(event))
 
 
 def _plain(name: str) -> Column[Any]:
