@@ -119,6 +119,59 @@ class ContractCall:
 
 
 @dataclass(frozen=True, slots=True)
+class AccountUse:
+    """
+    An account that a program is handed.
+
+    Args:
+        key: 32 bytes; None stands for the key that sends, as a call does not say who that is.
+    """
+
+    key: bytes | None
+    is_writable: bool
+
+    @property
+    def is_signer(self) -> bool:
+        """Whether it signs: nobody but the key that sends does."""
+        return self.key is None
+
+
+@dataclass(frozen=True, slots=True)
+class LookupTable:
+    """A table of addresses on the chain, and what stands in it."""
+
+    key: bytes
+    entries: tuple[bytes, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class ProgramCall:
+    """
+    One instruction to one program of a chain whose transactions expire.
+
+    Args:
+        compute_units: what the whole transaction may use, the calls before this one included.
+        lookup_tables: tables of addresses that may shorten the transaction.
+        before: calls that go into the same transaction, before this one.
+        is_preparation: it only makes room for a later call of the same delivery.
+        context_height: what the call rests on was read at this height; none older is to be used.
+    """
+
+    chain_id: ChainId
+    program: bytes
+    accounts: tuple[AccountUse, ...]
+    content: bytes
+    compute_units: int
+    lookup_tables: tuple[LookupTable, ...] = ()
+    before: tuple["ProgramCall", ...] = ()
+    is_preparation: bool = False
+    context_height: int = 0
+
+
+Call = ContractCall | ProgramCall
+
+
+@dataclass(frozen=True, slots=True)
 class Fees:
     """EIP-1559 fees of one transaction attempt. [wei per gas]"""
 
@@ -134,7 +187,7 @@ class Fees:
 
 @dataclass(frozen=True, slots=True)
 class SignedTransaction:
-    """A transaction ready to broadcast; store it before it is sent."""
+    """A transaction with an account nonce, ready to broadcast; store it before it is sent."""
 
     chain_id: ChainId
     tx_hash: bytes
@@ -145,12 +198,17 @@ class SignedTransaction:
 
 @dataclass(frozen=True, slots=True)
 class Receipt:
-    """A transaction's place on the chain; the block may still be reorganised away."""
+    """
+    A transaction's place on the chain; the block may still be reorganised away.
+
+    gas_used: None where the chain counts otherwise. reason: why it failed, where the chain says so.
+    """
 
     tx_hash: bytes
     block: BlockRef
     is_success: bool
-    gas_used: int
+    gas_used: int | None
+    reason: str = ""
     contract: bytes | None = None  # what the transaction created, if it did
 
 
@@ -289,84 +347,6 @@ class PriceSource(Protocol):
         ...
 
 
-class TransactionSender(Protocol):
-    """Signs and sends with one key on one chain. Holds no state between calls."""
-
-    @property
-    def chain_id(self) -> ChainId:
-        """The chain that is written to."""
-        ...
-
-    @property
-    def address(self) -> bytes:
-        """The key's address, left-padded."""
-        ...
-
-    async def pending_account_nonce(self) -> int:
-        """Return the next nonce, transactions in the node's pool included."""
-        ...
-
-    async def final_account_nonce(self) -> int:
-        """Return the next nonce as of the newest final block; below it all are used for ever."""
-        ...
-
-    async def balance_wei(self) -> int:
-        """Return what the key can pay gas with, as of the newest block. [wei]"""
-        ...
-
-    async def suggest_fees(self) -> Fees:
-        """Return fees for a transaction to enter one of the next blocks, within the limits."""
-        ...
-
-    def bump_fees(self, old: Fees, suggested: Fees) -> Fees:
-        """
-        Return fees that replace an attempt; the old ones where they beat the market by far.
-
-        Raises:
-            FeeAboveCapError: the key may not pay more.
-        """
-        ...
-
-    async def simulate(self, call: ContractCall) -> None:
-        """
-        Run a call without sending it.
-
-        Raises:
-            CallRevertedError: the contract would refuse; the reason is decoded.
-        """
-        ...
-
-    async def prepare(
-        self, call: ContractCall, account_nonce: int, fees: Fees
-    ) -> SignedTransaction:
-        """
-        Sign a call; nothing is sent.
-
-        Raises:
-            CallRevertedError: the contract would refuse.
-        """
-        ...
-
-    async def broadcast(self, transaction: SignedTransaction) -> None:
-        """
-        Send a signed transaction; sending it twice is fine.
-
-        Raises:
-            AccountNonceUsedError: another transaction has this nonce.
-            FeeTooLowError: the node wants higher fees.
-            GasFundsError: the key cannot pay.
-        """
-        ...
-
-    async def receipt(self, tx_hash: bytes) -> Receipt | None:
-        """Return where a transaction stands, None while it is in no block."""
-        ...
-
-    async def close(self) -> None:
-        """Give the connections back."""
-        ...
-
-
 class Bridge(Protocol):
     """Carries messages to contracts; the contract judges what it is handed."""
 
@@ -378,8 +358,8 @@ class Bridge(Protocol):
         """Return the bytes that prove the message to its target."""
         ...
 
-    def deliver(self, message: Message, attestation: Attestation) -> tuple[ContractCall, ...]:
-        """Return the calls that deliver a message, in order."""
+    async def deliver(self, message: Message, attestation: Attestation) -> tuple[Call, ...]:
+        """Return the calls that a message's delivery still needs, in order; the last delivers."""
         ...
 
     async def status(self, message: Message, block: BlockRef | None) -> bool:

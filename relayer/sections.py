@@ -23,6 +23,8 @@ from chains.types import (
 
 NODES_MAX: Final = 9
 URGENT_CAP_FACTOR: Final = 2
+SOLANA_URGENT_CAP_FACTOR: Final = 10
+LOOKUP_TABLES_MAX: Final = 4
 # What fits slots of 0.4 s better than the numbers for blocks of 2 to 12 s.
 SLOT_DEFAULTS: Final = {"finalized_span_max": 10_000, "reread_depth_blocks": 300}
 # 32 bytes as hex, as a decimal number, or as Python and JSON write bytes; a V3 keystore; a PEM.
@@ -104,6 +106,7 @@ class ChainSettings(Section):
     watch_lease_seconds: Annotated[int, Field(ge=2, le=3_600)] = 10
     vaults: Annotated[tuple[VaultSettings, ...], Field(max_length=1)] = ()
     credit_lines: tuple[CreditLineSettings, ...] = ()
+    lookup_tables: Annotated[tuple[AddressText, ...], Field(max_length=LOOKUP_TABLES_MAX)] = ()
 
     @model_validator(mode="before")
     @classmethod
@@ -222,9 +225,12 @@ class GuardianSettings(Section):
 
 
 class SenderSettings(Section):
-    """The key that pays gas; it cannot change what it submits."""
+    """The keys that pay fees; they cannot change what they submit."""
 
     key_file: SecretPath
+    solana_key_file: SecretPath | None = None
+    solana_fee_cap_micro_lamports: Annotated[int, Field(gt=0, le=10**9)] = 1_000_000
+    solana_liquidation_fee_cap_micro_lamports: Annotated[int, Field(gt=0, le=10**9)] | None = None
     fee_cap_gwei: Annotated[int, Field(gt=0)] = 500
     liquidation_fee_cap_gwei: Annotated[int, Field(gt=0)] | None = None
     lease_seconds: Annotated[int, Field(ge=2, le=12)] = 10
@@ -236,10 +242,21 @@ class SenderSettings(Section):
         """What a seizure may cost per gas: as set, or twice the ordinary cap. [gwei]"""
         return self.liquidation_fee_cap_gwei or URGENT_CAP_FACTOR * self.fee_cap_gwei
 
+    @property
+    def solana_urgent_cap_micro_lamports(self) -> int:
+        """What a seizure may offer: as set, or ten times the rest. [micro-lamports per unit]"""
+        factored = SOLANA_URGENT_CAP_FACTOR * self.solana_fee_cap_micro_lamports
+        return self.solana_liquidation_fee_cap_micro_lamports or factored
+
     @model_validator(mode="after")
     def _check_caps(self) -> "SenderSettings":
         if self.urgent_cap_gwei < self.fee_cap_gwei:
             raise ValueError("liquidation_fee_cap_gwei must not be below fee_cap_gwei")
+        if self.solana_urgent_cap_micro_lamports < self.solana_fee_cap_micro_lamports:
+            raise ValueError(
+                "solana_liquidation_fee_cap_micro_lamports must not be below "
+                "solana_fee_cap_micro_lamports"
+            )
         return self
 
 

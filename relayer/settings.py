@@ -10,7 +10,7 @@ from pydantic_settings import BaseSettings, PydanticBaseSettingsSource, Settings
 from pydantic_settings.exceptions import SettingsError as SourceError
 
 from relayer.errors import SettingsError
-from relayer.family_rules import family_mistakes
+from relayer.family_rules import family_mistakes, sending_mistakes
 from relayer.sections import (
     LIQUIDATORS_MAX,
     AccountantSettings,
@@ -93,6 +93,7 @@ class Settings(BaseSettings):
         mistakes = [*_duplicates(self), *_dangling(self), *_nodes(self), *_unsafe(self)]
         mistakes += _corrections(self)
         mistakes += family_mistakes(self.chains, self.assets, self.liquidators)
+        mistakes += sending_mistakes(self.chains, self.sender)
         if mistakes:
             raise ValueError("; ".join(mistakes))
         return self

@@ -22,6 +22,8 @@ LogFormat = Literal["json", "pretty", "auto"]
 LogLevel = Literal["debug", "info", "warning", "error"]
 LogEvent = Literal[
     "account.opened",
+    "attempt.expired",
+    "attempt.rolled_back",
     "break.cleared",
     "break.found",
     "chain.halted",

@@ -4,29 +4,23 @@ import os
 import socket
 import uuid
 from collections.abc import Callable
-from dataclasses import replace
 from typing import Final, TypeVar
 
 from coincurve import PrivateKey
 
-from chains.agreement.board import Terms
-from chains.agreement.health import BLOCKS_BEHIND_MAX
 from chains.agreement.reader import AgreeingReader, NodeReader
 from chains.attestation import GuardianSet, sign_digest, signer_address
 from chains.bridges.door import HttpDoor
-from chains.bridges.guardian import GuardianBridge
 from chains.bridges.guardian_door import GuardianHttpDoor
 from chains.bridges.switch_door import SwitchHttpDoor
-from chains.evm.agreeing_sender import AgreeingSender
-from chains.evm.fees import FeeLimits
-from chains.evm.keys import read_key_file, read_private_text
+from chains.evm.keys import read_key_file
 from chains.evm.reader import EvmReader
-from chains.evm.sender import EvmSender
 from chains.inspection import ProgramInspector
+from chains.key_files import read_private_text
 from chains.line.wakeup import Wakeup
 from chains.nodes import NodePool
 from chains.oracles.chainlink import ChainlinkSource
-from chains.port import Bridge, ChainReader, PriceSource, TransactionSender
+from chains.port import ChainReader, PriceSource
 from chains.solana.reader import SolanaReader
 from chains.types import ChainId, chain_id_of, word_of_text
 from relayer.assets import AssetRegistry
@@ -34,14 +28,12 @@ from relayer.clock import SystemClock
 from relayer.errors import SettingsError
 from relayer.settings import Settings
 from relayer.steps.backup import Backup
-from relayer.steps.carrier import SendLimits
 from relayer.steps.catalog import (
     Catalog,
     GuardianMember,
     Liquidator,
     MessageTimes,
 )
-from relayer.steps.condition import log_node
 from relayer.steps.correct import CorrectionRule
 from relayer.steps.observe import ObserveLimits
 from relayer.steps.reread import RereadLimits
@@ -58,10 +50,9 @@ from relayer.wiring_catalog import (
 )
 from relayer.wiring_governor import governor_rules
 from relayer.wiring_readers import barred_of, inspectors_of, readers_of, wakeup_of
+from relayer.wiring_senders import node_terms
 
-GWEI: Final = 10**9
 MILLISECONDS: Final = 1_000
-SLOTS_BEHIND_MAX: Final = 50  # of 0.4 s each
 _Door = TypeVar("_Door", bound=HttpDoor)
 LOOPBACK_HOSTS: Final = ("127.0.0.1", "::1", "localhost")
 
@@ -156,23 +147,12 @@ def chain_reader(settings: Settings, chain_id: ChainId) -> ChainReader:
     nodes = node_readers(settings, chain_id)
     if len(nodes) == 1:
         return nodes[0]
-    return AgreeingReader(nodes, _terms(settings, chain_id))
+    return AgreeingReader(nodes, node_terms(settings, chain_id))
 
 
 def node_pool(reader: ChainReader) -> NodePool | None:
     """Return the nodes behind a reader, None of a reader that is not ours."""
     return reader if isinstance(reader, AgreeingReader | EvmReader | SolanaReader) else None
-
-
-def _terms(settings: Settings, chain_id: ChainId) -> Terms:
-    chain = settings.chain(chain_id)
-    return Terms(
-        quorum=chain.quorum,
-        labels=chain.labels,
-        own=chain.rpc_own,
-        report=log_node,
-        behind_max=SLOTS_BEHIND_MAX if chain.is_solana else BLOCKS_BEHIND_MAX,
-    )
 
 
 def node_readers(settings: Settings, chain_id: ChainId) -> tuple[NodeReader, ...]:
@@ -232,73 +212,6 @@ def watch_of(
 def price_source(reader: ChainReader) -> PriceSource:
     """Return what reads the price feeds of a reader's chain."""
     return ChainlinkSource(reader)
-
-
-def bridge(reader: ChainReader) -> Bridge:
-    """Return the bridge to the contracts of a reader's chain."""
-    return GuardianBridge(reader)
-
-
-def transaction_sender(
-    settings: Settings, chain_id: ChainId, *, is_urgent: bool = False
-) -> TransactionSender:
-    """
-    Return what sends to a chain, through all of its nodes.
-
-    Args:
-        is_urgent: with the fee cap of seizures.
-
-    Raises:
-        SettingsError: no sender is configured.
-        KeyFileError: its key file is unusable.
-    """
-    if settings.sender is None:
-        raise SettingsError(("sender: not configured; add [sender] with key_file",))
-    chain = settings.chain(chain_id)
-    cap_gwei = settings.sender.urgent_cap_gwei if is_urgent else settings.sender.fee_cap_gwei
-    key = read_key_file(settings.sender.key_file)
-    senders = tuple(
-        EvmSender(
-            chain.id,
-            rpc_url,
-            key=key,
-            limits=fee_limits(cap_gwei),
-            timeout_seconds=float(chain.rpc_timeout_seconds),
-        )
-        for rpc_url in chain.rpc_urls
-    )
-    return senders[0] if len(senders) == 1 else AgreeingSender(senders, _terms(settings, chain_id))
-
-
-def fee_limits(cap_gwei: int) -> FeeLimits:
-    """Return the limits of a key; where the cap is low, tips stay below it too."""
-    cap_wei = cap_gwei * GWEI
-    tip_wei = FeeLimits().priority_fee_wei_max
-    return FeeLimits(max_fee_wei_max=cap_wei, priority_fee_wei_max=min(tip_wei, cap_wei))
-
-
-def send_limits(settings: Settings, chain_id: ChainId) -> SendLimits:
-    """Return how much of a key's queue is sent at once on a chain, and how patiently."""
-    limits = SendLimits(fee_bump_seconds=settings.chain(chain_id).fee_bump_seconds)
-    if settings.sender is None:
-        return limits
-    return replace(
-        limits,
-        lease_seconds=settings.sender.lease_seconds,
-        in_flight_max=settings.sender.in_flight_max,
-        queued_max=settings.sender.queued_max,
-    )
-
-
-def check_sender_key(settings: Settings) -> None:
-    """
-    Read the sender's key, if one is configured, so that a process stops at its start.
-
-    Raises:
-        KeyFileError: the key file is unusable.
-    """
-    if settings.sender is not None:
-        read_key_file(settings.sender.key_file)
 
 
 def head_wakeup(settings: Settings, chain_id: ChainId) -> Wakeup | None:

@@ -15,9 +15,9 @@ GRANT: Final = "grant(bytes,uint32,bytes[])"
 ROTATE: Final = "rotateGuardianSet(bytes,uint32,address[],uint8,bytes[])"
 
 
-class GuardianBridge:
+class AttestedBridge:
     """
-    chains.port.Bridge to the contracts of one chain.
+    The part of a chains.port.Bridge that every family has: attestations travel, nothing else.
 
     Args:
         reader: reads the target chain.
@@ -52,35 +52,6 @@ class GuardianBridge:
             + b"".join(attestation.signatures)
         )
 
-    def deliver(self, message: Message, attestation: Attestation) -> tuple[ContractCall, ...]:
-        """
-        Return the one call that delivers a message.
-
-        Raises:
-            AttestationError: the attestation is of another message.
-            MessageFormatError: another target chain, or a guardian set that was not announced.
-        """
-        self._check_target(message)
-        self._check_attested(message, attestation)
-        raw, index = message.encode(), attestation.guardian_set_index
-        match message.kind:
-            case MessageKind.CREDIT_GRANT:
-                return (self._call(message, GRANT, (raw, index, attestation.signatures)),)
-            case MessageKind.GUARDIAN_SET:
-                announced = self._announced(message)
-                arguments = (
-                    raw,
-                    index,
-                    announced.members,
-                    announced.threshold,
-                    attestation.signatures,
-                )
-                return (self._call(message, ROTATE, arguments),)
-            case (
-                MessageKind.RELEASE | MessageKind.SEIZE | MessageKind.PAUSE | MessageKind.PARAMETER
-            ):
-                return (self._call(message, EXECUTE, (raw, index, attestation.signatures)),)
-
     async def status(self, message: Message, block: BlockRef | None) -> bool:
         """Return whether the target has executed the message, at a block or at the newest."""
         self._check_target(message)
@@ -95,14 +66,6 @@ class GuardianBridge:
             )
         return announced
 
-    def _call(
-        self,
-        message: Message,
-        function: str,
-        arguments: tuple[int | bytes | tuple[bytes, ...], ...],
-    ) -> ContractCall:
-        return ContractCall(self._reader.chain_id, message.vault, function, arguments)
-
     def _check_target(self, message: Message) -> None:
         if message.target != chain_key(self._reader.chain_id):
             raise MessageFormatError(
@@ -113,3 +76,46 @@ class GuardianBridge:
     def _check_attested(message: Message, attestation: Attestation) -> None:
         if attestation.message_id != message.message_id:
             raise AttestationError(reason="the attestation is of another message")
+
+
+class GuardianBridge(AttestedBridge):
+    """chains.port.Bridge to the contracts of one EVM chain."""
+
+    async def deliver(self, message: Message, attestation: Attestation) -> tuple[ContractCall, ...]:
+        """
+        Return the one call that delivers a message.
+
+        Raises:
+            AttestationError: the attestation is of another message.
+            MessageFormatError: another target chain, or a guardian set that was not announced.
+        """
+        self._check_target(message)
+        self._check_attested(message, attestation)
+        raw, index = message.encode(), attestation.guardian_set_index
+        match message.kind:
+            case MessageKind.CREDIT_GRANT:
+                return (self._contract_call(message, GRANT, (raw, index, attestation.signatures)),)
+            case MessageKind.GUARDIAN_SET:
+                announced = self._announced(message)
+                arguments = (
+                    raw,
+                    index,
+                    announced.members,
+                    announced.threshold,
+                    attestation.signatures,
+                )
+                return (self._contract_call(message, ROTATE, arguments),)
+            case (
+                MessageKind.RELEASE | MessageKind.SEIZE | MessageKind.PAUSE | MessageKind.PARAMETER
+            ):
+                return (
+                    self._contract_call(message, EXECUTE, (raw, index, attestation.signatures)),
+                )
+
+    def _contract_call(
+        self,
+        message: Message,
+        function: str,
+        arguments: tuple[int | bytes | tuple[bytes, ...], ...],
+    ) -> ContractCall:
+        return ContractCall(self._reader.chain_id, message.vault, function, arguments)

@@ -5,25 +5,16 @@ from dataclasses import dataclass, field
 from typing import Final
 
 from chains.attestation import Attestation, GuardianSet
-from chains.devnet.actors import (
-    ALICE,
-    BOB,
-    DEPLOYER,
-    LIQUIDATOR,
-    DevKey,
-    attest,
-    guardian_keys,
-    guardian_set_of,
-)
+from chains.devnet.actors import ALICE, BOB, DEPLOYER, LIQUIDATOR, DevKey
 from chains.devnet.anvil import Anvil, AnvilOptions
 from chains.devnet.deploy import DevChain
+from chains.devnet.guarding import Guarding
 from chains.devnet.running import Running
 from chains.evm.reader import EvmReader, Watched
 from chains.evm.sender import EvmSender
 from chains.message import Message
 from chains.types import ChainId, chain_key
 
-HUB_DEVNET: Final = ChainId("hub:devnet")
 WETH: Final = 10**18
 USDC: Final = 10**6
 FEED_SCALE: Final = 8
@@ -33,8 +24,8 @@ TICKS_SECONDS: Final = (1, 2)  # of chains A and B
 FIVE_PERCENT_A_YEAR_RAY: Final = 1_585_489_599_188_229_325
 
 
-@dataclass(frozen=True, slots=True)
-class DevnetOptions:
+@dataclass(frozen=True, slots=True, kw_only=True)
+class DevnetOptions(Guarding):
     """
     How the standard layout is built. Capacities are in base units per window.
 
@@ -42,17 +33,11 @@ class DevnetOptions:
     two seconds on B, one a second and one for each transaction on C.
     """
 
-    hub: ChainId = HUB_DEVNET
     chain_numbers: tuple[int, int, int] = (31337, 31338, 31339)
     ports: tuple[int | None, int | None, int | None] = (None, None, None)
     block_time_seconds: float | None = None
     is_ticking: bool = False
     slots_in_epoch: int = 1
-    guardians: tuple[DevKey, ...] = field(default_factory=lambda: guardian_keys(3))
-    threshold: int = 2
-    overlap_seconds: int = 3_600
-    exit_delay_seconds: int = 7 * 86_400
-    window_seconds: int = 86_400
     weth_capacity_units: int = 1_000 * WETH
     usdc_capacity_units: int = 10_000_000 * USDC
     rate_per_second_ray: int = FIVE_PERCENT_A_YEAR_RAY
@@ -117,9 +102,7 @@ class Devnet(Running):
 
     def __init__(self, options: DevnetOptions | None = None) -> None:
         self.options = options or DevnetOptions()
-        self.guardian_set: GuardianSet = guardian_set_of(
-            self.options.guardians, threshold=self.options.threshold
-        )
+        self.guardian_set: GuardianSet = self.options.guardian_set
         self.chain_a: DeployedChain
         self.chain_b: DeployedChain
         self.chain_c: DeployedChain
@@ -159,12 +142,7 @@ class Devnet(Running):
     def attest(self, message: Message) -> Attestation:
         """Return an attestation of a message by the first threshold guardians."""
         targets = {chain_key(deployed.chain_id): deployed.chain_id for deployed in self.chains}
-        return attest(
-            message,
-            chain_id=targets[message.target],
-            guardian_set=self.guardian_set,
-            keys=self.options.guardians,
-        )
+        return self.options.attest(message, targets[message.target])
 
     def _anvil_options(self, place: int) -> AnvilOptions:
         is_mixed = self.options.is_ticking and place == len(TICKS_SECONDS)

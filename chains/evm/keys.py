@@ -1,25 +1,14 @@
 """Sending keys from local files."""
 
 import json
-import stat
 from pathlib import Path
 from typing import Final
 
 from eth_account import Account
 
-from chains.errors import PermanentChainError
+from chains.key_files import KeyFileError, read_private_text
 
 KEY_BYTES: Final = 32
-OTHERS_MAY_READ: Final = stat.S_IRWXG | stat.S_IRWXO
-
-
-class KeyFileError(PermanentChainError):
-    """A key file is missing, open to others, or not a key; its content is never shown."""
-
-    def __init__(self, *, path: Path, reason: str) -> None:
-        super().__init__(f"key file {path}: {reason}")
-        self.path = path
-        self.reason = reason
 
 
 def read_key_file(path: Path, passphrase_path: Path | None = None) -> bytes:
@@ -39,21 +28,6 @@ def read_key_file(path: Path, passphrase_path: Path | None = None) -> bytes:
         return bytes(Account.decrypt(json.loads(text), passphrase))
     except (ValueError, KeyError, TypeError):
         raise KeyFileError(path=path, reason="wrong passphrase or broken keystore") from None
-
-
-def read_private_text(path: Path) -> str:
-    """
-    Return the text of a file that only its owner may read.
-
-    Raises:
-        KeyFileError: unreadable, or open to others.
-    """
-    try:
-        if path.stat().st_mode & OTHERS_MAY_READ:
-            raise KeyFileError(path=path, reason="others may read it; run chmod 600 on it")
-        return path.read_text(encoding="utf-8").strip()
-    except (OSError, UnicodeDecodeError) as exc:
-        raise KeyFileError(path=path, reason=f"cannot be read ({type(exc).__name__})") from None
 
 
 def _hex_key(path: Path, text: str) -> bytes:

@@ -44,7 +44,7 @@ FEE_HISTORY_BLOCKS: Final = 10
 
 class EvmSender:
     """
-    chains.port.TransactionSender over JSON-RPC.
+    chains.sending.NonceSender over JSON-RPC.
 
     Args:
         rpc_url: may hold a key; it is never logged nor part of an error.
@@ -89,7 +89,7 @@ class EvmSender:
         """Return the next nonce as of the newest final block; below it all are used for ever."""
         return await self._account_nonce("finalized")
 
-    async def balance_wei(self) -> int:
+    async def balance_units(self) -> int:
         """Return what the key can pay gas with, as of the newest block. [wei]"""
         method = "eth_getBalance"
         answer = await self._rpc.call(method, [hex_address(self._address), "latest"])

@@ -2,7 +2,7 @@
 
 import typer
 
-from relayer.cli import recovery
+from relayer.cli import lookup_table, recovery
 from relayer.cli.answer import Answer, answer, confirm, opened_store
 from relayer.cli.option_groups import takes
 from relayer.cli.order import OrderOptions, kept_reason
@@ -12,6 +12,7 @@ app = typer.Typer(
     help="Stop a chain, or let it go on.", no_args_is_help=True, rich_markup_mode=None
 )
 app.command()(recovery.recover)
+app.command()(lookup_table.table)
 
 
 @app.command()

@@ -7,7 +7,8 @@ from typing import Final
 import httpx
 
 from chains.finality import ChainIdentity
-from chains.port import Quote, TransactionSender
+from chains.port import Quote
+from chains.sending import ExpiringSender, NonceSender
 from chains.types import ChainId, text_of_word, word_of_text
 from relayer.cli.checks import (
     BrokenError,
@@ -31,6 +32,8 @@ GUARDIAN_TIMEOUT_SECONDS: Final = 5
 KEY_BYTES: Final = 32
 OTHERS_MAY_READ: Final = 0o077
 GAS_PER_DELIVERY: Final = 350_000  # 235,000 measured at most, 21,000 to begin, 75,000 headroom
+# The mark of execution and a recipient's token account stay; signature and priority fee go.
+LAMPORTS_PER_DELIVERY: Final = 1_224_960 + 2_039_280 + 500_000
 DELIVERIES_MIN: Final = 50
 
 
@@ -143,27 +146,46 @@ def _private_text(path: Path) -> str:
     return text
 
 
-async def check_funds(sender: TransactionSender) -> Check:
+async def check_funds(sender: NonceSender) -> Check:
     """Return whether the sending key can pay for deliveries on a chain, at today's fees."""
 
     async def run() -> str:
-        balance_wei = await sender.balance_wei()
+        balance_wei = await sender.balance_units()
         fee_wei = (await sender.suggest_fees()).max_fee_wei
         deliveries = balance_wei // max(GAS_PER_DELIVERY * fee_wei, 1)
         found = (
             f"{text_of_word(sender.address)} has {balance_wei} wei: {deliveries} deliveries of "
             f"{GAS_PER_DELIVERY} gas at {fee_wei} wei"
         )
-        if deliveries == 0:
-            raise BrokenError(f"{found}; nothing is delivered on this chain")
-        if deliveries < DELIVERIES_MIN:
-            raise WarningError(f"{found}; keep {DELIVERIES_MIN} or more")
-        return found
+        return _judged_runway(deliveries, found)
 
     return await attempt_async("sender.funds", sender.chain_id, run)
 
 
-async def check_sender(sender: TransactionSender) -> Check:
+async def check_lamports(sender: ExpiringSender) -> Check:
+    """Return whether the sending key can pay for deliveries on a chain without nonces."""
+
+    async def run() -> str:
+        lamports = await sender.balance_units()
+        deliveries = lamports // LAMPORTS_PER_DELIVERY
+        found = (
+            f"0x{sender.address.hex()} has {lamports} lamports: {deliveries} deliveries of "
+            f"{LAMPORTS_PER_DELIVERY} lamports"
+        )
+        return _judged_runway(deliveries, found)
+
+    return await attempt_async("sender.funds", sender.chain_id, run)
+
+
+def _judged_runway(deliveries: int, found: str) -> str:
+    if deliveries == 0:
+        raise BrokenError(f"{found}; nothing is delivered on this chain")
+    if deliveries < DELIVERIES_MIN:
+        raise WarningError(f"{found}; keep {DELIVERIES_MIN} or more")
+    return found
+
+
+async def check_sender(sender: NonceSender) -> Check:
     """Return whether the sending key can be used on a chain."""
 
     async def run() -> str:

@@ -160,8 +160,8 @@ def _halted(store: "Store", chain_id: str) -> "Check":
 
 
 async def _examine_sender(settings: "Settings") -> "list[Check]":
-    from relayer import wiring
-    from relayer.cli.check_fleet import check_funds, check_key, check_sender
+    from relayer import wiring_senders
+    from relayer.cli.check_fleet import check_funds, check_key, check_lamports, check_sender
     from relayer.cli.checks import CheckState, broken
 
     if settings.sender is None:
@@ -171,7 +171,12 @@ async def _examine_sender(settings: "Settings") -> "list[Check]":
         return findings
     for chain in settings.chains:
         try:
-            sender = wiring.transaction_sender(settings, chain.id)
+            if wiring_senders.is_expiring(chain.id):
+                expiring = wiring_senders.expiring_sender(settings, chain.id)
+                findings.append(await check_lamports(expiring))
+                await expiring.close()
+                continue
+            sender = wiring_senders.nonce_sender(settings, chain.id)
         except Exception as exc:  # noqa: BLE001 - one chain's mistake must not hide the others
             findings.append(broken("sender.chain", chain.chain_id, exc))
             continue

@@ -5,7 +5,8 @@ from dataclasses import dataclass, field
 from typing import Final
 
 from chains.message import MessageKind
-from chains.port import Bridge, Fees, SignedTransaction, TransactionSender
+from chains.port import Bridge, Fees, SignedTransaction
+from chains.sending import ExpiringSender, NonceSender
 from relayer.store.leases import Lease, sender_lease_name
 from relayer.store.send_rows import SendAttempt, SenderKey, SendRow
 from relayer.store.unit_of_work import Store
@@ -38,16 +39,16 @@ class SendLimits:
 @dataclass(frozen=True, slots=True)
 class Carrier:
     """
-    Who carries: the sending key of a chain, its bridge, and the process's unique name.
+    Who carries to a chain with account nonces: key, bridge, and the process's unique name.
 
     urgent: the same key with the higher fee cap of seizures; None prices them as all others.
     gate: lets one transaction of the process be signed at a time.
     """
 
-    sender: TransactionSender
+    sender: NonceSender
     bridge: Bridge
     holder: str
-    urgent: TransactionSender | None = None
+    urgent: NonceSender | None = None
     limits: SendLimits = SendLimits()
     gate: asyncio.Lock = field(default_factory=asyncio.Lock)
 
@@ -56,12 +57,40 @@ class Carrier:
         """The sending key on its chain."""
         return SenderKey(self.sender.chain_id, self.sender.address)
 
-    def pricer(self, *, is_urgent: bool) -> TransactionSender:
+    def pricer(self, *, is_urgent: bool) -> NonceSender:
         """Return whose fee limits hold."""
         return self.urgent if is_urgent and self.urgent is not None else self.sender
 
 
-def take_lease(store: Store, carrier: Carrier) -> Lease | None:
+@dataclass(frozen=True, slots=True)
+class ExpiringCarrier:
+    """
+    Who carries to a chain whose transactions expire; the fields mean the same as a Carrier's.
+
+    Nothing is ordered there, so limits.fee_bump_seconds says nothing: expiry does.
+    """
+
+    sender: ExpiringSender
+    bridge: Bridge
+    holder: str
+    urgent: ExpiringSender | None = None
+    limits: SendLimits = SendLimits()
+    gate: asyncio.Lock = field(default_factory=asyncio.Lock)
+
+    @property
+    def key(self) -> SenderKey:
+        """The sending key on its chain."""
+        return SenderKey(self.sender.chain_id, self.sender.address)
+
+    def pricer(self, *, is_urgent: bool) -> ExpiringSender:
+        """Return whose fee limits hold."""
+        return self.urgent if is_urgent and self.urgent is not None else self.sender
+
+
+AnyCarrier = Carrier | ExpiringCarrier
+
+
+def take_lease(store: Store, carrier: AnyCarrier) -> Lease | None:
     """Return the lease of the key, taken or renewed; None while another process has it."""
     name = sender_lease_name(carrier.sender.chain_id, carrier.sender.address)
     seconds = carrier.limits.lease_seconds

@@ -7,23 +7,25 @@ from typing import Final
 import structlog
 
 from chains.errors import PermanentChainError
-from chains.port import Bridge, ChainReader, Receipt, TransactionSender
+from chains.port import Bridge, ChainReader, Receipt
+from chains.sending import ExpiringSender, NonceSender, TransactionSender
 from chains.types import BlockRef, raw_text
 from relayer.clock import UnixSeconds
 from relayer.errors import StateMovedError
 from relayer.outbox.life import FINAL_STATES, MessageEvent, MessageState, WaitReason
-from relayer.steps.carrier import stored_transaction
+from relayer.steps.carrier import AnyCarrier, Carrier, stored_transaction
 from relayer.steps.catalog import Catalog
 from relayer.steps.fence import Fence
 from relayer.steps.give_back import return_hold
-from relayer.steps.queues import RELAY, relay_queue
+from relayer.steps.queues import ring_relay
+from relayer.steps.sighting import CARRIED_STATES, sight_all
 from relayer.steps.tell import tell
+from relayer.store.attempt_rows import Attempt, AttemptState, Purpose
 from relayer.store.outbox import StoredMessage
 from relayer.store.send_rows import SendAttempt, SendRow, SendState
 from relayer.store.unit_of_work import Store, UnitOfWork
 
 WAITING_STATES: Final = (MessageState.ATTESTED, MessageState.SUBMITTED, MessageState.DISPUTED)
-CARRIED_STATES: Final = (MessageState.ATTESTED, MessageState.SUBMITTED)
 FOLLOWED_STATES: Final = (SendState.BROADCAST, SendState.MINED, SendState.REVERTED)
 _Followed = tuple[SendRow, tuple[SendAttempt, ...]]
 log = structlog.get_logger(__name__)
@@ -39,8 +41,28 @@ class Follower:
 
     reader: ChainReader
     bridge: Bridge
-    sender: TransactionSender
+    sender: NonceSender
     catalog: Catalog
+
+
+@dataclass(frozen=True, slots=True)
+class ExpiringFollower:
+    """The same, of a chain whose transactions expire."""
+
+    reader: ChainReader
+    bridge: Bridge
+    sender: ExpiringSender
+    catalog: Catalog
+
+
+AnyFollower = Follower | ExpiringFollower
+
+
+def follower_of(reader: ChainReader, carrier: AnyCarrier, catalog: Catalog) -> AnyFollower:
+    """Return what follows that which a carrier sent."""
+    if isinstance(carrier, Carrier):
+        return Follower(reader, carrier.bridge, carrier.sender, catalog)
+    return ExpiringFollower(reader, carrier.bridge, carrier.sender, catalog)
 
 
 @dataclass(frozen=True, slots=True)
@@ -53,7 +75,7 @@ class ConfirmOutcome:
 
 
 async def confirm(
-    store: Store, follower: Follower, message_id: bytes, *, fence: Fence
+    store: Store, follower: AnyFollower, message_id: bytes, *, fence: Fence
 ) -> ConfirmOutcome:
     """
     Look after one message: its transactions, its expiry, and the proof that it did not execute.
@@ -64,8 +86,11 @@ async def confirm(
         TransientChainError: the node failed; ask again.
         StateMovedError: the message is unknown.
     """
-    stored, followed = await asyncio.to_thread(_read, store, message_id)
-    is_open = await _follow_rows(store, follower, stored, followed, fence)
+    if isinstance(follower, ExpiringFollower):
+        stored, is_open = await _follow_attempts(store, follower, message_id, fence)
+    else:
+        stored, followed = await asyncio.to_thread(_read, store, message_id)
+        is_open = await _follow_rows(store, follower, stored, followed, fence)
     if stored.state in FINAL_STATES:
         return ConfirmOutcome(stored.state, is_open, stored.reason)
     if stored.state in WAITING_STATES:
@@ -73,12 +98,44 @@ async def confirm(
     return ConfirmOutcome(stored.state, True, stored.reason)
 
 
+async def _follow_attempts(
+    store: Store, follower: ExpiringFollower, message_id: bytes, fence: Fence
+) -> tuple[StoredMessage, bool]:
+    """Bring a message's attempts level with the chain; return whether one may still change."""
+    stored, known = await asyncio.to_thread(_read_attempts, store, message_id)
+    attempts = await sight_all(store, follower.sender, known, fence)
+    if stored.state in CARRIED_STATES and not any(map(_delivers, attempts)):
+        await asyncio.to_thread(_ring, store, stored, fence)
+    return stored, any(attempt.is_open for attempt in attempts)
+
+
+def _read_attempts(store: Store, message_id: bytes) -> tuple[StoredMessage, tuple[Attempt, ...]]:
+    with store.read() as uow:
+        return _stored(uow, message_id), uow.attempts.of_message(message_id)
+
+
+def _delivers(attempt: Attempt) -> bool:
+    """Return whether an attempt has delivered its message, as far as one can see."""
+    is_done = attempt.state in (AttemptState.LANDED, AttemptState.FINAL)
+    return is_done and attempt.purpose is Purpose.DELIVER
+
+
+def _ring(store: Store, stored: StoredMessage, fence: Fence) -> None:
+    with store.unit_of_work() as uow:
+        fence(uow)
+        ring_relay(uow, stored.message)
+
+
+def _stored(uow: UnitOfWork, message_id: bytes) -> StoredMessage:
+    stored = uow.outbox.get(message_id)
+    if stored is None:
+        raise StateMovedError(what=f"message 0x{message_id.hex()}", expected="stored")
+    return stored
+
+
 def _read(store: Store, message_id: bytes) -> tuple[StoredMessage, list[_Followed]]:
     with store.read() as uow:
-        stored = uow.outbox.get(message_id)
-        if stored is None:
-            raise StateMovedError(what=f"message 0x{message_id.hex()}", expected="stored")
-        return stored, [
+        return _stored(uow, message_id), [
             (row, uow.nonces.attempts_of(row.sender, row.account_nonce))
             for row in uow.nonces.rows_of_message(message_id)
             if row.state in FOLLOWED_STATES
@@ -139,7 +196,7 @@ def _write_sighting(store: Store, sighting: _Sighting, fence: Fence) -> None:
             if row.state is not SendState.BROADCAST:
                 uow.nonces.mark_unmined(row.sender, row.account_nonce)
             if is_carried:
-                ring_relay(uow, sighting.stored)
+                ring_relay(uow, sighting.stored.message)
             return
         uow.nonces.mark_mined(
             row.sender,
@@ -187,18 +244,7 @@ def lose_nonce(uow: UnitOfWork, stored: StoredMessage | None, row: SendRow, reas
         reason=reason,
     )
     if stored is not None and stored.state in CARRIED_STATES:
-        ring_relay(uow, stored)
-
-
-def ring_relay(uow: UnitOfWork, stored: StoredMessage) -> None:
-    """Let a message be relayed at once, before those that were never sent: they wait for it."""
-    uow.jobs.ring(
-        RELAY,
-        stored.message_id.hex(),
-        relay_queue(stored.message.target_chain),
-        stored.message.created_at,
-        stored.message.correlation_id,
-    )
+        ring_relay(uow, stored.message)
 
 
 def _reverted(uow: UnitOfWork, stored: StoredMessage, block: BlockRef) -> None:
@@ -209,12 +255,12 @@ def _reverted(uow: UnitOfWork, stored: StoredMessage, block: BlockRef) -> None:
         next_attempt_at=UnixSeconds(uow.clock.now() + 1),
         detail=f"a transaction failed in block {block.height}",
     )
-    ring_relay(uow, stored)
+    ring_relay(uow, stored.message)
     log.error("message.reverted", message_id="0x" + stored.message_id.hex(), height=block.height)
 
 
 async def _follow_expiry(
-    store: Store, follower: Follower, stored: StoredMessage, fence: Fence
+    store: Store, follower: AnyFollower, stored: StoredMessage, fence: Fence
 ) -> None:
     expiry_seconds = stored.message.message.expiry_seconds
     if store.clock.now() <= expiry_seconds:

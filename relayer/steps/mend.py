@@ -7,20 +7,25 @@ from typing import Final
 import structlog
 
 from chains.errors import FeeAboveCapError, PermanentChainError
-from chains.port import ContractCall, Fees, Receipt, TransactionSender
+from chains.port import ContractCall, Fees, Receipt
+from chains.sending import NonceSender
 from relayer.outbox.life import WaitReason
 from relayer.steps.carrier import (
     URGENT_KIND,
+    AnyCarrier,
     Carrier,
+    ExpiringCarrier,
     attempt_of,
     fees_of,
     stored_transaction,
     take_lease,
 )
 from relayer.steps.catalog import Catalog
-from relayer.steps.confirm import CARRIED_STATES, best_receipt, lose_nonce
+from relayer.steps.confirm import best_receipt, lose_nonce
 from relayer.steps.fence import Fence
 from relayer.steps.gate import message_stop
+from relayer.steps.mend_attempts import mend_attempts
+from relayer.steps.sighting import CARRIED_STATES
 from relayer.steps.sign import free, is_stale, record
 from relayer.store.leases import Lease
 from relayer.store.nonces import MINED_STATES
@@ -51,7 +56,22 @@ class _Row:
     is_held: bool
 
 
-async def mend(store: Store, catalog: Catalog, carrier: Carrier, *, fence: Fence) -> MendOutcome:
+async def mend(store: Store, catalog: Catalog, carrier: AnyCarrier, *, fence: Fence) -> MendOutcome:
+    """
+    Bring all that a key has sent level with the chain, and send again what was forgotten.
+
+    Raises:
+        TransientChainError: the node failed; ask again.
+    """
+    if isinstance(carrier, ExpiringCarrier):
+        is_open = await mend_attempts(store, catalog, carrier, fence)
+        return MendOutcome(is_open, WaitReason.INCLUSION_AWAITED)
+    return await _mend_nonces(store, catalog, carrier, fence)
+
+
+async def _mend_nonces(
+    store: Store, catalog: Catalog, carrier: Carrier, fence: Fence
+) -> MendOutcome:
     """
     Heal what differs from the chain, and fill the gaps that later transactions wait behind.
 
@@ -59,9 +79,6 @@ async def mend(store: Store, catalog: Catalog, carrier: Carrier, *, fence: Fence
     nobody signs for, below one that was broadcast, is used up by an empty transfer to ourselves;
     so is the lowest one whose message is not needed any more and that no block takes. What a brake
     stops is not sent again.
-
-    Raises:
-        TransientChainError: the node failed; ask again.
     """
     async with carrier.gate:
         lease = await asyncio.to_thread(take_lease, store, carrier)
@@ -224,7 +241,7 @@ def _is_unneeded(store: Store, row: SendRow) -> bool:
     return stored.reason is WaitReason.TARGET_REVERTS
 
 
-def _pricer(store: Store, carrier: Carrier, row: SendRow) -> TransactionSender:
+def _pricer(store: Store, carrier: Carrier, row: SendRow) -> NonceSender:
     """Return whose limits hold: a seizure behind a nonce pays for it too."""
     with store.read() as uow:
         is_urgent = uow.send_queue.has_kind_from(carrier.key, row.account_nonce, URGENT_KIND.name)

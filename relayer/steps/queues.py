@@ -48,6 +48,17 @@ def ring_confirm(uow: UnitOfWork, message: OutboxMessage, at: UnixSeconds) -> No
     )
 
 
+def ring_relay(uow: UnitOfWork, message: OutboxMessage) -> None:
+    """Let a message be relayed at once, before those that were never sent: they wait for it."""
+    uow.jobs.ring(
+        RELAY,
+        message.message_id.hex(),
+        relay_queue(message.target_chain),
+        message.created_at,
+        message.correlation_id,
+    )
+
+
 def queues_of(chain_ids: tuple[ChainId, ...]) -> tuple[str, ...]:
     """Return every queue of a deployment."""
     per_chain = [(reconcile_queue(chain_id), relay_queue(chain_id)) for chain_id in chain_ids]

@@ -13,16 +13,18 @@ from chains.errors import (
     GasFundsError,
     PermanentChainError,
 )
+from chains.port import ContractCall, ProgramCall
 from relayer.clock import UnixSeconds
-from relayer.errors import StateMovedError
+from relayer.errors import InvariantError, StateMovedError
 from relayer.outbox.life import MessageEvent, MessageState, WaitReason
 from relayer.steps.brakes import Stop
-from relayer.steps.carrier import Carrier, take_lease
+from relayer.steps.carrier import AnyCarrier, Carrier, ExpiringCarrier, take_lease
 from relayer.steps.catalog import Catalog
 from relayer.steps.fence import Fence
 from relayer.steps.gate import message_stop
 from relayer.steps.queues import ATTEST, ring_confirm
 from relayer.steps.sign import Intent, Signed, Unsigned, free, sign
+from relayer.steps.sign_expiring import sign_expiring
 from relayer.steps.tell import tell
 from relayer.store.leases import Lease
 from relayer.store.outbox import StoredMessage
@@ -30,6 +32,7 @@ from relayer.store.send_rows import SendState
 from relayer.store.unit_of_work import Store, UnitOfWork
 
 DELIVER_ROLE: Final = "deliver"
+PREPARE_ROLE: Final = "prepare"
 CARRIED_STATES: Final = (MessageState.ATTESTED, MessageState.SUBMITTED)
 REFUSAL_REASONS: Final[dict[type[PermanentChainError], WaitReason]] = {
     GasFundsError: WaitReason.GAS_FUNDS_LOW,
@@ -46,7 +49,7 @@ class _Way:
 
     store: Store
     catalog: Catalog
-    carrier: Carrier
+    carrier: AnyCarrier
     fence: Fence
 
 
@@ -60,7 +63,7 @@ class RelayOutcome:
 
 
 async def relay(
-    store: Store, catalog: Catalog, carrier: Carrier, message_id: bytes, *, fence: Fence
+    store: Store, catalog: Catalog, carrier: AnyCarrier, message_id: bytes, *, fence: Fence
 ) -> RelayOutcome:
     """
     Submit a message, or broadcast again what was signed for it before.
@@ -85,9 +88,9 @@ async def relay(
     reason = await asyncio.to_thread(_stopped, way, stored)
     if reason is not None:
         return RelayOutcome(stored.state, True, reason)
-    call = carrier.bridge.deliver(stored.message.message, attestation)[0]
+    calls = await carrier.bridge.deliver(stored.message.message, attestation)
     try:
-        return await _carry(way, Intent(stored, call))
+        return await _carry(way, Intent(stored, calls[0]))
     except CallRevertedError as exc:
         await asyncio.to_thread(_wait, store, stored, WaitReason.TARGET_REVERTS, exc.reason, fence)
         return RelayOutcome(stored.state, True, WaitReason.TARGET_REVERTS)
@@ -117,16 +120,29 @@ async def _send(way: _Way, intent: Intent, *, is_refused: bool) -> RelayOutcome:
         lease = await asyncio.to_thread(take_lease, way.store, carrier)
         if lease is None:
             return RelayOutcome(stored.state, True, WaitReason.SENDER_BUSY)
-        signed = await sign(way.store, carrier, intent, lease, is_refused=is_refused)
+        signed = await _sign(way, intent, lease, is_refused=is_refused)
     if isinstance(signed, Unsigned):
         await asyncio.to_thread(_queued, way.store, stored, signed.reason, way.fence)
         is_open = signed.reason is not WaitReason.FINALITY_AWAITED
         return RelayOutcome(stored.state, is_open, signed.reason)
-    state = await asyncio.to_thread(_submitted, way, stored, signed, lease)
+    state = await asyncio.to_thread(_submitted, way, intent, signed, lease)
     if isinstance(state, WaitReason):
         # Signed and stored, not sent: the same bytes go once the brake is off.
         return RelayOutcome(stored.state, True, state)
     return await _broadcast(way, stored, signed, state)
+
+
+async def _sign(way: _Way, intent: Intent, lease: Lease, *, is_refused: bool) -> Signed | Unsigned:
+    match way.carrier, intent.call:
+        case Carrier() as carrier, ContractCall() as call:
+            what = (intent.stored, call)
+            return await sign(way.store, carrier, what, lease, is_refused=is_refused)
+        case ExpiringCarrier() as expiring, ProgramCall() as program_call:
+            return await sign_expiring(
+                way.store, expiring, (intent.stored, program_call), lease, way.fence
+            )
+        case _:
+            raise InvariantError("the bridge's calls are not for the family of its chain")
 
 
 async def _broadcast(
@@ -135,7 +151,7 @@ async def _broadcast(
     if signed.is_capped:
         await asyncio.to_thread(_capped, way.store, stored, state, way.fence)
     try:
-        await way.carrier.sender.broadcast(signed.transaction)
+        await signed.broadcast()
     except FeeTooLowError:
         if signed.is_capped:
             return RelayOutcome(state, True, WaitReason.FEE_ABOVE_CAP)
@@ -147,7 +163,7 @@ async def _broadcast(
     log.info(
         "message.submitted",
         message_id="0x" + stored.message_id.hex(),
-        tx_hash="0x" + signed.transaction.tx_hash.hex(),
+        tx_hash="0x" + signed.tx_hash.hex(),
     )
     if state is stored.state and stored.reason in PASSING_REASONS:
         reason = WaitReason.INCLUSION_AWAITED
@@ -222,7 +238,7 @@ def _read(
 
 
 def _unneeded(
-    store: Store, carrier: Carrier, stored: StoredMessage, reason: WaitReason
+    store: Store, carrier: AnyCarrier, stored: StoredMessage, reason: WaitReason
 ) -> RelayOutcome:
     """Nothing is to be sent any more: a nonce kept for it would hold up all later ones."""
     key = carrier.key
@@ -252,14 +268,16 @@ def _attest_again(store: Store, stored: StoredMessage, fence: Fence) -> None:
 
 
 def _submitted(
-    way: _Way, stored: StoredMessage, signed: Signed, lease: Lease
+    way: _Way, intent: Intent, signed: Signed, lease: Lease
 ) -> MessageState | WaitReason:
     """
     Keep the hash with the message, unless a brake stops it.
 
     Nobody broadcasts who lost the key since it signed.
     """
-    transaction = signed.transaction
+    stored, chain_id = intent.stored, way.carrier.sender.chain_id
+    is_preparation = isinstance(intent.call, ProgramCall) and intent.call.is_preparation
+    role = PREPARE_ROLE if is_preparation else DELIVER_ROLE
     with way.store.unit_of_work() as uow:
         way.fence(uow)
         stop = message_stop(uow, way.catalog, stored.message)
@@ -267,9 +285,7 @@ def _submitted(
             return _held_back(uow, stored, stop)
         uow.leases.check(lease.name, lease.token)
         now = uow.clock.now()
-        uow.outbox.add_transaction(
-            stored.message_id, transaction.chain_id, transaction.tx_hash, DELIVER_ROLE
-        )
+        uow.outbox.add_transaction(stored.message_id, chain_id, signed.tx_hash, role)
         current = uow.outbox.get(stored.message_id)
         state = stored.state if current is None else current.state
         if state is MessageState.ATTESTED:
@@ -277,7 +293,7 @@ def _submitted(
                 stored.message_id,
                 MessageEvent.SUBMIT,
                 WaitReason.INCLUSION_AWAITED,
-                "0x" + transaction.tx_hash.hex(),
+                "0x" + signed.tx_hash.hex(),
                 now,
             )
         ring_confirm(uow, stored.message, UnixSeconds(now + 1))

@@ -1,15 +1,17 @@
 """Sign: reserve a nonce for a message and store the signed bytes, before anything is sent."""
 
 import asyncio
+from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
 
 from chains.errors import ChainError, FeeAboveCapError
-from chains.port import ContractCall, Fees, SignedTransaction
+from chains.port import Call, ContractCall, Fees, SignedTransaction
 from relayer.clock import UnixSeconds
 from relayer.outbox.life import WaitReason
 from relayer.steps.carrier import (
     URGENT_FACTOR,
     URGENT_KIND,
+    AnyCarrier,
     Carrier,
     attempt_of,
     fees_of,
@@ -27,14 +29,19 @@ class Intent:
     """What is to land once: a message, and the call that delivers it."""
 
     stored: StoredMessage
-    call: ContractCall
+    call: Call
 
 
 @dataclass(frozen=True, slots=True)
 class Signed:
-    """What is stored to be broadcast; is_capped: it should be dearer, and the cap forbids it."""
+    """
+    What is stored to be broadcast, and what does it.
 
-    transaction: SignedTransaction
+    is_capped: it should be dearer, and the cap forbids it.
+    """
+
+    tx_hash: bytes
+    broadcast: Callable[[], Awaitable[None]]
     is_capped: bool = False
 
 
@@ -56,7 +63,12 @@ class Held:
 
 
 async def sign(
-    store: Store, carrier: Carrier, intent: Intent, lease: Lease, *, is_refused: bool = False
+    store: Store,
+    carrier: Carrier,
+    intent: tuple[StoredMessage, ContractCall],
+    lease: Lease,
+    *,
+    is_refused: bool = False,
 ) -> Signed | Unsigned:
     """
     Return what is stored to be broadcast: the last attempt, a dearer one, or the first.
@@ -69,27 +81,34 @@ async def sign(
     Raises:
         CallRevertedError: the contract refuses, and nothing was broadcast; the nonce is free.
     """
+    stored, call = intent
     first_account_nonce = await carrier.sender.pending_account_nonce()
-    held = await asyncio.to_thread(_hold, store, carrier, intent.stored, first_account_nonce, lease)
+    held = await asyncio.to_thread(_hold, store, carrier, stored, first_account_nonce, lease)
     if isinstance(held, Unsigned):
         return held
     if held.row.state is SendState.MINED:
         return Unsigned(WaitReason.FINALITY_AWAITED)
     if not held.attempts:
-        return Signed(await _sign_first(store, carrier, held, intent.call, lease))
+        return _signed(carrier, await _sign_first(store, carrier, held, call, lease))
     last = held.attempts[-1]
     known = stored_transaction(held.row, last)
     is_old = store.clock.now() - last.at >= carrier.limits.fee_bump_seconds
     if last.is_filler or not held.is_lowest or not (is_old or is_refused):
-        return Signed(known)
+        return _signed(carrier, known)
     pricer = carrier.pricer(is_urgent=held.is_urgent)
     try:
         fees = pricer.bump_fees(fees_of(last), await pricer.suggest_fees())
     except FeeAboveCapError:
-        return Signed(known, is_capped=True)
+        return _signed(carrier, known, is_capped=True)
     if fees == fees_of(last):
-        return Signed(known)
-    return Signed(await _sign(store, carrier, held.row, (intent.call, fees), lease))
+        return _signed(carrier, known)
+    return _signed(carrier, await _sign(store, carrier, held.row, (call, fees), lease))
+
+
+def _signed(carrier: Carrier, transaction: SignedTransaction, *, is_capped: bool = False) -> Signed:
+    return Signed(
+        transaction.tx_hash, lambda: carrier.sender.broadcast(transaction), is_capped=is_capped
+    )
 
 
 async def _sign_first(
@@ -182,7 +201,7 @@ def is_stale(uow: UnitOfWork, carrier: Carrier, row: SendRow) -> bool:
     return row.state is SendState.RESERVED and age_seconds >= carrier.limits.lease_seconds
 
 
-def ring_mend(uow: UnitOfWork, carrier: Carrier) -> None:
+def ring_mend(uow: UnitOfWork, carrier: AnyCarrier) -> None:
     """Let the key's nonces be looked at until all of them are final."""
     chain_id = carrier.sender.chain_id
     due_at = UnixSeconds(uow.clock.now() + 1)

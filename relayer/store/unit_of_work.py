@@ -11,6 +11,7 @@ from sqlalchemy import Connection, Engine, inspect, text
 from relayer.clock import Clock
 from relayer.errors import SchemaVersionError
 from relayer.store.accounts import AccountTable
+from relayer.store.attempts import AttemptTable
 from relayer.store.breaks import BreakTable
 from relayer.store.chains import ChainTable
 from relayer.store.commands import CommandTable
@@ -102,6 +103,11 @@ class UnitOfWork:
     def nonces(self) -> NonceTable:
         """Account nonces of the sending keys."""
         return NonceTable(self.connection, self.clock)
+
+    @cached_property
+    def attempts(self) -> AttemptTable:
+        """Transactions of keys whose chain has no account nonces."""
+        return AttemptTable(self.connection, self.clock)
 
     @cached_property
     def send_queue(self) -> SendQueueTable:

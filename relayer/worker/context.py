@@ -4,12 +4,12 @@ import threading
 from collections.abc import Callable
 from dataclasses import dataclass, field
 
-from chains.port import Bridge, ChainReader, TransactionSender
+from chains.port import Bridge, ChainReader
 from chains.types import ChainId
-from relayer import wiring
+from relayer import wiring, wiring_senders
 from relayer.errors import InvariantError
 from relayer.settings import Settings
-from relayer.steps.carrier import Carrier
+from relayer.steps.carrier import AnyCarrier
 from relayer.steps.catalog import Catalog
 from relayer.steps.ports import GuardianDoor
 from relayer.store.unit_of_work import Store
@@ -38,8 +38,7 @@ class WorkContext:
     on_broken: Callable[[], None] = lambda: None
     turns: Turns = field(default_factory=Turns)
     _readers: dict[ChainId, ChainReader] = field(default_factory=dict)
-    _senders: dict[ChainId, TransactionSender] = field(default_factory=dict)
-    _carriers: dict[ChainId, Carrier] = field(default_factory=dict)
+    _carriers: dict[ChainId, AnyCarrier] = field(default_factory=dict)
     _guardians: tuple[GuardianDoor, ...] | None = None
     _loop: LoopThread | None = None
     _lock: threading.RLock = field(default_factory=threading.RLock)
@@ -66,7 +65,7 @@ class WorkContext:
 
     def bridge(self, chain_id: ChainId) -> Bridge:
         """Return the bridge to a chain's contracts."""
-        return wiring.bridge(self.reader(chain_id))
+        return wiring_senders.bridge(self.settings, self.reader(chain_id))
 
     def break_off(self, error: InvariantError) -> None:
         """End the process because of what only a bug can cause; the first one counts."""
@@ -89,23 +88,12 @@ class WorkContext:
                 self._readers[chain_id] = wiring.chain_reader(self.settings, chain_id)
             return self._readers[chain_id]
 
-    def sender(self, chain_id: ChainId) -> TransactionSender:
-        """Return the sender of a chain."""
-        with self._lock:
-            if chain_id not in self._senders:
-                self._senders[chain_id] = wiring.transaction_sender(self.settings, chain_id)
-            return self._senders[chain_id]
-
-    def carrier(self, chain_id: ChainId) -> Carrier:
+    def carrier(self, chain_id: ChainId) -> AnyCarrier:
         """Return what carries messages to a chain; one per process, so that it may be locked."""
         with self._lock:
             if chain_id not in self._carriers:
-                self._carriers[chain_id] = Carrier(
-                    sender=self.sender(chain_id),
-                    bridge=self.bridge(chain_id),
-                    holder=self.holder,
-                    urgent=wiring.transaction_sender(self.settings, chain_id, is_urgent=True),
-                    limits=wiring.send_limits(self.settings, chain_id),
+                self._carriers[chain_id] = wiring_senders.carrier_of(
+                    self.settings, self.bridge(chain_id), chain_id, self.holder
                 )
             return self._carriers[chain_id]
 
@@ -118,9 +106,8 @@ class WorkContext:
         if loop is not None:
             for reader in self._readers.values():
                 loop.run(reader.close())
-            for sender in self._senders.values():
-                loop.run(sender.close())
             for carrier in self._carriers.values():
+                loop.run(carrier.sender.close())
                 loop.run(carrier.pricer(is_urgent=True).close())
             loop.close()
         self.store.close()

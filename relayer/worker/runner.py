@@ -13,7 +13,7 @@ from celery.app.trace import setup_worker_optimizations
 from celery.worker import WorkController
 from celery.worker import state as worker_state
 
-from relayer import wiring
+from relayer import wiring, wiring_senders
 from relayer.errors import SettingsError
 from relayer.settings import Settings
 from relayer.steps.queues import queues_of
@@ -129,7 +129,7 @@ class EmbeddedWorker:
 
 def _controller(app: Celery, context: WorkContext, queues: Sequence[str]) -> WorkController:
     if any(name.startswith(RELAY_QUEUES) for name in queues):
-        wiring.check_sender_key(context.settings)
+        wiring_senders.check_sender_key(context.settings)
     hostname = f"relayer@{context.holder}"
     setup_worker_optimizations(app, hostname)
     # Their info lines are two for each bell.

@@ -12,7 +12,7 @@ from relayer.outbox.life import WaitReason
 from relayer.steps.assess import assess
 from relayer.steps.attest import attest
 from relayer.steps.compare import compare
-from relayer.steps.confirm import Follower, confirm
+from relayer.steps.confirm import confirm, follower_of
 from relayer.steps.decide import decide
 from relayer.steps.fence import Fence
 from relayer.steps.liquidate import liquidate_account
@@ -121,12 +121,7 @@ def _relay(context: WorkContext, job: Job, fence: Fence) -> Outcome:
 
 def _confirm(context: WorkContext, job: Job, fence: Fence) -> Outcome:
     chain_id = _target_of(context, job)
-    follower = Follower(
-        context.reader(chain_id),
-        context.bridge(chain_id),
-        context.sender(chain_id),
-        context.catalog,
-    )
+    follower = follower_of(context.reader(chain_id), context.carrier(chain_id), context.catalog)
     outcome = context.loop.run(
         confirm(context.store, follower, bytes.fromhex(job.key), fence=fence)
     )

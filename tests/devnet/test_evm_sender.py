@@ -186,17 +186,17 @@ def test_a_balance_falls_by_what_a_transaction_costs(devnet: Devnet) -> None:
     """Gas used times a price within the fees; an unused key has nothing."""
 
     async def ask(sender: EvmSender) -> tuple[int, int, Fees]:
-        before_wei = await sender.balance_wei()
+        before_wei = await sender.balance_units()
         transaction = await signed_next(sender, mint(devnet))
         await sender.broadcast(transaction)
         mined(devnet, transaction)
-        return before_wei, await sender.balance_wei(), transaction.fees
+        return before_wei, await sender.balance_units(), transaction.fees
 
     async def ask_poor() -> int:
         chain = devnet.chain_b
         sender = EvmSender(chain.chain_id, chain.rpc_url, key=b"\x09" * 32)
         try:
-            return await sender.balance_wei()
+            return await sender.balance_units()
         finally:
             await sender.close()
 

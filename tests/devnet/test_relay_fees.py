@@ -13,7 +13,7 @@ from chains.devnet.actors import ALICE, RELAYER
 from chains.devnet.kit import WETH, Devnet
 from chains.evm.fees import GWEI
 from chains.port import ChainReader
-from relayer import wiring
+from relayer import wiring, wiring_senders
 from relayer.cli.demo.world import Servers, build_world
 from relayer.clock import FixedClock, UnixSeconds
 from relayer.outbox.life import WaitReason
@@ -52,7 +52,7 @@ class Market:
     def __post_init__(self) -> None:
         chain_id = self.devnet.chain_a.chain_id
         self.catalog = wiring.catalog_of(self.settings)
-        self.sender = wiring.transaction_sender(self.settings, chain_id)
+        self.sender = wiring_senders.nonce_sender(self.settings, chain_id)
         self.key = SenderKey(chain_id, self.sender.address)
 
     def attested(self, count: int, label: str) -> list[bytes]:
@@ -101,10 +101,10 @@ class Market:
     async def _work(self, message_ids: list[bytes]) -> None:
         reader = wiring.chain_reader(self.settings, self.key.chain_id)
         carrier = Carrier(
-            wiring.transaction_sender(self.settings, self.key.chain_id),
-            wiring.bridge(reader),
+            wiring_senders.nonce_sender(self.settings, self.key.chain_id),
+            wiring_senders.bridge(self.settings, reader),
             "one",
-            limits=wiring.send_limits(self.settings, self.key.chain_id),
+            limits=wiring_senders.send_limits(self.settings, self.key.chain_id),
         )
         follower = Follower(reader, carrier.bridge, carrier.sender, self.catalog)
         try:
@@ -121,7 +121,7 @@ class Market:
 
     async def _look(self, message_ids: list[bytes]) -> None:
         reader: ChainReader = wiring.chain_reader(self.settings, self.key.chain_id)
-        bridge = wiring.bridge(reader)
+        bridge = wiring_senders.bridge(self.settings, reader)
         try:
             for message_id in message_ids:
                 with self.store.read() as uow:

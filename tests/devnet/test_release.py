@@ -50,7 +50,7 @@ def test_a_release_by_two_of_three_pays_and_is_seen(devnet: Devnet) -> None:
         reader, sender = chain_a.reader(), chain_a.sender(RELAYER)
         bridge = GuardianBridge(reader)
         assert not await bridge.status(message, None)
-        (call,) = bridge.deliver(message, devnet.attest(message))
+        (call,) = await bridge.deliver(message, devnet.attest(message))
         await sender.simulate(call)
         nonce = await sender.pending_account_nonce()
         signed = await sender.prepare(call, nonce, await sender.suggest_fees())
@@ -205,7 +205,7 @@ def test_credit_is_granted_drawn_and_repaid(devnet: Devnet) -> None:
         amount_units=1_000 * USDC,
         recipient=ALICE.address,
     )
-    calls = GuardianBridge(chain_c.reader()).deliver(grant, devnet.attest(grant))
+    calls = asyncio.run(GuardianBridge(chain_c.reader()).deliver(grant, devnet.attest(grant)))
     granted = chain_c.chain.execute(RELAYER, calls[0]).block
     borrowed = chain_c.chain.borrow(ALICE, line, account, 600 * USDC).block
     chain_c.chain.move_time(365 * 86_400)
@@ -253,7 +253,8 @@ def test_guardians_are_replaced_by_a_message() -> None:
         )
         bridge = GuardianBridge(chain_a.reader(), (next_set,))
 
-        chain_a.chain.execute(RELAYER, bridge.deliver(message, devnet.attest(message))[0])
+        (call,) = asyncio.run(bridge.deliver(message, devnet.attest(message)))
+        chain_a.chain.execute(RELAYER, call)
         found = reading(chain_a, lambda reader: reader.guardian_set(message.vault, None))
 
         assert found == next_set

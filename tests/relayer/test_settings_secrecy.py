@@ -14,7 +14,7 @@ from chains.attestation import sign_digest
 from chains.devnet.actors import dev_key
 from chains.devnet.memory_node.__main__ import node_of, parsed
 from chains.types import ChainId
-from relayer import wiring
+from relayer import wiring, wiring_senders
 from relayer.clock import SystemClock
 from relayer.settings import Settings, load_settings
 from relayer.steps.carrier import Carrier
@@ -44,7 +44,7 @@ from pathlib import Path
 from relayer.settings import load_settings
 from relayer.store.engine import engine_of
 from relayer.telemetry import configure_logging, event_log
-from relayer import wiring
+from relayer import wiring, wiring_senders
 configure_logging(service="canary", node="test", log_format="json", log_level="debug")
 settings = load_settings(Path(sys.argv[1]))
 held = (settings, settings.model_dump(), wiring.guardian_doors(settings))
@@ -152,7 +152,7 @@ def test_r18_no_holder_of_a_secret_shows_it_as_text(world: CanaryWorld) -> None:
     settings = load_settings(world.config)
     own = load_settings(world.guardian_config)
     store = Store(engine_of(settings.database_url), SystemClock())
-    sender = wiring.transaction_sender(settings, CHAIN)
+    sender = wiring_senders.nonce_sender(settings, CHAIN)
     reader = wiring.chain_reader(settings, CHAIN)
     context = WorkContext(settings, store, wiring.catalog_of(settings), ring_due=lambda: None)
     key = PrivateKey(KEYS["guardian"])
@@ -171,7 +171,7 @@ def test_r18_no_holder_of_a_secret_shows_it_as_text(world: CanaryWorld) -> None:
         context,
         context.guardians,
         context.catalog,
-        Carrier(sender, wiring.bridge(reader), "holder"),
+        Carrier(sender, wiring_senders.bridge(settings, reader), "holder"),
         wiring.guardian_doors(settings),
         wiring.switch_doors(settings),
         wiring.switch_signer(settings),

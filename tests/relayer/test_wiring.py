@@ -13,17 +13,18 @@ from chains.errors import QuorumLostError, RpcDisagreementError
 from chains.evm.abi import topic_of
 from chains.evm.agreeing_sender import AgreeingSender
 from chains.evm.fees import GWEI
-from chains.evm.keys import KeyFileError
 from chains.evm.movement import TRANSFER_TOPIC
 from chains.evm.reader import EvmReader
 from chains.evm.wakeup import HeadWakeup
 from chains.finality import ChainIdentity
-from chains.port import ChainReader, EventRead, TransactionSender
+from chains.key_files import KeyFileError
+from chains.port import ChainReader, EventRead
+from chains.sending import TransactionSender
 from chains.solana.history import SolanaWatched
 from chains.solana.reader import SolanaReader
 from chains.solana.wakeup import VaultWakeup
 from chains.types import ChainId, word_of_text
-from relayer import wiring
+from relayer import wiring, wiring_senders
 from relayer.sections import AccountantSettings, SenderSettings
 from relayer.settings import Settings, load_settings
 from relayer.steps.carrier import SendLimits
@@ -225,7 +226,7 @@ def sender_of(nodes: tuple[FakeNode, ...], tmp_path: Path) -> TransactionSender:
     key_file = tmp_path / "key"
     key_file.write_text("07" * 32)
     key_file.chmod(0o600)
-    return wiring.transaction_sender(
+    return wiring_senders.transaction_sender(
         settings_of(*(node.url for node in nodes), sender=SenderSettings(key_file=key_file)), CHAIN
     )
 
@@ -235,7 +236,7 @@ def balance_of(sender: TransactionSender) -> int:
 
     async def asked() -> int:
         try:
-            return await sender.balance_wei()
+            return await sender.balance_units()
         finally:
             await sender.close()
 
@@ -281,10 +282,10 @@ def test_a_key_that_others_may_read_stops_a_process_at_its_start(tmp_path: Path)
     settings = deployment_settings().model_copy(update={"sender": SenderSettings(key_file=path)})
 
     path.chmod(0o600)
-    wiring.check_sender_key(settings)
+    wiring_senders.check_sender_key(settings)
     path.chmod(0o644)
     with pytest.raises(KeyFileError, match="chmod 600"):
-        wiring.check_sender_key(settings)
+        wiring_senders.check_sender_key(settings)
 
 
 def test_seizures_have_a_higher_fee_cap_of_their_own(tmp_path: Path) -> None:
@@ -304,11 +305,11 @@ def test_the_limits_of_a_key_come_from_the_settings(tmp_path: Path) -> None:
     settings = deployment_settings().model_copy(update={"sender": sender})
     chain = settings.chains[0]
 
-    limits = wiring.send_limits(settings, chain.id)
+    limits = wiring_senders.send_limits(settings, chain.id)
 
     assert limits == SendLimits(5, chain.fee_bump_seconds, in_flight_max=3, queued_max=4)
-    assert wiring.fee_limits(2).priority_fee_wei_max == 2 * GWEI
-    assert wiring.fee_limits(500).max_fee_wei_max == 500 * GWEI
+    assert wiring_senders.fee_limits(2).priority_fee_wei_max == 2 * GWEI
+    assert wiring_senders.fee_limits(500).max_fee_wei_max == 500 * GWEI
 
 
 def test_a_chain_of_solana_is_read_as_one() -> None:

@@ -9,12 +9,13 @@ from typing import Literal
 from kombu.entity import Exchange
 
 from chains.bridges.guardian import GuardianBridge
-from chains.port import Bridge, ChainReader, TransactionSender
+from chains.port import Bridge, ChainReader
+from chains.sending import NonceSender
 from chains.types import ChainId
-from relayer import wiring
+from relayer import wiring_senders
 from relayer.errors import NotYetError
 from relayer.settings import Settings
-from relayer.steps.carrier import Carrier
+from relayer.steps.carrier import AnyCarrier, Carrier
 from relayer.steps.catalog import Catalog
 from relayer.steps.ports import GuardianDoor
 from relayer.store.engine import DATABASE_ERRORS
@@ -146,11 +147,11 @@ class SimulatedContext(WorkContext):
         """Return the real bridge over the reader."""
         return GuardianBridge(self.reader(chain_id))
 
-    def sender(self, chain_id: ChainId) -> TransactionSender:
+    def sender(self, chain_id: ChainId) -> NonceSender:
         """Return the sender of a chain."""
         return SimulatedSender(self.process, self.chains[chain_id])
 
-    def carrier(self, chain_id: ChainId) -> Carrier:
+    def carrier(self, chain_id: ChainId) -> AnyCarrier:
         """Return what carries to a chain, with the limits of the settings; one gate a process."""
         if chain_id not in self._carriers:
             self._carriers[chain_id] = Carrier(
@@ -158,7 +159,7 @@ class SimulatedContext(WorkContext):
                 bridge=self.bridge(chain_id),
                 holder=self.holder,
                 urgent=self.sender(chain_id),
-                limits=wiring.send_limits(self.settings, chain_id),
+                limits=wiring_senders.send_limits(self.settings, chain_id),
                 gate=Gate(chain_id),
             )
         return self._carriers[chain_id]

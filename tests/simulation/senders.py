@@ -48,7 +48,7 @@ class SimulatedSender:
         if chance.hits(chance.rates.rpc_error):
             raise RpcUnavailableError(chain_id=self.chain_id, method=method, reason="simulated")
 
-    async def balance_wei(self) -> int:
+    async def balance_units(self) -> int:
         """Return enough."""
         return 10**18
 

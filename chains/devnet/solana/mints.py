@@ -3,6 +3,7 @@
 from collections.abc import Sequence
 from typing import Final
 
+from solders.account import Account
 from solders.hash import Hash
 from solders.instruction import Instruction
 from solders.keypair import Keypair
@@ -24,6 +25,16 @@ from chains.devnet.solana.records import MINT_BYTES, TOKEN_PROGRAM, decimals_of
 from chains.finality import Finality
 
 MEMO: Final = Pubkey.from_string("MemoSq4gqABAXKb96qnH8TysNcWxMyWCqXgDLGmfcHr")
+NATIVE_MINT: Final = Pubkey.from_string("So11111111111111111111111111111111111111112")
+NATIVE_DECIMALS: Final = 9
+NATIVE_MINT_LAMPORTS: Final = 1_461_600
+
+
+def native_mint() -> Account:
+    """Return the mint of wrapped SOL, which every cluster has from its genesis on."""
+    without_authority, supply = bytes(4 + 32), bytes(8)
+    content = without_authority + supply + bytes((NATIVE_DECIMALS, 1)) + without_authority
+    return Account(NATIVE_MINT_LAMPORTS, content, TOKEN_PROGRAM)
 
 
 def create_mint(pipeline: Pipeline, authority: Keypair, decimals: int, mint: Keypair) -> Pubkey:

@@ -18,7 +18,7 @@ from chains.devnet.solana.faults import Faults
 from chains.devnet.solana.hub import Hub
 from chains.devnet.solana.ledger import Ledger
 from chains.devnet.solana.methods.node import Node
-from chains.devnet.solana.mints import create_mint, mint_to
+from chains.devnet.solana.mints import NATIVE_MINT, create_mint, mint_to, native_mint
 from chains.devnet.solana.options import FAUCET_LAMPORTS, MILLISECONDS, SolanaOptions
 from chains.devnet.solana.pipeline import Pipeline
 from chains.devnet.solana.websocket import WebsocketServer
@@ -42,6 +42,7 @@ class SolanaDevnet(Running):
         self.ledger = Ledger(self.options)
         faucet = Account(FAUCET_LAMPORTS, b"", SYSTEM_PROGRAM)
         self.ledger.bank.svm.set_account(self.options.faucet.pubkey(), faucet)
+        self.ledger.bank.svm.set_account(NATIVE_MINT, native_mint())
         self.pipeline = Pipeline(self.ledger, self.faults)
         self.dispatch = Dispatch(Node(self.options, self.ledger, self.pipeline, self.faults))
         self._hub = Hub(self.ledger)

@@ -65,7 +65,7 @@ def test_each_kind_goes_to_its_function(kind: MessageKind, function: str) -> Non
     message = replace(MESSAGE, kind=kind)
     attestation = attested(message)
 
-    (call,) = bridge().deliver(message, attestation)
+    (call,) = asyncio.run(bridge().deliver(message, attestation))
 
     assert (call.chain_id, call.contract, call.function) == (CHAIN, message.vault, function)
     assert call.arguments == (message.encode(), 0, attestation.signatures)
@@ -75,7 +75,7 @@ def test_a_rotation_carries_the_announced_members() -> None:
     """The message holds only their hash."""
     attestation = attested(ROTATION)
 
-    (call,) = bridge(NEXT_SET).deliver(ROTATION, attestation)
+    (call,) = asyncio.run(bridge(NEXT_SET).deliver(ROTATION, attestation))
 
     assert call.function == ROTATE
     assert call.arguments == (
@@ -90,7 +90,7 @@ def test_a_rotation_carries_the_announced_members() -> None:
 def test_a_rotation_to_a_set_that_was_not_announced_is_refused() -> None:
     """There are no members to send."""
     with pytest.raises(MessageFormatError, match="not announced"):
-        bridge().deliver(ROTATION, attested(ROTATION))
+        asyncio.run(bridge().deliver(ROTATION, attested(ROTATION)))
 
 
 def test_an_attestation_of_another_message_is_refused() -> None:
@@ -98,7 +98,7 @@ def test_an_attestation_of_another_message_is_refused() -> None:
     other = attested(replace(MESSAGE, nonce=2))
 
     with pytest.raises(AttestationError, match="another message"):
-        bridge().deliver(MESSAGE, other)
+        asyncio.run(bridge().deliver(MESSAGE, other))
     with pytest.raises(AttestationError, match="another message"):
         bridge().proof(MESSAGE, other)
 
@@ -108,7 +108,7 @@ def test_a_message_to_another_chain_is_refused() -> None:
     elsewhere = replace(MESSAGE, target=chain_key(ChainId("eip155:1")))
 
     with pytest.raises(MessageFormatError, match="target"):
-        bridge().deliver(elsewhere, attested(elsewhere))
+        asyncio.run(bridge().deliver(elsewhere, attested(elsewhere)))
     with pytest.raises(MessageFormatError, match="target"):
         asyncio.run(bridge().dispatch(elsewhere))
     with pytest.raises(MessageFormatError, match="target"):

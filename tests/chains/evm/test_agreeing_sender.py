@@ -194,7 +194,7 @@ def test_nonces_and_the_balance_are_what_a_quorum_has_reached(
         return (
             await sender.pending_account_nonce(),
             await sender.final_account_nonce(),
-            await sender.balance_wei(),
+            await sender.balance_units(),
         )
 
     assert run(nodes, ask) == (expected, expected, expected)

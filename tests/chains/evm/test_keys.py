@@ -6,7 +6,8 @@ from pathlib import Path
 import pytest
 from eth_account import Account
 
-from chains.evm.keys import KeyFileError, read_key_file
+from chains.evm.keys import read_key_file
+from chains.key_files import KeyFileError
 
 KEY = b"\x07" * 32
 

@@ -233,7 +233,7 @@ def test_a_balance_is_asked_at_the_newest_block(node: FakeNode) -> None:
     """Of the key's own address, in wei."""
     node.answers["eth_getBalance"] = lambda _: hex(3 * 10**18)
 
-    assert run(node, lambda sender: sender.balance_wei()) == 3 * 10**18
+    assert run(node, lambda sender: sender.balance_units()) == 3 * 10**18
     ((address, block),) = node.asked("eth_getBalance")
     assert address.lower() == Account.from_key(KEY).address.lower()
     assert block == "latest"
@@ -245,4 +245,4 @@ def test_a_balance_that_is_no_number_is_unusable(node: FakeNode, answer: object)
     node.answers["eth_getBalance"] = lambda _: answer
 
     with pytest.raises(RpcAnswerError):
-        run(node, lambda sender: sender.balance_wei())
+        run(node, lambda sender: sender.balance_units())

@@ -93,7 +93,7 @@ class FakeChain:
         """Return two final."""
         return 2
 
-    async def balance_wei(self) -> int:
+    async def balance_units(self) -> int:
         """Return what was given."""
         return self.sender_balance_wei
 

@@ -16,11 +16,13 @@ from chains.types import BlockRef, ChainId
 from relayer.cli.check_fleet import (
     DELIVERIES_MIN,
     GAS_PER_DELIVERY,
+    LAMPORTS_PER_DELIVERY,
     check_broker,
     check_database,
     check_funds,
     check_guardian,
     check_key,
+    check_lamports,
     check_price,
     check_sender,
     compare_identity,
@@ -245,3 +247,21 @@ def test_a_price_without_quotes_is_broken() -> None:
 def test_chain_ids_of_the_sample_and_the_settings_agree() -> None:
     """The sample chain is configured."""
     assert SETTINGS.chain(ChainId("eip155:1")).id == CHAIN_ID
+
+
+@pytest.mark.parametrize(
+    ("lamports", "state"),
+    [
+        (LAMPORTS_PER_DELIVERY - 1, CheckState.BROKEN),
+        (LAMPORTS_PER_DELIVERY, CheckState.WARNING),
+        (DELIVERIES_MIN * LAMPORTS_PER_DELIVERY, CheckState.OK),
+    ],
+)
+def test_a_solana_key_that_cannot_pay_is_found(lamports: int, state: CheckState) -> None:
+    """Counted in deliveries, with what their accounts must hold."""
+    chain = replace(fake_chain(), sender_balance_wei=lamports)
+
+    found = asyncio.run(check_lamports(chain))  # type: ignore[arg-type]
+
+    assert found.state is state
+    assert f"has {lamports} lamports" in found.detail

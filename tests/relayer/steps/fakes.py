@@ -10,7 +10,15 @@ from chains.attestation import Attestation, attestation_digest
 from chains.errors import CallRevertedError, RpcUnavailableError
 from chains.finality import Heads
 from chains.message import Message, decode_message
-from chains.port import ContractCall, DispatchReceipt, Fees, Receipt, SignedTransaction, VaultState
+from chains.port import (
+    Call,
+    ContractCall,
+    DispatchReceipt,
+    Fees,
+    Receipt,
+    SignedTransaction,
+    VaultState,
+)
 from chains.types import BlockHeader, BlockRef, ChainId
 from relayer.steps.ports import GuardianAnswer
 from tests.databases import NOW
@@ -84,7 +92,7 @@ class FakeBridge:
         """Return nothing: the calls carry everything."""
         return b""
 
-    def deliver(self, message: Message, attestation: Attestation) -> tuple[ContractCall, ...]:
+    async def deliver(self, message: Message, attestation: Attestation) -> tuple[Call, ...]:
         """Return the one call."""
         raw = (message.encode(), attestation.guardian_set_index, attestation.signatures)
         return (ContractCall(CHAIN_A, message.vault, "execute(bytes,uint32,bytes[])", raw),)
@@ -120,7 +128,7 @@ class FakeSender:
         """The key's address."""
         return self._key.address
 
-    async def balance_wei(self) -> int:
+    async def balance_units(self) -> int:
         """Return what the key can pay with."""
         return 10**18
 

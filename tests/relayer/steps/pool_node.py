@@ -211,7 +211,7 @@ class PoolSender:
         self.before("final_nonce")
         return self.node.final_nonce
 
-    async def balance_wei(self) -> int:
+    async def balance_units(self) -> int:
         """Return what the key can pay with."""
         return 10**18
 

@@ -9,16 +9,16 @@ from typing import Any, Final, TypeVar
 
 from sqlalchemy import update
 
-from chains.errors import AccountNonceUsedError, RpcTimeoutError
+from chains.errors import AccountNonceUsedError, RpcTimeoutError, TransientChainError
 from chains.message import Message, MessageKind
-from chains.types import WORD_BYTES, chain_key
+from chains.types import WORD_BYTES, ChainId, chain_key
 from relayer.clock import FixedClock, UnixSeconds
 from relayer.errors import LeaseLostError, StateMovedError
 from relayer.outbox.life import MessageState, WaitReason
 from relayer.outbox.message import OutboxMessage
-from relayer.steps.carrier import Carrier, SendLimits
+from relayer.steps.carrier import AnyCarrier, Carrier, SendLimits
 from relayer.steps.catalog import Catalog
-from relayer.steps.confirm import Follower, confirm
+from relayer.steps.confirm import confirm, follower_of
 from relayer.steps.fence import Fence, job_fence
 from relayer.steps.mend import MEND_SECONDS, mend
 from relayer.steps.queues import CONFIRM, MEND, RELAY, relay_queue
@@ -165,33 +165,109 @@ class Faults:
         return is_hit
 
 
-class SendingWorld:
+@dataclass
+class Fleet:
+    """One database and one process that works off the jobs of one chain."""
+
+    store: Store
+    catalog: Catalog
+    clock: FixedClock
+    chain_id: ChainId
+    loop: asyncio.AbstractEventLoop = field(default_factory=inline_loop)
+    reader: Any = None
+    _is_queue_full: bool = False
+
+    @property
+    def carrier(self) -> AnyCarrier:
+        """What the process carries with."""
+        raise NotImplementedError
+
+    def start_process(self) -> None:
+        """Let another process take the place of one that died."""
+        raise NotImplementedError
+
+    def close(self) -> None:
+        """End the loop; what holds connections lets go of them."""
+        self.loop.run_until_complete(self.loop.shutdown_asyncgens())
+        self.loop.close()
+
+    def run(self, kind: str, limit: int) -> None:
+        with self.store.unit_of_work() as uow:
+            jobs = uow.jobs.claim(
+                relay_queue(self.chain_id),
+                limit,
+                lease_seconds=JOB_LEASE_SECONDS,
+                holder=self.carrier.holder,
+                kinds=(kind,),
+            )
+        done: list[Job] = []
+        later: list[tuple[Job, int]] = []
+        self._is_queue_full = False
+        for job in jobs:
+            try:  # once one must wait for the key, all others of this tick must as well
+                delay = 1 if self._is_queue_full else self._run_job(job)
+            except ProcessDied:
+                self.start_process()
+                return  # the claimed jobs wait for the end of their leases
+            if delay is None:
+                done.append(job)
+            else:
+                later.append((job, delay))
+        with self.store.unit_of_work() as uow:
+            if done:
+                uow.jobs.complete_all(done)
+            for job, delay in later:
+                uow.jobs.defer(job, UnixSeconds(self.clock.now() + delay), "later")
+
+    def _run_job(self, job: Job) -> int | None:
+        """Return after how many seconds the job is due again; None when it ended."""
+        fence = job_fence(job, JOB_LEASE_SECONDS)
+        try:
+            return self.loop.run_until_complete(self._step(job, fence))
+        except (LeaseLostError, StateMovedError, TransientChainError):
+            return 1
+
+    async def _step(self, job: Job, fence: Fence) -> int | None:
+        if job.kind == MEND:
+            mended = await mend(self.store, self.catalog, self.carrier, fence=fence)
+            return MEND_SECONDS if mended.is_open else None
+        message_id = bytes.fromhex(job.key)
+        if job.kind == RELAY:
+            relayed = await relay(self.store, self.catalog, self.carrier, message_id, fence=fence)
+            self._is_queue_full = relayed.reason in QUEUE_REASONS
+            return 1 if relayed.is_open else None
+        follower = follower_of(self.reader, self.carrier, self.catalog)
+        confirmed = await confirm(self.store, follower, message_id, fence=fence)
+        return 1 if confirmed.is_open else None
+
+
+class SendingWorld(Fleet):
     """One database, one chain, and a fleet whose only process is killed now and then."""
 
     def __init__(self, store: Store, catalog: Catalog, clock: FixedClock, faults: Faults) -> None:
-        self.store, self.catalog, self.clock, self.faults = store, catalog, clock, faults
+        super().__init__(store, catalog, clock, CHAIN_A)
+        self.faults = faults
         self.node = PoolNode()
         self.bridge, self.reader = PoolBridge(self.node), PoolReader(self.node)
-        self.loop = inline_loop()
         self.restarts = self.ticks = 0
-        self._is_queue_full = False
         self.gap_since: dict[int, int] = {}
         self.gap_seconds_max = 0
         self.settled: set[bytes] = set()
         self._settled_height = 0
-        self._start_process()
+        self.start_process()
 
-    def close(self) -> None:
-        """End the loop."""
-        self.loop.close()
+    @property
+    def carrier(self) -> Carrier:
+        """What the process carries with."""
+        return self._carrier
 
     def tick(self) -> None:
         """Let a block's time pass: run what is due, mine, and let the chain change its mind."""
-        self._run(MEND, 1)
+        self.run(MEND, 1)
         self.ticks += 1
         if self.ticks % CONFIRM_TICKS == 0:
-            self._run(CONFIRM, 2 * JOBS_PER_TICK_MAX)
-        self._run(RELAY, JOBS_PER_TICK_MAX)
+            self.run(CONFIRM, 2 * JOBS_PER_TICK_MAX)
+        self.run(RELAY, JOBS_PER_TICK_MAX)
         self.clock.move(BLOCK_SECONDS)
         self._chain_moves()
         self._settle()
@@ -235,60 +311,11 @@ class SendingWorld:
         for since in self.gap_since.values():
             self.gap_seconds_max = max(self.gap_seconds_max, now - since)
 
-    def _run(self, kind: str, limit: int) -> None:
-        with self.store.unit_of_work() as uow:
-            jobs = uow.jobs.claim(
-                relay_queue(CHAIN_A),
-                limit,
-                lease_seconds=JOB_LEASE_SECONDS,
-                holder=self.carrier.holder,
-                kinds=(kind,),
-            )
-        done: list[Job] = []
-        later: list[tuple[Job, int]] = []
-        self._is_queue_full = False
-        for job in jobs:
-            try:  # once one must wait for the key, all others of this tick must as well
-                delay = 1 if self._is_queue_full else self._run_job(job)
-            except ProcessDied:
-                self._start_process()
-                return  # the claimed jobs wait for the end of their leases
-            if delay is None:
-                done.append(job)
-            else:
-                later.append((job, delay))
-        with self.store.unit_of_work() as uow:
-            if done:
-                uow.jobs.complete_all(done)
-            for job, delay in later:
-                uow.jobs.defer(job, UnixSeconds(self.clock.now() + delay), "later")
-
-    def _run_job(self, job: Job) -> int | None:
-        """Return after how many seconds the job is due again; None when it ended."""
-        fence = job_fence(job, JOB_LEASE_SECONDS)
-        try:
-            return self.loop.run_until_complete(self._step(job, fence))
-        except (LeaseLostError, StateMovedError, RpcTimeoutError):
-            return 1
-
-    async def _step(self, job: Job, fence: Fence) -> int | None:
-        if job.kind == MEND:
-            mended = await mend(self.store, self.catalog, self.carrier, fence=fence)
-            return MEND_SECONDS if mended.is_open else None
-        message_id = bytes.fromhex(job.key)
-        if job.kind == RELAY:
-            relayed = await relay(self.store, self.catalog, self.carrier, message_id, fence=fence)
-            self._is_queue_full = relayed.reason in QUEUE_REASONS
-            return 1 if relayed.is_open else None
-        reader: Any = self.reader
-        follower = Follower(reader, self.bridge, self.carrier.sender, self.catalog)
-        confirmed = await confirm(self.store, follower, message_id, fence=fence)
-        return 1 if confirmed.is_open else None
-
-    def _start_process(self) -> None:
+    def start_process(self) -> None:
+        """Let another process take the place of one that died."""
         self.restarts += 1
         sender = PoolSender(self.node, before=self._before, after=self._after)
-        self.carrier = Carrier(
+        self._carrier = Carrier(
             sender,
             self.bridge,
             f"process {self.restarts}",
