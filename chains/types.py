@@ -106,7 +106,12 @@ def check_wallet(chain_id: ChainId, word: bytes) -> None:
     """
     is_evm_address = word.startswith(EVM_ADDRESS_PAD)
     if not any(word):
-        raise ValueError("it is the zero address; name a real one")
+        is_solana = chain_id.startswith(SOLANA_NAMESPACE)
+        raise ValueError(
+            "it is the system program; name a wallet"
+            if is_solana
+            else "it is the zero address; name a real one"
+        )
     if chain_id.startswith(SOLANA_NAMESPACE) and is_evm_address:
         raise ValueError(
             f"{checksum_address(word)} is an EVM address; {chain_id} has wallets of 32 bytes"

@@ -135,7 +135,7 @@ def test_a_word_with_spaces_in_it_is_refused() -> None:
         (ChainId("solana:abc"), b"\x07" * 32, None),
         (ChainId("solana:abc"), bytes(11) + b"\x01" * 21, None),
         (ChainId("solana:abc"), bytes(12) + b"\x07" * 20, "is an EVM address; solana:abc has"),
-        (ChainId("solana:abc"), bytes(32), "zero address"),
+        (ChainId("solana:abc"), bytes(32), "system program"),
     ],
 )
 def test_a_wallet_is_a_word_of_its_chain(

@@ -40,26 +40,23 @@ from tests.relayer.api.kit import (
 )
 
 CATALOG = wiring.catalog_of(deployment_settings())
+WITH_SOLANA = with_solana(CATALOG)
 CHAIN_S = ChainId("solana:EtWTRABZaYq6iMfeYKouRu166VU2xqa1")
 PROGRAM_S, MINT_S, OTHER_S, WALLET_S = (
     bytes(Keypair.from_seed(bytes([number]) * 32).pubkey()) for number in range(1, 5)
 )
-DERIVED_VAULT_S = bytes(Pubkey.find_program_address([b"vault"], Pubkey(PROGRAM_S))[0])
+VAULT_OF_S = bytes(Pubkey.find_program_address([b"vault"], Pubkey(PROGRAM_S))[0])
 MULTISIG_S = bytes(Pubkey.find_program_address([b"multisig"], Pubkey(WALLET_S))[0])
-AT_S = VaultAddresses(Pubkey(PROGRAM_S), Pubkey(DERIVED_VAULT_S))
+AT_S = VaultAddresses(Pubkey(PROGRAM_S), Pubkey(VAULT_OF_S))
 SOLANA_CATALOG = replace(
     CATALOG,
     chain_ids=(*CATALOG.chain_ids, CHAIN_S),
-    vaults={CHAIN_S: DERIVED_VAULT_S},
+    vaults={CHAIN_S: VAULT_OF_S},
     assets=AssetRegistry({TokenRef(CHAIN_S, MINT_S): Asset(AssetId("USDC"), 6)}),
     barred={
-        CHAIN_S: unsigned_words(
-            program_id=PROGRAM_S, vault=DERIVED_VAULT_S, mints=(MINT_S, OTHER_S)
-        ),
+        CHAIN_S: unsigned_words(program_id=PROGRAM_S, vault=VAULT_OF_S, mints=(MINT_S, OTHER_S)),
     },
 )
-WITH_SOLANA = with_solana(CATALOG)
-PROGRAM_DERIVED = bytes(Pubkey.find_program_address([b"x"], Pubkey(b"\x07" * 32))[0])
 STRANGE = b"\x00" * 12 + b"\x09" * 20
 NO_EVM_ADDRESS = b"\x01" * 32
 
@@ -79,7 +76,7 @@ def test_right_terms_pass(command: Any) -> None:
         SOL_LINK,
         UNLOCK,
         SOL_UNLOCK,
-        replace(SOL_UNLOCK, recipient=PROGRAM_DERIVED),
+        replace(SOL_UNLOCK, recipient=MULTISIG_S),
     ],
 )
 def test_right_terms_pass_where_solana_is_served(command: Any) -> None:
@@ -91,11 +88,11 @@ def test_right_terms_pass_where_solana_is_served(command: Any) -> None:
     ("command", "detail"),
     [
         (replace(SOL_LINK, owner=BOB.address), "owner: 0x.* is an EVM address; solana:"),
-        (replace(SOL_LINK, owner=bytes(32)), "owner: it is the zero address"),
+        (replace(SOL_LINK, owner=bytes(32)), "owner: it is the system program"),
         (replace(LINK, owner=SOL.address), "owner: 0x.* is not a left-padded EVM address"),
         (replace(OPEN, opener=bytes(32)), "opener: it is the zero address"),
         (replace(SOL_UNLOCK, recipient=BOB.address), "recipient: 0x.* is an EVM address; solana:"),
-        (replace(SOL_UNLOCK, recipient=bytes(32)), "recipient: it is the zero address"),
+        (replace(SOL_UNLOCK, recipient=bytes(32)), "recipient: it is the system program"),
         (replace(SOL_UNLOCK, recipient=VAULT_S), "recipient: it is the vault or the token"),
         (replace(SOL_UNLOCK, recipient=USDC_S), "recipient: it is the vault or the token"),
         (replace(UNLOCK, recipient=SOL.address), "recipient: 0x.* is not a left-padded EVM"),
@@ -145,7 +142,7 @@ def test_wrong_terms_are_refused(command: Any, code: str) -> None:
 
 def solana_unlock(**changes: Any) -> RequestUnlock:
     """Return an unlock of a vault on Solana to a wallet there."""
-    fields = {"chain_id": CHAIN_S, "vault": DERIVED_VAULT_S, "token": MINT_S, "recipient": WALLET_S}
+    fields = {"chain_id": CHAIN_S, "vault": VAULT_OF_S, "token": MINT_S, "recipient": WALLET_S}
     return replace(UNLOCK, **(fields | changes))
 
 
@@ -161,9 +158,9 @@ def test_an_unlock_may_go_to_a_wallet_on_solana() -> None:
 @pytest.mark.parametrize(
     ("changes", "code", "text"),
     [
-        ({"recipient": bytes(32)}, "address_invalid", "zero address"),
+        ({"recipient": bytes(32)}, "address_invalid", "system program"),
         ({"recipient": ANN.address}, "address_invalid", "is an EVM address"),
-        ({"recipient": DERIVED_VAULT_S}, "address_invalid", "vault or the token"),
+        ({"recipient": VAULT_OF_S}, "address_invalid", "vault or the token"),
         ({"recipient": MINT_S}, "address_invalid", "vault or the token"),
         ({"recipient": bytes(AT_S.authority)}, "address_invalid", str(AT_S.authority)),
         ({"recipient": bytes(AT_S.events)}, "address_invalid", "nobody signs"),
