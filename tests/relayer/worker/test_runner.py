@@ -3,8 +3,6 @@
 import asyncio
 import os
 import signal
-import subprocess
-import sys
 import threading
 import time
 from collections import Counter
@@ -33,7 +31,7 @@ from relayer.worker.processing import Done, Outcome, Work
 from relayer.worker.runner import EmbeddedWorker, run_worker, worker_app
 from relayer.worker.sweeper import sweep
 from tests.databases import TestDatabases
-from tests.relayer.api.process import ROOT
+from tests.relayer.worker.fleet import LEASE_SECONDS, Fleet
 from tests.relayer.worker.kit import (
     line_to_broker,
     new_prefix,
@@ -43,52 +41,6 @@ from tests.relayer.worker.kit import (
 )
 
 STOP_SECONDS_MAX = 30.0
-LEASE_SECONDS = 2
-BELLS_ONLY_SECONDS = 3_600.0
-
-
-class Fleet:
-    """Worker processes of one deployment, and a sweeper in the test's own process."""
-
-    def __init__(self, settings: Settings, folder: Path) -> None:
-        self.settings = settings
-        self.folder = folder
-        self.processes: list[subprocess.Popen[bytes]] = []
-
-    def start(
-        self, broker_url: str = "", quiet_seconds: float = BELLS_ONLY_SECONDS
-    ) -> "subprocess.Popen[bytes]":
-        """Start a worker that does what is rung for; its log goes to a file."""
-        number = len(self.processes)
-        settings = self.settings
-        with (self.folder / f"worker-{number}.log").open("wb") as log:
-            process = subprocess.Popen(
-                [
-                    *(sys.executable, "-m", "tests.relayer.worker.program"),
-                    *(settings.database_url, broker_url or settings.broker_url),
-                    *(settings.broker_prefix, str(LEASE_SECONDS), str(self.folder)),
-                    str(quiet_seconds),
-                ],
-                cwd=ROOT,
-                stdout=log,
-                stderr=subprocess.STDOUT,
-            )
-        self.processes.append(process)
-        return process
-
-    def log(self, number: int = 0) -> str:
-        """Return what a worker wrote."""
-        return (self.folder / f"worker-{number}.log").read_text()
-
-    def overlaps(self) -> list[str]:
-        """Return the jobs that two ran at once."""
-        return [path.name for path in self.folder.glob("overlap-*")]
-
-    def end(self) -> None:
-        """End what still runs."""
-        for process in self.processes:
-            process.kill()
-            process.wait()
 
 
 @pytest.fixture
