@@ -8,12 +8,11 @@ from cpython.bytes cimport (
     PyBytes_FromStringAndSize,
     PyBytes_GET_SIZE,
 )
-from cpython.dict cimport PyDict_GetItem
 from cpython.long cimport PyLong_CheckExact
-from cpython.object cimport PyObject
 from cpython.tuple cimport PyTuple_GET_ITEM
 from cpython.unicode cimport PyUnicode_CheckExact
 from libc.stdint cimport int8_t, uint64_t
+from libc.string cimport memcmp, memcpy
 
 cdef extern from "Python.h":
     object PyUnicode_New(Py_ssize_t size, Py_UCS4 largest)
@@ -21,9 +20,12 @@ cdef extern from "Python.h":
     unsigned char *PyUnicode_1BYTE_DATA(object text)
     Py_ssize_t PyUnicode_GET_LENGTH(object text)
     int PyObject_GenericSetAttr(object target, object name, object value) except -1
+    object PyLong_FromString(const char *text, char **end, int base)
 
 cdef enum:
     WORD_BYTES = 32
+    WORD_LETTERS = 66  # 0x and two for each byte
+    DIGITS_MAX = 78  # of 2^256
     DIGITS_FAST_MAX = 18  # below 2^63
 
 cdef const unsigned char *HEX = b"0123456789abcdef"
@@ -39,30 +41,31 @@ cdef inline int8_t nibble(unsigned char letter) noexcept nogil:
     return -1
 
 
-cdef str hex_of(bytes raw):
-    """Return 0x and two digits for each byte."""
-    cdef Py_ssize_t count = PyBytes_GET_SIZE(raw), index
-    cdef const unsigned char *source = <const unsigned char *>PyBytes_AS_STRING(raw)
-    cdef str text = PyUnicode_New(2 + 2 * count, 127)
-    cdef unsigned char *out = PyUnicode_1BYTE_DATA(text)
+cdef inline void put_hex(unsigned char *out, const unsigned char *source, Py_ssize_t count) \
+        noexcept nogil:
+    """Write 0x and two digits for each byte."""
+    cdef Py_ssize_t index
     out[0] = c"0"
     out[1] = c"x"
     for index in range(count):
         out[2 + 2 * index] = HEX[source[index] >> 4]
         out[3 + 2 * index] = HEX[source[index] & 15]
+
+
+cdef str hex_of(bytes raw):
+    """Return 0x and two digits for each byte."""
+    cdef Py_ssize_t count = PyBytes_GET_SIZE(raw)
+    cdef str text = PyUnicode_New(2 + 2 * count, 127)
+    put_hex(PyUnicode_1BYTE_DATA(text), <const unsigned char *>PyBytes_AS_STRING(raw), count)
     return text
 
 
-cdef bytes word_of(str text):
-    """Return the 32 bytes that plain 0x-hex says; None where it is not that."""
-    cdef const unsigned char *source
-    cdef unsigned char *out
+cdef bytes word_at(const unsigned char *source):
+    """Return the 32 bytes that 66 letters of plain 0x-hex say; None where they are not that."""
     cdef bytes word
+    cdef unsigned char *out
     cdef Py_ssize_t index
     cdef int8_t high, low
-    if not PyUnicode_IS_COMPACT_ASCII(text) or PyUnicode_GET_LENGTH(text) != 2 + 2 * WORD_BYTES:
-        return None
-    source = PyUnicode_1BYTE_DATA(text)
     if source[0] != c"0" or source[1] != c"x":
         return None
     word = PyBytes_FromStringAndSize(NULL, WORD_BYTES)
@@ -76,17 +79,13 @@ cdef bytes word_of(str text):
     return word
 
 
-cdef object number_of(str text, object limit):
-    """Return the decimal that a text is; None where it has other letters or is above the limit."""
-    cdef Py_ssize_t length, index
-    cdef const unsigned char *source
+cdef object number_at(const unsigned char *source, Py_ssize_t length, object limit):
+    """Return the decimal that letters are; None where they are no digits or say too much."""
+    cdef Py_ssize_t index
     cdef uint64_t small = 0
+    cdef char digits[DIGITS_MAX + 1]
     cdef object number
-    if not PyUnicode_IS_COMPACT_ASCII(text):
-        return None
-    length = PyUnicode_GET_LENGTH(text)
-    source = PyUnicode_1BYTE_DATA(text)
-    if not 1 <= length <= 78 or (source[0] == c"0" and length > 1):
+    if not 1 <= length <= DIGITS_MAX or (source[0] == c"0" and length > 1):
         return None
     for index in range(length):
         if not c"0" <= source[index] <= c"9":
@@ -95,7 +94,9 @@ cdef object number_of(str text, object limit):
             small = 10 * small + (source[index] - c"0")
     if length <= DIGITS_FAST_MAX:
         return small
-    number = int(text)
+    memcpy(digits, source, length)
+    digits[length] = 0
+    number = PyLong_FromString(digits, NULL, 10)
     return number if number <= limit else None
 
 
@@ -118,31 +119,95 @@ def texts_of(event, tuple names not None, tuple limits not None):
     return texts
 
 
-def event_of_texts(event_type, position, tuple names not None, tuple limits not None, texts):
+def json_of(event, tuple names not None, tuple limits not None, tuple heads not None):
     """
-    Return the event of some texts; None where they are not exactly what texts_of gave.
+    Return fields as a JSON object of texts; None where one is neither 32 bytes nor an integer.
 
     Args:
-        names: its fields other than the position.
-        limits: for each the largest number, 10^18 at least; None for 32 bytes.
+        names: of the fields, sorted.
+        limits: None for bytes.
+        heads: what stands before each text: a brace or comma, the name and a colon, ASCII.
     """
-    cdef Py_ssize_t index
-    cdef object name, limit, value
-    cdef PyObject *found
-    cdef object event = new(event_type)
-    if type(texts) is not dict or len(<dict>texts) != len(names):
+    cdef Py_ssize_t index, place = 0, size = 1, count = len(names)
+    cdef list texts = []
+    cdef object value
+    cdef bytes head
+    cdef unsigned char *out
+    for index in range(count):
+        value = getattr(event, <object>PyTuple_GET_ITEM(names, index))
+        size += PyBytes_GET_SIZE(<object>PyTuple_GET_ITEM(heads, index)) + 1
+        if <object>PyTuple_GET_ITEM(limits, index) is None:
+            if not PyBytes_CheckExact(value) or PyBytes_GET_SIZE(value) != WORD_BYTES:
+                return None
+            size += WORD_LETTERS
+        elif PyLong_CheckExact(value):
+            value = str(value)
+            size += PyUnicode_GET_LENGTH(value)
+        else:
+            return None
+        texts.append(value)
+    if not count:
+        return "{}"
+    cdef str made = PyUnicode_New(size, 127)
+    out = PyUnicode_1BYTE_DATA(made)
+    for index in range(count):
+        head = <bytes>PyTuple_GET_ITEM(heads, index)
+        memcpy(out + place, PyBytes_AS_STRING(head), PyBytes_GET_SIZE(head))
+        place += PyBytes_GET_SIZE(head)
+        value = texts[index]
+        if PyBytes_CheckExact(value):
+            put_hex(out + place, <const unsigned char *>PyBytes_AS_STRING(value), WORD_BYTES)
+            place += WORD_LETTERS
+        else:
+            memcpy(out + place, PyUnicode_1BYTE_DATA(value), PyUnicode_GET_LENGTH(value))
+            place += PyUnicode_GET_LENGTH(value)
+        out[place] = c'"'
+        place += 1
+    out[place] = c"}"
+    return made
+
+
+def event_of_json(
+    event_type, position, tuple names not None, tuple limits not None, tuple heads not None, text
+):
+    """
+    Return the event of a JSON object; None where it is not to the letter what json_of gave.
+
+    Args:
+        names: its fields other than the position, sorted.
+        limits: for each the largest number, 10^18 at least; None for 32 bytes.
+        heads: as json_of takes them.
+    """
+    cdef Py_ssize_t index, place = 0, end, size, length
+    cdef const unsigned char *source
+    cdef object limit, value, event
+    cdef bytes head
+    if not PyUnicode_CheckExact(text) or not PyUnicode_IS_COMPACT_ASCII(text):
         return None
+    source, size = PyUnicode_1BYTE_DATA(text), PyUnicode_GET_LENGTH(text)
+    event = new(event_type)
     PyObject_GenericSetAttr(event, "position", position)
     for index in range(len(names)):
-        name = <object>PyTuple_GET_ITEM(names, index)
+        head = <bytes>PyTuple_GET_ITEM(heads, index)
+        length = PyBytes_GET_SIZE(head)
+        if size - place < length or memcmp(source + place, PyBytes_AS_STRING(head), length):
+            return None
+        place += length
         limit = <object>PyTuple_GET_ITEM(limits, index)
-        found = PyDict_GetItem(texts, name)
-        if found is NULL or not PyUnicode_CheckExact(<object>found):
+        if limit is None:
+            end = place + WORD_LETTERS
+            value = word_at(source + place) if end < size else None
+        else:
+            end = place
+            while end < size and source[end] != c'"':
+                end += 1
+            value = number_at(source + place, end - place, limit)
+        if value is None or end >= size or source[end] != c'"':
             return None
-        value = word_of(<str>found) if limit is None else number_of(<str>found, limit)
-        if value is None:
-            return None
-        PyObject_GenericSetAttr(event, name, value)
+        PyObject_GenericSetAttr(event, <object>PyTuple_GET_ITEM(names, index), value)
+        place = end + 1
+    if size != place + 1 or source[place] != c"}":
+        return None
     return event
 
 

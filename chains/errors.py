@@ -2,7 +2,7 @@
 
 from dataclasses import dataclass
 
-from chains.types import BlockRef, ChainId
+from chains.types import BlockRef, ChainId, raw_text
 
 
 class ChainError(Exception):
@@ -195,8 +195,8 @@ class FinalityViolationError(PermanentChainError):
 
     def __init__(self, *, chain_id: ChainId, block: BlockRef) -> None:
         super().__init__(
-            f"{chain_id}: final block {block.height} 0x{block.block_hash.hex()} was replaced; "
-            "the chain is halted until an operator decides"
+            f"{chain_id}: final block {block.height} {raw_text(chain_id, block.block_hash)} was "
+            "replaced; the chain is halted until an operator decides"
         )
         self.chain_id = chain_id
         self.block = block

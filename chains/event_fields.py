@@ -6,6 +6,8 @@ from dataclasses import dataclass, field
 from functools import lru_cache
 from typing import Any, Final
 
+import orjson
+
 from chains.errors import MessageFormatError
 from chains.types import WORD_BYTES
 
@@ -17,6 +19,7 @@ except ImportError:  # no compiler when the package was built: same answers, slo
 IS_COMPILED: Final = kernel is not None
 LIMIT_MIN: Final = 10**18  # numbers of 18 digits are compared with no limit
 DECIMAL_DIGITS_MAX: Final = 78  # of 2^256
+PLAIN_NAME: Final = re.compile(r"[A-Za-z0-9_]+")
 PLAIN_WORD: Final = re.compile(r"0x[0-9a-f]{64}")
 WORDS_MAX: Final = 16_384  # accounts, tokens and contracts kept in memory, 300 bytes each
 
@@ -33,12 +36,22 @@ class Fields:
     limit_of: Mapping[str, int | None]
     names: tuple[str, ...] = field(init=False)
     limits: tuple[int | None, ...] = field(init=False)
+    json_names: tuple[str, ...] = field(init=False)
+    json_limits: tuple[int | None, ...] = field(init=False)
+    json_heads: tuple[bytes, ...] = field(init=False)
 
     def __post_init__(self) -> None:
         if any(limit is not None and limit < LIMIT_MIN for limit in self.limit_of.values()):
             raise ValueError(f"limits of fields: {LIMIT_MIN} at least")
+        if not all(PLAIN_NAME.fullmatch(name) for name in self.limit_of):
+            raise ValueError("names of fields: letters, digits and _ only")
         object.__setattr__(self, "names", tuple(self.limit_of))
         object.__setattr__(self, "limits", tuple(self.limit_of.values()))
+        ordered = tuple(sorted(self.limit_of))
+        heads = (f'{"," if index else "{"}"{name}":"' for index, name in enumerate(ordered))
+        object.__setattr__(self, "json_names", ordered)
+        object.__setattr__(self, "json_limits", tuple(self.limit_of[name] for name in ordered))
+        object.__setattr__(self, "json_heads", tuple(head.encode() for head in heads))
 
 
 def texts_of(event: object, fields: Fields) -> dict[str, str]:
@@ -55,25 +68,15 @@ def texts_of_reference(event: object, fields: Fields) -> dict[str, str]:
     }
 
 
-def event_of_texts(event_type: type, position: object, fields: Fields, texts: Any) -> Any:
+def event_of_texts(
+    event_type: type, position: object, fields: Fields, texts: Mapping[str, str]
+) -> Any:
     """
     Return the event that some texts say.
 
     Raises:
         MessageFormatError: missing or unknown field, or a value out of range.
     """
-    event = None
-    if IS_COMPILED:
-        event = kernel.event_of_texts(event_type, position, fields.names, fields.limits, texts)
-    if event is None:  # not compiled, or wrong: this one says why
-        return event_of_texts_reference(event_type, position, fields, texts)
-    return event
-
-
-def event_of_texts_reference(
-    event_type: type, position: object, fields: Fields, texts: Mapping[str, str]
-) -> Any:
-    """Return what event_of_texts returns, in plain Python."""
     if texts.keys() != fields.limit_of.keys():
         raise MessageFormatError(field=event_type.__name__, reason=f"fields {sorted(texts)}")
     values: dict[str, bytes | int] = {}
@@ -81,6 +84,41 @@ def event_of_texts_reference(
         text = texts[name]
         values[name] = _word(name, text) if limit is None else _number(name, text, limit)
     return event_type(position=position, **values)
+
+
+def json_of(event: object, fields: Fields) -> str:
+    """Return what texts_of says as a JSON object, its names sorted, without spaces."""
+    made = None
+    if IS_COMPILED:
+        made = kernel.json_of(event, fields.json_names, fields.json_limits, fields.json_heads)
+    return json_of_reference(event, fields) if made is None else made
+
+
+def json_of_reference(event: object, fields: Fields) -> str:
+    """Return what json_of returns, in plain Python."""
+    return orjson.dumps(texts_of_reference(event, fields), option=orjson.OPT_SORT_KEYS).decode()
+
+
+def event_of_json(event_type: type, position: object, fields: Fields, text: str) -> Any:
+    """
+    Return the event that a JSON object of texts says.
+
+    Raises:
+        MessageFormatError: missing or unknown field, or a value out of range.
+        ValueError: no JSON.
+    """
+    event = None
+    if IS_COMPILED:
+        plan = (fields.json_names, fields.json_limits, fields.json_heads)
+        event = kernel.event_of_json(event_type, position, *plan, text)
+    if event is None:  # not compiled, or not as json_of writes it
+        return event_of_json_reference(event_type, position, fields, text)
+    return event
+
+
+def event_of_json_reference(event_type: type, position: object, fields: Fields, text: str) -> Any:
+    """Return what event_of_json returns, in plain Python."""
+    return event_of_texts(event_type, position, fields, orjson.loads(text))
 
 
 def frozen_of(kind: type, names: tuple[str, ...], values: tuple[Any, ...]) -> Any:

@@ -1,13 +1,20 @@
 """Observed events: one parsed fact of a watched contract, at a block."""
 
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Final, get_type_hints
 
 from eth_hash.auto import keccak
 
 from chains.errors import MessageFormatError
-from chains.event_fields import Fields, event_of_texts, frozen_of, texts_of
-from chains.types import UINT64_MAX, UINT256_MAX, BlockRef, ChainId, chain_key
+from chains.event_fields import (
+    Fields,
+    event_of_json,
+    frozen_of,
+    json_of,
+    texts_of,
+)
+from chains.types import UINT64_MAX, UINT256_MAX, BlockRef, ChainId, chain_key, raw_text
 
 POSITION_NAMES: Final = ("chain_id", "block", "tx_hash", "log_index", "contract", "event_id")
 
@@ -188,15 +195,33 @@ def payload_of(event: ObservedEvent) -> dict[str, str]:
     return texts_of(event, FIELDS[type(event).__name__])
 
 
-def event_of_payload(kind: str, position: EventPosition, payload: dict[str, str]) -> ObservedEvent:
+def facts_of(position: EventPosition, payload: Mapping[str, str]) -> dict[str, str]:
+    """Return what an event of such a payload says with its place, as it is told to others."""
+    return {
+        "chain_id": position.chain_id,
+        "height": str(position.block.height),
+        "block_hash": raw_text(position.chain_id, position.block.block_hash),
+        "tx_hash": raw_text(position.chain_id, position.tx_hash),
+        "event_id": "0x" + position.event_id.hex(),
+        **payload,
+    }
+
+
+def payload_json_of(event: ObservedEvent) -> str:
+    """Return payload_of(event) as JSON, its names sorted, without spaces."""
+    return json_of(event, FIELDS[type(event).__name__])
+
+
+def event_of_payload(kind: str, position: EventPosition, payload: str) -> ObservedEvent:
     """
-    Rebuild an event from its stored payload, which is what payload_of wrote and nothing else.
+    Rebuild an event from what payload_json_of wrote and nothing else.
 
     Raises:
         MessageFormatError: unknown kind, missing or unknown field, or a value out of range.
+        ValueError: no JSON.
     """
     event_type = EVENT_TYPES.get(kind)
     if event_type is None:
         raise MessageFormatError(field="kind", reason=f"{kind!r} is not an observed event")
-    event: ObservedEvent = event_of_texts(event_type, position, FIELDS[kind], payload)
+    event: ObservedEvent = event_of_json(event_type, position, FIELDS[kind], payload)
     return event

@@ -169,6 +169,11 @@ def address_text(chain_id: str, word: bytes) -> str:
     return base58_of(word) if chain_id.startswith(SOLANA_NAMESPACE) else text_of_word(word)
 
 
+def raw_text(chain_id: str, raw: bytes) -> str:
+    """Return a hash of a chain as people write it there: in base 58 on Solana, else as 0x-hex."""
+    return base58_of(raw) if chain_id.startswith(SOLANA_NAMESPACE) else "0x" + raw.hex()
+
+
 def text_of_word(word: bytes) -> str:
     """Return a checksummed address where the word is a padded EVM address, else 0x-hex."""
     if len(word) == WORD_BYTES and word.startswith(EVM_ADDRESS_PAD) and any(word):

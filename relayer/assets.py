@@ -4,7 +4,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Final
 
-from chains.types import ChainId, TokenRef
+from chains.types import ChainId, TokenRef, raw_text
 from relayer.errors import RelayerError
 from relayer.money import AssetId
 
@@ -16,8 +16,8 @@ class UnknownTokenError(RelayerError):
 
     def __init__(self, *, token: TokenRef) -> None:
         super().__init__(
-            f"token 0x{token.address.hex()} on {token.chain_id} stands for no asset; "
-            "register it before it is watched"
+            f"token {raw_text(token.chain_id, token.address)} on {token.chain_id} stands for no "
+            "asset; register it before it is watched"
         )
         self.token = token
 

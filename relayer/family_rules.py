@@ -11,7 +11,7 @@ from chains.types import (
     solana_reference,
     word_of_text,
 )
-from relayer.sections import AssetSettings, ChainSettings, LiquidatorSettings
+from relayer.sections import AssetSettings, ChainSettings, LiquidatorSettings, SenderSettings
 
 SOLANA_SPELLING: Final = "write an account of Solana in base58, or its 32 bytes as 0x-hex"
 EVM_SPELLING: Final = "write 20 bytes as 0x-hex"
@@ -38,6 +38,18 @@ def family_mistakes(
     return mistakes
 
 
+def sending_mistakes(chains: Iterable[ChainSettings], sender: SenderSettings | None) -> list[str]:
+    """Return what a process that sends lacks for a chain's family."""
+    if sender is None or sender.solana_key_file is not None:
+        return []
+    return [
+        f"sender.solana_key_file: missing; {chain.chain_id} takes no EVM key, so name the "
+        "file of a Solana key"
+        for chain in chains
+        if chain.is_solana
+    ]
+
+
 def _of_solana(chain: ChainSettings) -> list[str]:
     name = f"chains.{chain.chain_id}"
     mistakes = []
@@ -58,11 +70,16 @@ def _of_solana(chain: ChainSettings) -> list[str]:
 
 
 def _of_others(chain: ChainSettings) -> list[str]:
-    return [
+    mistakes = [
         f"chains.{chain.chain_id}.vaults.program: only a vault on Solana has one; leave it out"
         for vault in chain.vaults
         if vault.program is not None
     ]
+    if chain.lookup_tables:
+        mistakes.append(
+            f"chains.{chain.chain_id}.lookup_tables: there are none beside Solana; leave them out"
+        )
+    return mistakes
 
 
 def _addresses(
@@ -76,6 +93,8 @@ def _addresses(
             yield f"chains.{chain.chain_id}.vaults.address", chain.chain_id, vault.address
             if vault.program is not None and chain.is_solana:
                 yield f"chains.{chain.chain_id}.vaults.program", chain.chain_id, vault.program
+        for table in chain.lookup_tables:
+            yield f"chains.{chain.chain_id}.lookup_tables", chain.chain_id, table
     for asset in assets:
         for token in asset.tokens:
             yield f"assets.{asset.asset_id}.tokens.address", token.chain_id, token.address

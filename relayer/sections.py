@@ -278,6 +278,9 @@ class LiquidatorRecipientSettings(Section):
     address: AddressText
 
 
+LIQUIDATORS_MAX: Final = 16
+
+
 class LiquidatorSettings(Section):
     """A margin account that takes over debt and collateral of unhealthy accounts."""
 

@@ -10,8 +10,9 @@ from pydantic_settings import BaseSettings, PydanticBaseSettingsSource, Settings
 from pydantic_settings.exceptions import SettingsError as SourceError
 
 from relayer.errors import SettingsError
-from relayer.family_rules import family_mistakes
+from relayer.family_rules import family_mistakes, sending_mistakes
 from relayer.sections import (
+    LIQUIDATORS_MAX,
     AccountantSettings,
     ApiSettings,
     AssetSettings,
@@ -67,7 +68,7 @@ class Settings(BaseSettings):
     guardian: GuardianSettings | None = None
     sender: SenderSettings | None = None
     accountant: AccountantSettings = AccountantSettings()
-    liquidators: tuple[LiquidatorSettings, ...] = ()
+    liquidators: Annotated[tuple[LiquidatorSettings, ...], Field(max_length=LIQUIDATORS_MAX)] = ()
     api: ApiSettings = ApiSettings()
     messages: MessageSettings = MessageSettings()
     governor: GovernorSettings = GovernorSettings()
@@ -92,6 +93,7 @@ class Settings(BaseSettings):
         mistakes = [*_duplicates(self), *_dangling(self), *_nodes(self), *_unsafe(self)]
         mistakes += _corrections(self)
         mistakes += family_mistakes(self.chains, self.assets, self.liquidators)
+        mistakes += sending_mistakes(self.chains, self.sender)
         if mistakes:
             raise ValueError("; ".join(mistakes))
         return self

@@ -12,9 +12,11 @@ from chains.agreement.reader import AgreeingReader, NodeReader
 from chains.attestation import GuardianSet, sign_digest, signer_address
 from chains.bridges.door import HttpDoor
 from chains.bridges.guardian_door import GuardianHttpDoor
+from chains.bridges.status_door import StatusHttpDoor
 from chains.bridges.switch_door import SwitchHttpDoor
 from chains.evm.keys import read_key_file
 from chains.evm.reader import EvmReader
+from chains.inspection import ProgramInspector
 from chains.key_files import read_private_text
 from chains.line.wakeup import Wakeup
 from chains.nodes import NodePool
@@ -25,6 +27,7 @@ from chains.types import ChainId, chain_id_of, word_of_text
 from relayer.assets import AssetRegistry
 from relayer.clock import SystemClock
 from relayer.errors import SettingsError
+from relayer.sections import GuardianMemberSettings
 from relayer.settings import Settings
 from relayer.steps.backup import Backup
 from relayer.steps.catalog import (
@@ -48,7 +51,7 @@ from relayer.wiring_catalog import (
     tokens_of,
 )
 from relayer.wiring_governor import governor_rules
-from relayer.wiring_readers import readers_of, wakeup_of
+from relayer.wiring_readers import barred_of, inspectors_of, readers_of, wakeup_of
 from relayer.wiring_senders import node_terms
 
 MILLISECONDS: Final = 1_000
@@ -110,6 +113,7 @@ def catalog_of(settings: Settings) -> Catalog:
             for chain in settings.chains
             for vault in chain.vaults
         },
+        barred=barred_of(settings),
         credit_lines=credit_lines_of(settings, registry),
         liquidators=tuple(
             Liquidator(
@@ -156,6 +160,11 @@ def node_pool(reader: ChainReader) -> NodePool | None:
 def node_readers(settings: Settings, chain_id: ChainId) -> tuple[NodeReader, ...]:
     """Return a reader for each node of a chain, in the order of the settings."""
     return readers_of(settings.chain(chain_id), token_words(settings, chain_id))
+
+
+def program_inspectors(settings: Settings, chain_id: ChainId) -> tuple[ProgramInspector, ...]:
+    """Return what the doctor asks of each node of a Solana chain."""
+    return inspectors_of(settings.chain(chain_id), token_words(settings, chain_id))
 
 
 def backup_of(settings: Settings, store: Store, catalog: Catalog, reader: ChainReader) -> Backup:
@@ -231,6 +240,12 @@ def guardian_doors(settings: Settings) -> tuple[GuardianHttpDoor, ...]:
 def switch_doors(settings: Settings) -> tuple[SwitchHttpDoor, ...]:
     """Return where each guardian takes orders about switches, in order of their addresses."""
     return _doors(settings, SwitchHttpDoor)
+
+
+def status_door(member: GuardianMemberSettings) -> StatusHttpDoor:
+    """Return where a guardian is asked who it is; it is told nothing, not even its token."""
+    address = word_of_text(member.address)
+    return StatusHttpDoor(label=member.label, address=address, url=member.url)
 
 
 def _doors(settings: Settings, kind: type[_Door]) -> tuple[_Door, ...]:

@@ -6,12 +6,16 @@ from functools import partial
 from chains.agreement.reader import NodeReader
 from chains.evm.reader import EvmReader, Watched
 from chains.evm.wakeup import HeadWakeup
+from chains.inspection import ProgramInspector
 from chains.line.wakeup import Wakeup
 from chains.solana.history import SolanaWatched
+from chains.solana.inspector import SolanaInspector
 from chains.solana.reader import SolanaReader
+from chains.solana.vault_addresses import unsigned_words
 from chains.solana.wakeup import VaultWakeup
-from chains.types import word_of_text
+from chains.types import ChainId, word_of_text
 from relayer.sections import ChainSettings
+from relayer.settings import Settings
 
 
 def readers_of(chain: ChainSettings, tokens: tuple[bytes, ...]) -> tuple[NodeReader, ...]:
@@ -41,6 +45,43 @@ def solana_watched(chain: ChainSettings, mints: tuple[bytes, ...]) -> SolanaWatc
     """Return what is watched on a Solana chain; the settings have seen to its vault."""
     (vault,) = chain.vaults
     return SolanaWatched(word_of_text(vault.program or ""), word_of_text(vault.address), mints)
+
+
+def inspectors_of(chain: ChainSettings, tokens: tuple[bytes, ...]) -> tuple[ProgramInspector, ...]:
+    """Return an inspector for each node of a Solana chain."""
+    return tuple(
+        SolanaInspector(
+            chain.id,
+            rpc_url,
+            watched=solana_watched(chain, tokens),
+            timeout_seconds=float(chain.rpc_timeout_seconds),
+        )
+        for rpc_url in chain.rpc_urls
+    )
+
+
+def barred_of(settings: Settings) -> dict[ChainId, frozenset[bytes]]:
+    """
+    Return the addresses of each Solana chain's program that no key signs for.
+
+    Other addresses without a key may be recipients: they belong to programs that can pay on, as
+    those of a multisig do, and the vault pays to them.
+    """
+    return {
+        chain.id: unsigned_words(
+            program_id=word_of_text(vault.program or ""),
+            vault=word_of_text(vault.address),
+            mints=tuple(
+                word_of_text(token.address)
+                for asset in settings.assets
+                for token in asset.tokens
+                if token.chain_id == chain.chain_id
+            ),
+        )
+        for chain in settings.chains
+        for vault in chain.vaults
+        if chain.is_solana
+    }
 
 
 def wakeup_of(chain: ChainSettings) -> Wakeup | None:

@@ -32,7 +32,7 @@ class Slots:
 
 
 def slots_of(family: Family, random: Random) -> Slots | None:
-    """Return the slots of a family; gaps come one time in three or so, some of them long."""
+    """Return the slots of a family; gaps come one time in three, some of them long."""
     if family is Family.EVM:
         return None
     return Slots(lambda: random.randint(*random.choice(GAPS)))

@@ -11,6 +11,7 @@ import pytest
 from hypothesis import HealthCheck, settings
 
 from tests.databases import TestDatabases
+from tests.logs import reset_logs
 
 REQUIRE_ALL: Final = os.environ.get("RELAYER_REQUIRE_ALL") == "1"
 TESTS_FOLDER: Final = Path(__file__).parent
@@ -52,6 +53,8 @@ def refuse_network(event: str, arguments: tuple[Any, ...]) -> None:
 
 
 sys.addaudithook(refuse_network)
+
+reset_logs()
 
 
 @pytest.fixture(scope="session")

@@ -1,4 +1,4 @@
-"""Posts JSON to one guardian over HTTP. What comes back is hostile until checked."""
+"""Asks one guardian over HTTP. What comes back is hostile until checked."""
 
 import asyncio
 from collections.abc import Mapping
@@ -73,9 +73,23 @@ class HttpDoor:
         Raises:
             DoorFailureError: it cannot be reached, or what it answers is no object.
         """
+        return await self._answered("POST", path, dict(fields))
+
+    async def get(self, path: str) -> tuple[int, dict[str, Any]]:
+        """
+        Return the status and the object that the guardian answers when it is told nothing.
+
+        Raises:
+            DoorFailureError: as for post.
+        """
+        return await self._answered("GET", path, None)
+
+    async def _answered(
+        self, method: str, path: str, fields: dict[str, Any] | None
+    ) -> tuple[int, dict[str, Any]]:
         try:
             async with asyncio.timeout(self._seconds_max):
-                status, body = await self._exchanged(path, fields)
+                status, body = await self._exchanged(method, path, fields)
         except (httpx.HTTPError, httpx.InvalidURL, TimeoutError, ValueError) as exc:
             reason = f"did not answer ({type(exc).__name__})"
             raise DoorFailureError(UNREACHABLE, f"{self._label} {reason}") from exc
@@ -93,7 +107,9 @@ class HttpDoor:
         """Return the error that says what the guardian answered instead of what was asked for."""
         return DoorFailureError(UNUSABLE, f"{self._label} answered {what}")
 
-    async def _exchanged(self, path: str, fields: Mapping[str, Any]) -> tuple[int, bytes]:
+    async def _exchanged(
+        self, method: str, path: str, fields: dict[str, Any] | None
+    ) -> tuple[int, bytes]:
         """Return status and body; of a body that is too long only so much as shows it."""
         # The bytes are taken as they come: nothing is unpacked, so nothing can swell.
         headers = {"Accept-Encoding": "identity", **self._headers}
@@ -102,9 +118,10 @@ class HttpDoor:
             httpx.AsyncClient(
                 timeout=self._seconds_max,
                 trust_env=False,
+                follow_redirects=False,
                 event_hooks={"response": [_forget_location]},
             ) as client,
-            client.stream("POST", url, json=dict(fields), headers=headers) as response,
+            client.stream(method, url, json=fields, headers=headers) as response,
         ):
             body = bytearray()
             async for chunk in response.aiter_raw(CHUNK_BYTES):

@@ -30,6 +30,7 @@ from chains.events import (
     CollateralSeized,
 )
 from chains.line.client import RpcFaultError
+from chains.line.http import AnswerTooLargeError
 from chains.line.shapes import usable
 from chains.port import VaultState
 from chains.solana import vault_layout
@@ -253,6 +254,8 @@ class States:
                     continue
                 reference = str(slot_min)
                 raise self._rpc.classified(METHOD, fault, reference=reference) from fault
+            except AnswerTooLargeError:
+                raise self._unusable("the accounts are too large") from None
             with usable(self._rpc.chain_id, METHOD):
                 slot, value = context_of(answer)
                 contents = accounts_of(value, len(keys))

@@ -83,3 +83,15 @@ class VaultAddresses:
 def short_members(members: tuple[bytes, ...]) -> bytes:
     """Return left-padded addresses as the program takes them, 20 bytes each."""
     return b"".join(member[len(EVM_ADDRESS_PAD) :] for member in members)
+
+
+def unsigned_words(
+    *, program_id: bytes, vault: bytes, mints: tuple[bytes, ...]
+) -> frozenset[bytes]:
+    """Return the addresses of a vault, its tokens and the programs that nobody can pay out of."""
+    at = VaultAddresses(Pubkey(program_id), Pubkey(vault))
+    keys = [at.program_id, at.vault, at.authority, at.events]
+    keys += [SYSTEM_PROGRAM, TOKEN_PROGRAM, TOKEN_2022_PROGRAM, ASSOCIATED_TOKEN_PROGRAM]
+    for mint in map(Pubkey, mints):
+        keys += [mint, at.asset(mint), at.custody(mint)]
+    return frozenset(map(bytes, keys))

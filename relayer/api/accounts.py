@@ -3,7 +3,7 @@
 from typing import Final
 
 from chains.message import MessageKind
-from chains.types import ChainId, text_of_word
+from chains.types import ChainId, address_text, text_of_word
 from relayer.api.values import Answer, UnitsText, hex_of
 from relayer.ledger.chart import Side
 from relayer.money import AssetId
@@ -100,7 +100,7 @@ def account_answer(uow: UnitOfWork, catalog: Catalog, account: bytes) -> Account
         owners=tuple(
             OwnerAnswer(
                 chain_id=linked.chain_id,
-                owner=text_of_word(linked.owner),
+                owner=address_text(linked.chain_id, linked.owner),
                 linked_at=linked.linked_at,
             )
             for linked in uow.accounts.owners(account)

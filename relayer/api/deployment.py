@@ -2,7 +2,7 @@
 
 from fastapi import APIRouter
 
-from chains.types import chain_key, text_of_word
+from chains.types import address_text, chain_key, text_of_word
 from relayer.api.body import StrictRoute
 from relayer.api.doors import WithDoors
 from relayer.api.problems import PROBLEM_RESPONSES
@@ -81,13 +81,13 @@ def deployment_answer(catalog: Catalog) -> DeploymentAnswer:
         epoch=catalog.parameters.epoch,
         chain_ids=catalog.chain_ids,
         vaults=tuple(
-            VaultAnswer(chain_id=chain_id, vault=text_of_word(vault))
+            VaultAnswer(chain_id=chain_id, vault=address_text(chain_id, vault))
             for chain_id, vault in catalog.vaults.items()
         ),
         tokens=tuple(
             TokenAnswer(
                 chain_id=token.chain_id,
-                token=text_of_word(token.address),
+                token=address_text(token.chain_id, token.address),
                 asset_id=asset.asset_id,
                 scale=asset.scale,
             )

@@ -1,20 +1,30 @@
 """The envelope of every message (CloudEvents 1.0, JSON) and the data of each type, parsed once."""
 
-from typing import Annotated, Any, ClassVar, Final, Literal
+from typing import Annotated, Any, ClassVar, Final, Literal, Self
 
-from pydantic import AfterValidator, BaseModel, ConfigDict, Field, StringConstraints
+from pydantic import (
+    AfterValidator,
+    BaseModel,
+    ConfigDict,
+    Field,
+    StringConstraints,
+    model_validator,
+)
 
 from chains.command import ADDRESS_FIELDS, SignedCommand, command_of_fields
 from chains.types import (
     EVM_ADDRESS_BYTES,
+    SOLANA_NAMESPACE,
     UINT64_MAX,
     UINT256_MAX,
     chain_id_of,
     checksum_address,
+    word_of_base58,
     word_of_text,
 )
 
 ADDRESS_DIGITS: Final = 2 * EVM_ADDRESS_BYTES
+PLACE_FIELDS: Final = frozenset({"owner", "vault", "token", "recipient"})
 
 
 def _checked_address(text: str) -> str:
@@ -25,6 +35,13 @@ def _checked_address(text: str) -> str:
         if spelled != text:
             raise ValueError(f"the EIP-55 checksum is wrong, it would be {spelled}")
     return text
+
+
+def _readable_place(text: str) -> str:
+    if not text.startswith("0x"):
+        word_of_base58(text)
+        return text
+    return _checked_address(text)
 
 
 def _below(limit: int, name: str) -> AfterValidator:
@@ -42,6 +59,13 @@ AddressText = Annotated[
     str,
     StringConstraints(pattern=r"^0x([0-9a-fA-F]{40}|[0-9a-fA-F]{64})$"),
     AfterValidator(_checked_address),
+]
+PlaceText = Annotated[
+    str,
+    StringConstraints(
+        pattern=r"^(0x([0-9a-fA-F]{40}|[0-9a-fA-F]{64})|[1-9A-HJ-NP-Za-km-z]{32,44})$"
+    ),
+    AfterValidator(_readable_place),
 ]
 SignatureText = Annotated[
     str,  # secp256k1: r | s | v; ed25519: public key | signature
@@ -70,6 +94,20 @@ class Strict(BaseModel):
     """A part of a message: text stays text and an unknown key is an error."""
 
     model_config = ConfigDict(strict=True, extra="forbid", frozen=True)
+
+
+class OnChain(Strict):
+    """Fields that name addresses of one chain: 0x-hex, or base 58 on a chain of Solana."""
+
+    chain_id: ChainText
+
+    @model_validator(mode="after")
+    def _check_spelling(self) -> Self:
+        for name in PLACE_FIELDS & type(self).model_fields.keys():
+            is_hex = getattr(self, name).startswith("0x")
+            if not is_hex and not self.chain_id.startswith(SOLANA_NAMESPACE):
+                raise ValueError(f"{name}: base 58 is for chains of Solana; write 0x-hex")
+        return self
 
 
 class SignedData(Strict):
@@ -110,17 +148,17 @@ class OpenAccountData(SignedData):
     signatures: OneSignature
 
 
-class LinkOwnerData(SignedData):
+class LinkOwnerData(OnChain, SignedData):
     """Let an address of one chain act for an account. signatures: [an owner, the new owner]."""
 
     COMMAND: ClassVar[str] = "LinkOwner"
     account: WordText
     chain_id: ChainText
-    owner: AddressText
+    owner: PlaceText
     signatures: TwoSignatures
 
 
-class RequestUnlockData(SignedData):
+class RequestUnlockData(OnChain, SignedData):
     """
     Ask for collateral back. signatures: [an owner].
 
@@ -130,10 +168,10 @@ class RequestUnlockData(SignedData):
     COMMAND: ClassVar[str] = "RequestUnlock"
     account: WordText
     chain_id: ChainText
-    vault: AddressText
-    token: AddressText
+    vault: PlaceText
+    token: PlaceText
     amount: AmountText
-    recipient: AddressText
+    recipient: PlaceText
     deadline: SecondsText
     nonce: WordText
     signatures: OneSignature
@@ -159,11 +197,11 @@ class RequestCreditData(SignedData):
     signatures: TwoSignatures
 
 
-class UnlockQuestion(Strict):
+class UnlockQuestion(OnChain):
     """Would an unlock of amount base units of token pass now?"""
 
     chain_id: ChainText
-    token: AddressText
+    token: PlaceText
     amount: AmountText
 
 

@@ -31,7 +31,7 @@ from relayer.steps.stop import on_stop_signal, stopped_within
 from relayer.steps.watch import on_new_place, watch
 from relayer.store.unit_of_work import Store
 
-REQUEST_BYTES_MAX: Final = 262_144
+REQUEST_BYTES_MAX: Final = 1_048_576
 BATCHES_PER_ROUND_MAX: Final = 50
 STATUS_STRANGER: Final = 401
 STATUS_REFUSED: Final = 409

@@ -4,7 +4,7 @@ from collections.abc import Callable
 from functools import partial
 from typing import Final, Literal
 
-from chains.types import ChainId, text_of_word, word_of_text
+from chains.types import ChainId, address_text, text_of_word, word_of_text
 from relayer.api.envelope import CreditQuestion, MarginCheckData, UnlockQuestion
 from relayer.api.values import Answer, UnitsText, hex_of, word_of
 from relayer.assets import Path
@@ -188,7 +188,7 @@ class _Margin:
         return UnlockLimit(
             asset_id=path.asset_id,
             chain_id=chain_id,
-            token=text_of_word(token),
+            token=address_text(chain_id, token),
             max_units=None if units is None else str(units),
             reason=reason,
         )

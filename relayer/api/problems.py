@@ -35,6 +35,7 @@ PROBLEMS: Final[dict[str, tuple[int, str]]] = {
     "idempotency_key_reused": (422, "The key was used for another request"),
     "internal": (500, "A fault on our side"),
     "json_invalid": (400, "The body is not one JSON object"),
+    "links_full": (422, "The account has as many owners as it may have"),
     "media_type_unsupported": (415, "The content type is not served"),
     "method_not_allowed": (405, "The method is not allowed here"),
     "not_found": (404, "No such resource"),

@@ -1,7 +1,7 @@
 """Journal entries, requests and messages as answers."""
 
 from chains.command import command_fields
-from chains.types import text_of_word
+from chains.types import address_text, raw_text, text_of_word
 from relayer.api.values import Answer, UnitsText, hex_of
 from relayer.steps.catalog import Catalog
 from relayer.store.commands import StoredCommand
@@ -164,12 +164,12 @@ def message_answer(stored: StoredMessage) -> MessageAnswer:
         message_id=hex_of(stored.message_id),
         kind=canonical.kind.name,
         target_chain=stored.message.target_chain,
-        contract=text_of_word(canonical.vault),
+        contract=address_text(stored.message.target_chain, canonical.vault),
         nonce=canonical.nonce,
         account=hex_of(canonical.account),
-        token=text_of_word(canonical.token),
+        token=address_text(stored.message.target_chain, canonical.token),
         amount=str(canonical.amount_units),
-        recipient=text_of_word(canonical.recipient),
+        recipient=address_text(stored.message.target_chain, canonical.recipient),
         expiry=canonical.expiry_seconds,
         epoch=canonical.epoch,
         evidence=hex_of(canonical.evidence),
@@ -196,7 +196,10 @@ def message_detail(uow: UnitOfWork, catalog: Catalog, stored: StoredMessage) -> 
         ),
         transactions=tuple(
             TransactionAnswer(
-                chain_id=sent.chain_id, tx_hash=hex_of(sent.tx_hash), role=sent.role, at=sent.at
+                chain_id=sent.chain_id,
+                tx_hash=raw_text(sent.chain_id, sent.tx_hash),
+                role=sent.role,
+                at=sent.at,
             )
             for sent in uow.outbox.transactions(stored.message_id)
         ),

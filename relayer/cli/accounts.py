@@ -96,7 +96,7 @@ def show(
 def _show_answer(
     uow: "UnitOfWork", opened: "MarginAccount", scales: "Mapping[str, int]", now_seconds: int
 ) -> Answer:
-    from chains.types import text_of_word
+    from chains.types import address_text, text_of_word
     from relayer.cli.render import fields_of, table_of, when_text
 
     word = opened.account
@@ -116,7 +116,11 @@ def _show_answer(
         "opened": when_text(opened.opened_at, now_seconds),
     }
     owner_rows = [
-        (owner.chain_id, text_of_word(owner.owner), when_text(owner.linked_at, now_seconds))
+        (
+            owner.chain_id,
+            address_text(owner.chain_id, owner.owner),
+            when_text(owner.linked_at, now_seconds),
+        )
         for owner in owners
     ]
     return Answer(
@@ -244,11 +248,11 @@ def _account_value(opened: "MarginAccount") -> dict[str, object]:
 
 
 def _owner_value(owner: "AccountOwner") -> dict[str, object]:
-    from chains.types import text_of_word
+    from chains.types import address_text
 
     return {
         "chain_id": owner.chain_id,
-        "owner": text_of_word(owner.owner),
+        "owner": address_text(owner.chain_id, owner.owner),
         "command_id": "0x" + owner.command_id.hex(),
         "linked_at": owner.linked_at,
     }

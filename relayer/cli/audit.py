@@ -27,6 +27,7 @@ if TYPE_CHECKING:
     from relayer.store.unit_of_work import Store
 
 SHOWN_MAX: Final = 50
+COUNTER_NAMES: Final = ("debits_pending", "debits_posted", "credits_pending", "credits_posted")
 UNBOOKED: Final = "events_unbooked"  # passes by itself while the workers run
 ChainOption = Annotated[
     list[str] | None,
@@ -162,12 +163,7 @@ def audit_value(report: "AuditReport") -> dict[str, object]:
     """Return a report as JSON."""
     return {
         "is_equal": report.is_equal,
-        "pinned": {
-            chain_id: None
-            if block is None
-            else {"height": block.height, "block_hash": "0x" + block.block_hash.hex()}
-            for chain_id, block in report.pinned.items()
-        },
+        "pinned": _pinned_value(report),
         "last_seq": report.last_seq,
         "events_read": report.events_read,
         "entries_compared": report.entries_compared,
@@ -206,17 +202,23 @@ def audit_value(report: "AuditReport") -> dict[str, object]:
                 **{
                     f"{name}_{side}": str(getattr(counters, name))
                     for side, counters in (("stored", found.stored), ("derived", found.derived))
-                    for name in (
-                        "debits_pending",
-                        "debits_posted",
-                        "credits_pending",
-                        "credits_posted",
-                    )
+                    for name in COUNTER_NAMES
                 },
             }
             for found in report.balances
         ],
         "commands": list(report.commands),
+    }
+
+
+def _pinned_value(report: "AuditReport") -> dict[str, object]:
+    from chains.types import raw_text
+
+    return {
+        chain_id: None
+        if block is None
+        else {"height": block.height, "block_hash": raw_text(chain_id, block.block_hash)}
+        for chain_id, block in report.pinned.items()
     }
 
 

@@ -9,7 +9,7 @@ from chains.attestation import GuardianSet
 from chains.errors import WrongChainError
 from chains.finality import ChainIdentity, Heads
 from chains.port import ChainReader, PriceSource, Quote
-from chains.types import ChainId, text_of_word, word_of_text
+from chains.types import ChainId, address_text, text_of_word, word_of_text
 from relayer.cli.checks import BrokenError, Check, CheckState, WarningError, attempt_async, skipped
 from relayer.cli.render import age_text
 from relayer.sections import ChainSettings
@@ -113,7 +113,8 @@ async def _check_finality(probe: ChainProbe, heads: list[Heads]) -> Check:
         found = await probe.reader.heads()
         heads.append(found)
         lag = found.latest.block.height - found.finalized.block.height
-        return f"finalized {found.finalized.block.height}, {lag} blocks behind the head"
+        unit = "slots" if probe.chain.is_solana else "blocks"
+        return f"finalized {found.finalized.block.height}, {lag} {unit} behind the head"
 
     return await attempt_async("chain.finality", probe.chain_id, run)
 
@@ -240,4 +241,4 @@ def _set_text(guardians: GuardianSet) -> str:
 
 
 def _place(probe: ChainProbe, contract: bytes) -> str:
-    return f"{probe.chain_id} {text_of_word(contract)}"
+    return f"{probe.chain_id} {address_text(probe.chain_id, contract)}"

@@ -4,12 +4,11 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Final
 
-import httpx
-
 from chains.finality import ChainIdentity
 from chains.port import Quote
 from chains.sending import ExpiringSender, NonceSender
 from chains.types import ChainId, text_of_word, word_of_text
+from relayer import wiring
 from relayer.cli.checks import (
     BrokenError,
     Check,
@@ -28,7 +27,6 @@ from relayer.settings import Settings
 from relayer.store.unit_of_work import Store
 from relayer.wiring_catalog import feed_rule_of
 
-GUARDIAN_TIMEOUT_SECONDS: Final = 5
 KEY_BYTES: Final = 32
 OTHERS_MAY_READ: Final = 0o077
 GAS_PER_DELIVERY: Final = 350_000  # 235,000 measured at most, 21,000 to begin, 75,000 headroom
@@ -197,25 +195,16 @@ async def check_sender(sender: NonceSender) -> Check:
     return await attempt_async("sender.chain", sender.chain_id, run)
 
 
-async def check_guardian(
-    member: GuardianMemberSettings, transport: httpx.AsyncBaseTransport | None = None
-) -> Check:
-    """Return whether a guardian answers at its url, and under its own address."""
+async def check_guardian(member: GuardianMemberSettings) -> Check:
+    """Return whether a guardian answers at its url itself, and under its own address."""
     found: dict[str, object] = {}
 
     async def run() -> str:
-        async with httpx.AsyncClient(
-            timeout=GUARDIAN_TIMEOUT_SECONDS, transport=transport, trust_env=False
-        ) as client:
-            try:
-                response = await client.get(member.url.rstrip("/") + "/v1/status")
-            except httpx.HTTPError as exc:
-                raise BrokenError(f"no answer: {type(exc).__name__}") from exc
-        body = response.json() if response.is_success else None
-        if not isinstance(body, dict) or not isinstance(body.get("address"), str):
-            raise BrokenError(f"no guardian's answer: HTTP {response.status_code}")
-        found["address"] = body["address"]
-        return f"answers as {body['address']}"
+        address, detail = await wiring.status_door(member).answered_address()
+        if address is None:
+            raise BrokenError(detail)
+        found["address"] = address
+        return detail
 
     reachable = await attempt_async("guardian.reachable", member.label, run)
     if reachable.state is not CheckState.OK:

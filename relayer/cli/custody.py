@@ -161,13 +161,15 @@ def _debts_table(debts: "list[DebtComparison]", scales: "Mapping[str, int]") -> 
 
 
 def _value(custody: "Custody", scales: "Mapping[str, int]") -> dict[str, object]:
+    from chains.types import raw_text
+
     return {
         "chain_id": custody.chain_id,
         "asset_id": custody.asset_id,
         "scale": scales.get(custody.asset_id),
-        "vault": "0x" + custody.vault.hex(),
+        "vault": raw_text(custody.chain_id, custody.vault),
         "height": str(custody.block.height),
-        "block_hash": "0x" + custody.block.block_hash.hex(),
+        "block_hash": raw_text(custody.chain_id, custody.block.block_hash),
         "ledger_units": str(custody.ledger_units),
         "held_units": str(custody.held_units),
         "balance_units": str(custody.balance_units),

@@ -15,6 +15,7 @@ from relayer.cli.answer import (
 
 if TYPE_CHECKING:
     from chains.port import Quote
+    from chains.types import ChainId
     from relayer.cli.checks import Check
     from relayer.settings import Settings
     from relayer.store.unit_of_work import Store
@@ -69,7 +70,7 @@ async def _examine(settings: "Settings", store: "Store") -> "tuple[Check, ...]":
     )
     quotes: dict[str, Quote] = {}
     chains = [
-        _examine_chain(settings, store, chain.id, is_schema_right) for chain in settings.chains
+        examine_chain(settings, store, chain.id, is_schema_right) for chain in settings.chains
     ]
     for chain_findings, chain_quotes in await asyncio.gather(*chains):
         findings += chain_findings
@@ -83,9 +84,10 @@ async def _examine(settings: "Settings", store: "Store") -> "tuple[Check, ...]":
     return tuple(findings)
 
 
-async def _examine_chain(
+async def examine_chain(
     settings: "Settings", store: "Store", chain_id: str, is_schema_right: bool
 ) -> "tuple[list[Check], dict[str, Quote]]":
+    """Return the findings about one chain, and the quotes of its feeds by label."""
     import asyncio
 
     from relayer import wiring
@@ -118,7 +120,30 @@ async def _examine_chain(
         found, quotes = await check_chain(probe)
     finally:
         await asyncio.gather(*(each.close() for each in (reader, *nodes)))
+    if chain.is_solana:
+        found = (*found, *await _examine_program(settings, store, chain.id, is_schema_right))
     return [*findings, *found], quotes
+
+
+async def _examine_program(
+    settings: "Settings", store: "Store", chain_id: "ChainId", is_schema_right: bool
+) -> "list[Check]":
+    import asyncio
+
+    from relayer import wiring
+    from relayer.cli.check_solana import ProgramProbe, check_solana
+
+    chain = settings.chain(chain_id)
+    needed_height = chain.start_height
+    if is_schema_right:
+        with store.read() as uow:
+            reread_height = uow.chains.cursor(chain_id).reread_height
+        needed_height = max(needed_height, -1 if reread_height is None else reread_height + 1)
+    inspectors = wiring.program_inspectors(settings, chain_id)
+    try:
+        return await check_solana(ProgramProbe(settings, chain, inspectors, needed_height))
+    finally:
+        await asyncio.gather(*(inspector.close() for inspector in inspectors))
 
 
 def _halted(store: "Store", chain_id: str) -> "Check":

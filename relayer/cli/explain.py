@@ -6,7 +6,7 @@ from typing import Final
 
 from rich.console import RenderableType
 
-from chains.types import text_of_word
+from chains.types import address_text, raw_text
 from relayer.cli.advice import ADVICE, STATE_TEXT
 from relayer.cli.answer import Answer
 from relayer.cli.render import (
@@ -112,7 +112,7 @@ def summary_value(facts: MessageFacts) -> dict[str, object]:
         "reason": stored.reason.value,
         "is_ended": facts.is_ended,
         "target_chain": stored.message.target_chain,
-        "contract": text_of_word(canonical.vault),
+        "contract": address_text(stored.message.target_chain, canonical.vault),
         "nonce": canonical.nonce,
         "account": "0x" + canonical.account.hex(),
         "asset_id": facts.asset_id,
@@ -131,9 +131,10 @@ def message_value(facts: MessageFacts) -> dict[str, object]:
     command = facts.stored.message.command
     hold = facts.stored.message.hold_entry_id
     verdicts = facts.verdicts()
+    chain_id = facts.stored.message.target_chain
     return summary_value(facts) | {
-        "token": text_of_word(canonical.token),
-        "recipient": text_of_word(canonical.recipient),
+        "token": address_text(chain_id, canonical.token),
+        "recipient": address_text(chain_id, canonical.recipient),
         "expiry_seconds": canonical.expiry_seconds,
         "epoch": canonical.epoch,
         "evidence": "0x" + canonical.evidence.hex(),
@@ -151,7 +152,7 @@ def message_value(facts: MessageFacts) -> dict[str, object]:
         "transactions": [
             {
                 "chain_id": sent.chain_id,
-                "tx_hash": "0x" + sent.tx_hash.hex(),
+                "tx_hash": raw_text(sent.chain_id, sent.tx_hash),
                 "role": sent.role,
                 "at": sent.at,
             }
@@ -256,17 +257,18 @@ def _fields_table(
 ) -> RenderableType:
     stored = facts.stored
     canonical = stored.message.message
+    chain_id = stored.message.target_chain
     pairs: dict[str, object] = {
         "message": facts.message_id,
         "kind": canonical.kind.name.lower(),
         "state": stored.state.value,
         "reason": stored.reason.value,
         "waits for": ADVICE[stored.reason].waits_for,
-        "target": f"{stored.message.target_chain} {text_of_word(canonical.vault)}",
+        "target": f"{chain_id} {address_text(chain_id, canonical.vault)}",
         "lane nonce": canonical.nonce,
         "account": "0x" + canonical.account.hex(),
         "amount": facts.amount(),
-        "recipient": text_of_word(canonical.recipient),
+        "recipient": address_text(chain_id, canonical.recipient),
         "composed": when_text(stored.message.created_at, now_seconds),
         "next attempt": (
             None if facts.is_ended else _due_text(stored.next_attempt_at, now_seconds)
@@ -297,7 +299,7 @@ def _tables(facts: MessageFacts, now_seconds: int) -> tuple[RenderableType, ...]
             [
                 (
                     sent.chain_id,
-                    "0x" + sent.tx_hash.hex(),
+                    raw_text(sent.chain_id, sent.tx_hash),
                     sent.role,
                     when_text(sent.at, now_seconds),
                 )

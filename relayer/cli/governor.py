@@ -108,14 +108,15 @@ def extend(message: MessageArgument, *, order: ExtendOptions) -> None:
 def _overrule(action: str, message: str, order: OrderOptions, extend_seconds: int = 0) -> Answer:
     from relayer.cli.render import plain
     from relayer.steps.overrule import Action, Overruling, overrule
+    from relayer.wiring import catalog_of
 
     overruling = Overruling(
         Action(action), login_name(), kept_reason(order.reason), extend_seconds=extend_seconds
     )
     message_id = word_of(message, "MESSAGE")
-    with opened_store(order.config) as (_, store):
+    with opened_store(order.config) as (settings, store):
         confirm(order.yes, f"changes what the governor decided: {action} 0x{message_id.hex()}")
-        after = overrule(store, message_id, overruling)
+        after = overrule(store, catalog_of(settings), message_id, overruling)
         now = store.clock.now()
     return Answer(
         value=_release_value(after),

@@ -155,12 +155,14 @@ def guardian_values(settings: "Settings") -> list[dict[str, object]]:
 
 def break_value(found: "StoredBreak") -> dict[str, object]:
     """Return a break as JSON; units are decimal texts."""
+    from chains.types import raw_text
+
     difference = found.difference
     return {
         "break_id": found.break_id,
         "chain_id": difference.chain_id,
         "asset_id": difference.asset_id,
-        "contract": "0x" + difference.contract.hex(),
+        "contract": raw_text(difference.chain_id, difference.contract),
         "ledger_units": str(difference.ledger_units),
         "chain_units": str(difference.chain_units),
         "height": difference.block.height,
@@ -250,7 +252,7 @@ def _guardians_table(guardians: list[dict[str, object]]) -> "RenderableType":
 def _breaks_table(
     breaks: "tuple[StoredBreak, ...]", scales: "Mapping[str, int]", now_seconds: int
 ) -> "RenderableType":
-    from chains.types import text_of_word
+    from chains.types import address_text
     from relayer.cli.render import amount_text, table_of, when_text
 
     rows = []
@@ -261,7 +263,7 @@ def _breaks_table(
             (
                 found.break_id,
                 difference.chain_id,
-                text_of_word(difference.contract),
+                address_text(difference.chain_id, difference.contract),
                 amount_text(difference.ledger_units, scale, difference.asset_id),
                 amount_text(difference.chain_units, scale, difference.asset_id),
                 when_text(found.found_at, now_seconds),

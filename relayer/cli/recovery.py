@@ -126,9 +126,9 @@ def recovery_answer(
     value = {
         "chain_id": chain_id,
         "is_done": done is not None,
-        "target": _block_value(plan.target),
-        "finalized": _block_value(plan.cursor.finalized),
-        "head": _block_value(plan.cursor.head),
+        "target": _block_value(plan.cursor.chain_id, plan.target),
+        "finalized": _block_value(plan.cursor.chain_id, plan.cursor.finalized),
+        "head": _block_value(plan.cursor.chain_id, plan.cursor.head),
         "checkpoints": plan.checkpoints_count,
         "events_total": plan.events_count,
         "events_listed": len(plan.events),
@@ -161,10 +161,12 @@ def recovery_answer(
     )
 
 
-def _block_value(block: "BlockRef | None") -> dict[str, str] | None:
+def _block_value(chain_id: str, block: "BlockRef | None") -> dict[str, str] | None:
+    from chains.types import raw_text
+
     if block is None:
         return None
-    return {"height": str(block.height), "block_hash": "0x" + block.block_hash.hex()}
+    return {"height": str(block.height), "block_hash": raw_text(chain_id, block.block_hash)}
 
 
 def _event_value(stored: "StoredEvent") -> dict[str, object]:

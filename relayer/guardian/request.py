@@ -8,9 +8,12 @@ from chains.command import SignedCommand, command_fields, command_of_fields
 from chains.errors import MessageFormatError
 from chains.message import Message, decode_message
 from chains.types import ChainId, chain_id_of
+from relayer.sections import LIQUIDATORS_MAX
 
 SIGNATURES_MAX: Final = 4
-CONTEXT_MAX: Final = 200
+LINKS_PER_ACCOUNT_MAX: Final = 64
+# Every opening and link of every liquidator that may be configured, and of the account itself.
+CONTEXT_MAX: Final = (LIQUIDATORS_MAX + 1) * (1 + LINKS_PER_ACCOUNT_MAX)
 CHAINS_MAX: Final = 100
 HEIGHT_DIGITS_MAX: Final = 20
 REQUEST_KEYS: Final = frozenset({"message", "target_chain", "command", "context", "heights"})

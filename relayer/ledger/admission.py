@@ -1,11 +1,20 @@
 """Whether an entry may be booked: a pure decision over what the ledger already knows."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from enum import Enum
+from typing import Final
 
 from relayer.ledger.balances import ZERO, Counters, apply
-from relayer.ledger.chart import parse_code
+from relayer.ledger.chart import Side, parse_code
 from relayer.ledger.journal import JournalEntry, Line, Phase, Posting
+
+try:
+    from relayer.ledger import _admission_kernel as kernel
+except ImportError:  # no compiler when the package was built: same decisions, slower
+    kernel = None  # type: ignore[assignment]
+
+IS_COMPILED: Final = kernel is not None
 
 
 class PostStatus(Enum):
@@ -87,6 +96,49 @@ def admit(entry: JournalEntry, known: KnownLedger) -> PostResult:
     if entry.reversal_of is not None:
         known.reversed_ids.add(entry.reversal_of)
     return PostResult(PostStatus.CREATED, known.last_seq)
+
+
+def admit_all(entries: Sequence[JournalEntry], known: KnownLedger) -> list[PostResult]:
+    """Decide about entries in order, each as admit() does after those before it."""
+    if not IS_COMPILED:
+        return [admit(entry, known) for entry in entries]
+
+    def _facts(line: Line) -> tuple[int, int, int, int, bool, bool]:
+        counters = known.counters.get(line, ZERO)
+        account = parse_code(line.code)
+        return (
+            counters.debits_pending,
+            counters.debits_posted,
+            counters.credits_pending,
+            counters.credits_posted,
+            account.side is Side.DEBIT,
+            account.is_constrained,
+        )
+
+    results: list[PostResult] = []
+    plan = (Counters, _facts, PostResult, PostStatus.CREATED)
+    waiting, place = list(entries), 0
+    while place < len(waiting):
+        place, known.last_seq = kernel.admit_into(
+            waiting, place, known.last_seq, known.entries, known.counters, plan, results
+        )
+        if place < len(waiting):
+            results.append(admit(waiting[place], known))
+            place += 1
+    return results
+
+
+def survey(entries: Sequence[JournalEntry]) -> tuple[set[Line], bool]:
+    """Return every line that entries move, and whether one of them ends or cancels another."""
+    return kernel.lines_of(entries) if IS_COMPILED else survey_reference(entries)
+
+
+def survey_reference(entries: Sequence[JournalEntry]) -> tuple[set[Line], bool]:
+    """Return what survey returns, in plain Python."""
+    lines = {posting.line for entry in entries for posting in entry.postings}
+    linked = (word for entry in entries for word in (entry.resolves, entry.reversal_of))
+    is_linked = any(word is not None for word in linked)
+    return lines, is_linked
 
 
 def different_field(stored: JournalEntry, other: JournalEntry) -> str | None:

@@ -70,7 +70,7 @@ class Posting:
     def __post_init__(self) -> None:
         if not 1 <= abs(self.units) <= UNITS_MAX:
             raise ValueError(f"posting on {self.code}: {self.units} is outside +-(1..2^256-1)")
-        object.__setattr__(self, "line", _line(self.code, self.asset_id, self.chain_id))
+        object.__setattr__(self, "line", line_named(self.code, self.asset_id, self.chain_id))
 
 
 @dataclass(frozen=True, slots=True)
@@ -137,7 +137,7 @@ class JournalEntry:
 
 
 @lru_cache(maxsize=LINES_MAX)
-def _line(code: AccountCode, asset_id: AssetId, chain_id: ChainId) -> Line:
+def line_named(code: AccountCode, asset_id: AssetId, chain_id: ChainId) -> Line:
     """
     Return the line of a posting.
 
@@ -184,11 +184,12 @@ def entry_id_of(rule: str, cause: bytes, leg: int = 0) -> bytes:
     Args:
         leg: which of several entries of the same rule and cause, 0 to 2^32 - 1.
     """
-    return hashlib.sha256(_rule_prefix(rule) + hashlib.sha256(cause).digest() + LEG(leg)).digest()
+    return hashlib.sha256(rule_prefix(rule) + hashlib.sha256(cause).digest() + LEG(leg)).digest()
 
 
 @lru_cache(maxsize=RULES_MAX)
-def _rule_prefix(rule: str) -> bytes:
+def rule_prefix(rule: str) -> bytes:
+    """Return what comes first of what is hashed to an entry's id."""
     return b"relayer.entry.v1" + hashlib.sha256(rule.encode()).digest()
 
 

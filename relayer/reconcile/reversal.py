@@ -1,4 +1,4 @@
-"""Entries that take back what was final: exact reversals, and the deficit where units are gone."""
+"""Entries that take back what was final, and the deficit where an account lacks what goes."""
 
 from dataclasses import dataclass
 
@@ -15,7 +15,7 @@ REVERSED = "reversed"
 
 @dataclass(frozen=True, slots=True)
 class Shortfall:
-    """Units of one margin line that a reversal takes and that are not there. [base units]"""
+    """Units of one margin line that an entry takes and that are not there. [base units]"""
 
     account: bytes
     asset_id: AssetId
@@ -53,13 +53,26 @@ def shortfall_of(posting: Posting, available_units: int) -> Shortfall | None:
     return Shortfall(chart.word, posting.asset_id, posting.chain_id, short_units)
 
 
-def deficit_entry(reversal: JournalEntry, shortfall: Shortfall) -> JournalEntry:
+def deficit_entry(taking: JournalEntry, shortfall: Shortfall) -> JournalEntry:
     """
-    Return the entry that lets a reversal through: the hub bears what the account no longer has.
+    Return the entry that lets another through: the hub bears what the account does not have.
 
-    bad_debt + shortfall = margin + shortfall; the reversal then leaves the margin at zero.
+    bad_debt + shortfall = margin + shortfall; what is let through then leaves the margin at zero.
+
+    Args:
+        taking: what takes more of a margin account than it has available.
     """
-    return _moved("deficit.booked", reversal.entry_id, shortfall, reversal)
+    return JournalEntry(
+        entry_id=entry_id_of("deficit.booked", taking.entry_id),
+        kind="deficit.booked",
+        cause=taking.entry_id,
+        phase=Phase.POSTED,
+        postings=_postings(shortfall, sign=1),
+        resolves=None,
+        reversal_of=None,
+        correlation_id=taking.correlation_id,
+        booked_at=taking.booked_at,
+    )
 
 
 def cure_entry(cured: Shortfall, *, cause: bytes, booked_at: UnixSeconds) -> JournalEntry:
@@ -74,20 +87,6 @@ def cure_entry(cured: Shortfall, *, cause: bytes, booked_at: UnixSeconds) -> Jou
         reversal_of=None,
         correlation_id=cured.account,
         booked_at=booked_at,
-    )
-
-
-def _moved(kind: str, cause: bytes, shortfall: Shortfall, reversal: JournalEntry) -> JournalEntry:
-    return JournalEntry(
-        entry_id=entry_id_of(kind, cause),
-        kind=kind,
-        cause=cause,
-        phase=Phase.POSTED,
-        postings=_postings(shortfall, sign=1),
-        resolves=None,
-        reversal_of=None,
-        correlation_id=reversal.correlation_id,
-        booked_at=reversal.booked_at,
     )
 
 

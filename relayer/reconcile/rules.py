@@ -16,7 +16,6 @@ from chains.events import (
 )
 from relayer.clock import UnixSeconds
 from relayer.ledger.chart import (
-    BAD_DEBT,
     AccountCode,
     assumed_code,
     debt_code,
@@ -46,8 +45,9 @@ class EventContext:
         protocol: the lender behind a credit line's event, None for a vault's.
         debt: the borrower's debt before the event; only for Borrowed and Repaid.
         payer_account: the margin account that the payer of a Repaid acts for, if any.
-        margin_available_units: what the account has available; only for CollateralExited.
-        vault_available_units: what the vault holds for sure; only for CollateralExited.
+        margin_available_units: what the account has available; only for a CollateralExited that
+            is seen.
+        vault_available_units: what the vault holds for sure; likewise.
     """
 
     asset_id: AssetId
@@ -98,11 +98,10 @@ def postings_of(event: ObservedEvent, context: EventContext) -> tuple[Posting, .
                 vault_code(event.position.contract): -event.units,
             }
         case CollateralExited():
-            covered_units = min(event.units, max(0, context.margin_available_units))
+            # What the margin does not have the account owes: see relayer/steps/deficits.py.
             moves = {
-                margin_code(event.account): covered_units,
-                BAD_DEBT: event.units - covered_units,
                 vault_code(event.position.contract): -event.units,
+                margin_code(event.account): event.units,
             }
         case CreditGranted():
             moves = {}

@@ -21,6 +21,7 @@ from chains.command import (
 from chains.types import ChainId, text_of_word
 from relayer.clock import UnixSeconds
 from relayer.errors import RefusedError
+from relayer.guardian.request import LINKS_PER_ACCOUNT_MAX
 from relayer.steps.catalog import Catalog
 from relayer.steps.command_terms import (
     OwnedCommand,
@@ -194,6 +195,21 @@ def _check_authority(uow: UnitOfWork, command: OwnedCommand, signer: bytes) -> N
             code="signer_not_owner",
             detail=f"signatures.0: {text_of_word(signer)} is no owner of account "
             f"0x{command.account.hex()}; let an owner sign, or link the address first",
+        )
+    if isinstance(command, LinkOwner):
+        _check_links(uow, command)
+
+
+def _check_links(uow: UnitOfWork, command: LinkOwner) -> None:
+    """Refuse more owners than guardians can be told of; the lock lets each count the others."""
+    uow.ledger.lock()
+    owners = uow.accounts.owners(command.account)
+    is_linked = any((o.chain_id, o.owner) == (command.chain_id, command.owner) for o in owners)
+    if not is_linked and len(owners) >= LINKS_PER_ACCOUNT_MAX:
+        raise RefusedError(
+            code="links_full",
+            detail=f"account: 0x{command.account.hex()} has {len(owners)} linked owners, and "
+            f"{LINKS_PER_ACCOUNT_MAX} are the most; open another account",
         )
 
 

@@ -15,9 +15,10 @@ from relayer.errors import InvariantError, StateMovedError
 from relayer.guardian.request import CONTEXT_MAX, AttestationRequest, request_fields
 from relayer.outbox.life import MessageEvent, MessageState, WaitReason
 from relayer.steps.catalog import Catalog
-from relayer.steps.ending import drop_hold, settle_hold
+from relayer.steps.ending import settle_hold
 from relayer.steps.fence import Fence
 from relayer.steps.gate import expire_unattested, pass_gate
+from relayer.steps.give_back import drop_hold
 from relayer.steps.heights import final_heights, heights_of_numbers
 from relayer.steps.ports import GuardianAnswer, GuardianDoor
 from relayer.steps.queues import RELAY, relay_queue
@@ -126,7 +127,8 @@ def _context(uow: UnitOfWork, catalog: Catalog, signed: SignedCommand) -> tuple[
     Return what opened the accounts involved and linked their owners, in order.
 
     Liquidators are involved in every message: a guardian that does not know their addresses would
-    take what they repay of a debt that they took over for a repayment of the borrower.
+    take what they repay of a debt that they took over for a repayment of the borrower. What
+    accounts and configurations may hold fits; an account from before the limit is cut last.
     """
     command = signed.command
     if isinstance(command, OpenAccount | LinkOwner):
@@ -206,7 +208,7 @@ def _write(
         if count >= guardian_set.threshold:
             state = _attested(uow, stored, count, now)
         elif count == 0 and _refusals(asked) == len(guardian_set.members):
-            state = _refused(uow, stored, asked, now)
+            state = _refused(uow, catalog, stored, asked, now)
         elif now > stored.message.message.expiry_seconds:
             state = expire_unattested(uow, stored.message)
         else:
@@ -246,13 +248,17 @@ def _attested(uow: UnitOfWork, stored: StoredMessage, count: int, now: UnixSecon
 
 
 def _refused(
-    uow: UnitOfWork, stored: StoredMessage, asked: Sequence[Asked], now: UnixSeconds
+    uow: UnitOfWork,
+    catalog: Catalog,
+    stored: StoredMessage,
+    asked: Sequence[Asked],
+    now: UnixSeconds,
 ) -> MessageState:
     detail = _detail(asked)
     state = uow.outbox.move(
         stored.message_id, MessageEvent.REJECT, WaitReason.GUARDIANS_REFUSED, detail, now
     )
-    drop_hold(uow, stored.message)
+    drop_hold(uow, catalog, stored.message)
     log.error("message.failed", message_id="0x" + stored.message_id.hex(), reason=detail)
     return state
 

@@ -26,12 +26,17 @@ from relayer.steps.audit_evidence import (
 )
 from relayer.steps.audit_report import Source
 from relayer.steps.catalog import Catalog
-from relayer.steps.compose import hold, liquidation_of, moved_entry
+from relayer.steps.compose import held_entry, hold, liquidation_of, moved_entry
 from relayer.steps.correct import CorrectionRule, check_signers, entry_of
-from relayer.steps.deficits import cause_of_cure, cure_deficit
-from relayer.steps.ending import drop_hold, must_post, return_hold, settle_hold
-from relayer.steps.exits import COVERED
-from relayer.steps.overpaid import KIND as OVERPAID
+from relayer.steps.deficits import cause_of_cure, cure_deficit, cure_deficits, lend_shortfall
+from relayer.steps.ending import (
+    DROPPED,
+    RETURNED,
+    end_hold,
+    must_post,
+    reverse_liquidation,
+    settle_hold,
+)
 from relayer.steps.reconcile import ParkedError, book_event
 from relayer.steps.standing import height_of, keep_standing
 from relayer.store.claims import ClaimedEntry
@@ -93,10 +98,8 @@ class Derivation:
                 return self._hold(claimed.cause, stage)
             if claimed.kind == MOVED:
                 return self._liquidation(claimed)
-            if claimed.kind == OVERPAID or (stem == LIQUIDATION and stage in HOLD_STAGES):
+            if stem == LIQUIDATION and stage in (DROPPED, RETURNED):
                 return self._ended_liquidation(claimed)
-            if claimed.kind == COVERED:
-                return self._covered(claimed)
             if claimed.kind == DEFICIT_BOOKED:
                 return self._deficit(claimed)
             if claimed.kind == DEFICIT_CURED:
@@ -126,7 +129,10 @@ class Derivation:
         if not is_final and not is_recovered and stage in ("final", "rest"):
             raise UnderivableError("no final block of the chain has this event")
         if stage == "rest":
-            return source  # booked together with the final entry
+            if stored.booked is Booked.FINAL:
+                return source  # booked together with the final entry
+            self.events.set_state(event_id, EventState.SEEN)  # and nothing of it was reserved
+            self.uow.chains.mark_booked([event_id], Booked.SOFT)
         if stage == REVERSED:
             # Of a debt also what was learned later and stands before it; it must be booked again.
             if not is_recovered and not (is_final and isinstance(stored.event, Borrowed | Repaid)):
@@ -142,6 +148,7 @@ class Derivation:
         state = {
             "seen": EventState.SEEN,
             "final": EventState.FINAL,
+            "rest": EventState.FINAL,
             "reverted": EventState.ORPHANED,
             REVERSED: EventState.ORPHANED,
         }[stage]
@@ -180,13 +187,9 @@ class Derivation:
                 if objection is not None or message.command is None:
                     raise UnderivableError(objection or "the message has no command")
                 source = self._authority(message.command, found)
-                hold(
-                    self.uow,
-                    self.catalog,
-                    message.message,
-                    message.command,
-                    message.correlation_id,
-                )
+                asked = (message.message, message.command, message.correlation_id)
+                self._lend(found, held_entry(self.uow, self.catalog, *asked))
+                hold(self.uow, self.catalog, *asked)
                 return source
             case "sent":
                 settle_hold(self.uow, message)
@@ -198,12 +201,15 @@ class Derivation:
         """Book the end of a message without effect, as the hub did; say whether it is proven."""
         if self._has_effect(found):
             raise UnderivableError("the target has executed the message")
-        if found.stored.state is MessageState.RETURNED:
-            return_hold(self.uow, found.stored.message)
-        elif found.has_quorum:
+        message = found.stored.message
+        stage = RETURNED if found.stored.state is MessageState.RETURNED else DROPPED
+        if stage == DROPPED and found.has_quorum:
             raise UnderivableError("a quorum signed the message, so it may still be executed")
-        else:
-            drop_hold(self.uow, found.stored.message)
+        end_hold(self.uow, message, stage=stage)
+        if message.command is not None and isinstance(message.command.command, Liquidation):
+            # What stands behind it on the chain is taken back and booked again as it is claimed.
+            reverse_liquidation(self.uow, message.message.evidence, stage=stage)
+        cure_deficits(self.uow, message.target_chain)
         return Source.CHAIN if found.is_proven_unexecuted else Source.UNPROVEN
 
     def _authority(self, signed: SignedCommand, found: MessageEvidence) -> Source:
@@ -247,6 +253,7 @@ class Derivation:
                 break
         if entry is None:
             entry = moved_entry(self.uow, self.catalog, signed, claimed.cause, height=height)
+        self._lend(found, entry)
         must_post(self.uow, entry)
         return Source.UNPROVEN if found is None else self._worth(found)
 
@@ -257,33 +264,41 @@ class Derivation:
             raise UnderivableError("no seizure of this liquidation is stored")
         return Source.CHAIN if found.is_proven_unexecuted else Source.UNPROVEN
 
-    def _covered(self, claimed: ClaimedEntry) -> Source:
-        """Find what covers an exit: it was booked with the end of the hold, which comes first."""
-        found = self.evidence.messages.get(claimed.cause)
-        if found is None:
-            raise UnderivableError("the outbox has no message with this id")
-        if self.uow.ledger.entry(claimed.entry_id) is None:
-            raise UnderivableError("no hold of this message came back to an owner who had left")
-        return Source.CHAIN if found.is_proven_unexecuted else Source.UNPROVEN
-
     def _deficit(self, claimed: ClaimedEntry) -> Source:
-        """Book the reversal that a deficit lets through; the deficit is booked with it."""
-        event_id = self.evidence.reversals.get(claimed.cause)
-        if event_id is None:
-            raise UnderivableError("the journal has no reversal that this deficit lets through")
-        source = self._event(event_id, REVERSED)
+        """Book what a deficit lets through; the deficit is booked with it."""
+        taking = self.evidence.takings.get(claimed.cause)
+        if taking is None or taking.kind in (DEFICIT_BOOKED, DEFICIT_CURED):
+            raise UnderivableError("the journal has no entry that this deficit lets through")
+        source = self.derive(taking)
         if self.uow.ledger.entry(claimed.entry_id) is None:
-            raise UnderivableError("the reversal leaves no account without units")
+            raise UnderivableError(f"{taking.kind} leaves no account without units")
         return source
+
+    def _lend(self, found: MessageEvidence | None, taking: JournalEntry) -> None:
+        """Let what the target has executed take what the account has not, as a guardian does."""
+        if found is None or not self._has_effect(found):
+            return
+        lent = lend_shortfall(self.uow, taking)
+        if lent is not None:
+            must_post(self.uow, lent)
 
     def _cure(self, claimed: ClaimedEntry) -> Source:
         """Book a cure as the rule does: what is owed, as far as the account has it now."""
         for owed in self.uow.deficits.open():
             if cause_of_cure(owed) == claimed.cause:
                 cure_deficit(self.uow, owed)
-        if self.uow.ledger.entry(claimed.entry_id) is None:
-            raise UnderivableError("no account owes this after a recovery, or it has nothing yet")
-        return Source.DEAD_BRANCH
+        cured = self.uow.ledger.entry(claimed.entry_id)
+        if cured is None:
+            raise UnderivableError("no account owes this, or it has nothing yet")
+        return self._source_of_debt(cured.entry.correlation_id)
+
+    def _source_of_debt(self, account: bytes) -> Source:
+        """Return what made an account owe what it pays: a recovery, or only what the chain has."""
+        ledger = self.uow.ledger
+        lent = ledger.entries_by_id(self.uow.deficits.booked_ids(account))
+        takings = ledger.entries_by_id([entry.cause for entry in lent.values()])
+        is_recovered = any(entry.reversal_of is not None for entry in takings.values())
+        return Source.DEAD_BRANCH if is_recovered else Source.CHAIN
 
     def _correction(self, correction_id: bytes) -> Source:
         signed = self.evidence.corrections.get(correction_id)

@@ -17,7 +17,6 @@ from relayer.outbox.message import OutboxMessage
 from relayer.reconcile.reversal import REVERSED
 from relayer.steps.catalog import Catalog
 from relayer.steps.compose import terms_of
-from relayer.steps.exits import COVERED
 from relayer.store.claims import ClaimedEntry, ClaimTable
 from relayer.store.credit_lines import CreditLineState
 from relayer.store.observed_rows import StoredEvent
@@ -69,7 +68,7 @@ class Evidence:
         lines: candidate states of the credit line by command id, ascending by height.
         above: those of events whose block is above the pinned one.
         recovered: events that a recovery of their chain, as stored, took back below finality.
-        reversals: the event behind a reversal, by the reversal's entry id.
+        takings: what deficits were booked for, as claimed, by its entry id.
         corrections: signed documents by their claimed id; what cannot be read is left out.
     """
 
@@ -82,7 +81,7 @@ class Evidence:
     lines: dict[bytes, tuple[CreditLineState, ...]] = field(default_factory=dict)
     above: set[bytes] = field(default_factory=set)
     recovered: set[bytes] = field(default_factory=set)
-    reversals: dict[bytes, bytes] = field(default_factory=dict)
+    takings: dict[bytes, ClaimedEntry] = field(default_factory=dict)
     corrections: dict[bytes, SignedCorrection] = field(default_factory=dict)
 
 
@@ -106,8 +105,9 @@ class EvidenceSource:
         """
         evidence = Evidence()
         with self.live.read() as uow:
-            _note_reversals(uow, page, evidence)
-            for event_id in {*unread, *evidence.reversals.values()}:
+            _note_takings(uow, page, evidence)
+            page = (*page, *evidence.takings.values())
+            for event_id in {*unread, *(taking.cause for taking in evidence.takings.values())}:
                 event = uow.chains.event(event_id)
                 if event is not None:
                     evidence.events[event_id] = event
@@ -138,7 +138,7 @@ class EvidenceSource:
         for claimed in page:
             stem, _, stage = claimed.kind.rpartition(".")
             stored = None
-            if claimed.kind == COVERED or (stem in HOLD_STEMS and stage in HOLD_STAGES):
+            if stem in HOLD_STEMS and stage in HOLD_STAGES:
                 stored = uow.outbox.get(claimed.cause)
             elif stem == LIQUIDATION:
                 listed = uow.outbox.list(MessageFilter(correlation_id=claimed.cause, limit=1))
@@ -211,14 +211,14 @@ class EvidenceSource:
         return tuple(sorted(states.values(), key=lambda state: state.height))
 
 
-def _note_reversals(uow: UnitOfWork, page: Sequence[ClaimedEntry], evidence: Evidence) -> None:
-    """Find the events of the reversals that deficits were booked for."""
+def _note_takings(uow: UnitOfWork, page: Sequence[ClaimedEntry], evidence: Evidence) -> None:
+    """Find the entries that deficits were booked for; each stands right behind its deficit."""
     claims = ClaimTable(uow.connection)
     for claimed in page:
         if claimed.kind == DEFICIT_BOOKED:
-            reversal = claims.entry(claimed.cause)
-            if reversal is not None:
-                evidence.reversals[claimed.cause] = reversal.cause
+            taking = claims.entry(claimed.cause)
+            if taking is not None:
+                evidence.takings[claimed.cause] = taking
 
 
 def _note_recovered(uow: UnitOfWork, page: Sequence[ClaimedEntry], evidence: Evidence) -> None:

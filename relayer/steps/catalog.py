@@ -68,6 +68,8 @@ class Catalog:
     """
     Assets, contracts, parameters and partners of one deployment.
 
+    barred: by chain, the addresses of its vault and its tokens that nobody can pay out of again: an
+        owner who named one as recipient would lose what was paid there.
     is_replica: this process books as a replica of the hub, as guardians do, so it may see what
     follows from a decision before it is shown the decision.
     """
@@ -84,6 +86,7 @@ class Catalog:
     guardian_set: GuardianSet
     guardians: tuple[GuardianMember, ...]
     times: MessageTimes
+    barred: Mapping[ChainId, frozenset[bytes]] = field(default_factory=dict)
     is_replica: bool = False
     governor: GovernorRules = field(default_factory=GovernorRules)
 

@@ -13,7 +13,9 @@ from chains.command import (
 from chains.types import (
     EVM_ADDRESS_PAD,
     SOLANA_NAMESPACE,
+    UINT64_MAX,
     ChainId,
+    address_text,
     check_wallet,
     evm_address_of_word,
     text_of_word,
@@ -43,7 +45,7 @@ def asset_at(catalog: Catalog, chain_id: ChainId, token: bytes) -> Asset:
     except UnknownTokenError as exc:
         raise RefusedError(
             code="unknown_token",
-            detail=f"token: {text_of_word(token)} on {chain_id} is not served; "
+            detail=f"token: {address_text(chain_id, token)} on {chain_id} is not served; "
             "take one of GET /v1/deployment",
         ) from exc
 
@@ -85,15 +87,15 @@ def check_terms(command: OwnedCommand, catalog: Catalog) -> None:
         case RequestUnlock():
             _check_chain(command.chain_id, catalog)
             if catalog.vault_of(command.chain_id) != command.vault:
-                known = text_of_word(catalog.vault_of(command.chain_id))
+                named = address_text(command.chain_id, command.vault)
+                known = address_text(command.chain_id, catalog.vault_of(command.chain_id))
                 raise RefusedError(
                     code="unknown_vault",
-                    detail=f"vault: {text_of_word(command.vault)} is not the vault of "
-                    f"{command.chain_id}; it is {known}",
+                    detail=f"vault: {named} is not the vault of {command.chain_id}; it is {known}",
                 )
             asset_at(catalog, ChainId(command.chain_id), command.token)
-            _check_amount("amount", command.amount)
-            _check_recipient(command)
+            _check_amount(command)
+            _check_recipient(command, catalog)
         case RequestCredit():
             _check_chain(command.chain_id, catalog)
             line = catalog.credit_line_at(command.chain_id, command.credit_line)
@@ -150,18 +152,30 @@ def _check_address(field: str, word: bytes) -> None:
         )
 
 
-def _check_recipient(command: RequestUnlock) -> None:
+def _check_recipient(command: RequestUnlock, catalog: Catalog) -> None:
+    """Refuse who cannot be paid, or could never pay on."""
     _check_wallet("recipient", command.chain_id, command.recipient)
     if command.recipient in (command.vault, command.token):
         raise RefusedError(
             code="address_invalid",
             detail="recipient: it is the vault or the token itself; name who shall have it",
         )
+    if command.recipient in catalog.barred.get(ChainId(command.chain_id), ()):
+        raise RefusedError(
+            code="address_invalid",
+            detail=f"recipient: {address_text(command.chain_id, command.recipient)} belongs to the "
+            "vault or to a program, and nobody signs for it; name a wallet",
+        )
 
 
-def _check_amount(field: str, units: int) -> None:
-    if units == 0:
-        raise RefusedError(code="amount_invalid", detail=f"{field}: 0 units; ask for 1 or more")
+def _check_amount(command: RequestUnlock) -> None:
+    if command.amount == 0:
+        raise RefusedError(code="amount_invalid", detail="amount: 0 units; ask for 1 or more")
+    if command.chain_id.startswith(SOLANA_NAMESPACE) and command.amount > UINT64_MAX:
+        raise RefusedError(
+            code="amount_invalid",
+            detail=f"amount: tokens of Solana have at most {UINT64_MAX} units",
+        )
 
 
 def check_named_signers(

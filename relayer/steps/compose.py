@@ -154,12 +154,7 @@ def hold(
     Raises:
         RefusedError: the margin does not cover it.
     """
-    terms = terms_of(signed, expiry_seconds=message.expiry_seconds)
-    command = signed.command
-    owner = command.liquidator if isinstance(command, Liquidation) else message.account
-    asset = catalog.asset_of(terms.target_chain, terms.token)
-    booking = Booking(asset.asset_id, terms.target_chain, correlation_id, uow.clock.now())
-    entry = hold_entry(message, owner=owner, booking=booking)
+    entry = held_entry(uow, catalog, message, signed, correlation_id)
     result = uow.ledger.post(entry)
     if not result.is_booked:
         raise RefusedError(
@@ -167,6 +162,22 @@ def hold(
             detail=f"{result.detail}: {message.amount_units} units are not available",
         )
     store_message(uow, message, signed, correlation_id, hold_entry_id=entry.entry_id)
+
+
+def held_entry(
+    uow: UnitOfWork,
+    catalog: Catalog,
+    message: Message,
+    signed: SignedCommand,
+    correlation_id: bytes,
+) -> JournalEntry:
+    """Return the hold of a release or seize."""
+    terms = terms_of(signed, expiry_seconds=message.expiry_seconds)
+    command = signed.command
+    owner = command.liquidator if isinstance(command, Liquidation) else message.account
+    asset = catalog.asset_of(terms.target_chain, terms.token)
+    booking = Booking(asset.asset_id, terms.target_chain, correlation_id, uow.clock.now())
+    return hold_entry(message, owner=owner, booking=booking)
 
 
 def commit_grant(

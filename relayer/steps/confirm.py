@@ -9,13 +9,14 @@ import structlog
 from chains.errors import PermanentChainError
 from chains.port import Bridge, ChainReader, Receipt
 from chains.sending import ExpiringSender, NonceSender, TransactionSender
-from chains.types import BlockRef
+from chains.types import BlockRef, raw_text
 from relayer.clock import UnixSeconds
 from relayer.errors import StateMovedError
 from relayer.outbox.life import FINAL_STATES, MessageEvent, MessageState, WaitReason
 from relayer.steps.carrier import AnyCarrier, Carrier, stored_transaction
-from relayer.steps.ending import return_hold
+from relayer.steps.catalog import Catalog
 from relayer.steps.fence import Fence
+from relayer.steps.give_back import return_hold
 from relayer.steps.queues import ring_relay
 from relayer.steps.sighting import CARRIED_STATES, sight_all
 from relayer.steps.tell import tell
@@ -32,11 +33,16 @@ log = structlog.get_logger(__name__)
 
 @dataclass(frozen=True, slots=True)
 class Follower:
-    """What is asked about a message's fate: the chain, its bridge, the key that sent it."""
+    """
+    What is asked about a message's fate: the chain, its bridge, the key that sent it.
+
+    catalog: what the debt behind a seizure that never runs is booked with again.
+    """
 
     reader: ChainReader
     bridge: Bridge
     sender: NonceSender
+    catalog: Catalog
 
 
 @dataclass(frozen=True, slots=True)
@@ -46,16 +52,17 @@ class ExpiringFollower:
     reader: ChainReader
     bridge: Bridge
     sender: ExpiringSender
+    catalog: Catalog
 
 
 AnyFollower = Follower | ExpiringFollower
 
 
-def follower_of(reader: ChainReader, carrier: AnyCarrier) -> AnyFollower:
+def follower_of(reader: ChainReader, carrier: AnyCarrier, catalog: Catalog) -> AnyFollower:
     """Return what follows that which a carrier sent."""
     if isinstance(carrier, Carrier):
-        return Follower(reader, carrier.bridge, carrier.sender)
-    return ExpiringFollower(reader, carrier.bridge, carrier.sender)
+        return Follower(reader, carrier.bridge, carrier.sender, catalog)
+    return ExpiringFollower(reader, carrier.bridge, carrier.sender, catalog)
 
 
 @dataclass(frozen=True, slots=True)
@@ -266,7 +273,7 @@ async def _follow_expiry(
     final = heads.finalized.block
     if await follower.bridge.status(stored.message.message, final):
         return  # its event is on the way
-    await asyncio.to_thread(_prove_unexecuted, store, stored, final, fence)
+    await asyncio.to_thread(_prove_unexecuted, (store, follower.catalog), stored, final, fence)
 
 
 def _is_still(uow: UnitOfWork, stored: StoredMessage, states: tuple[MessageState, ...]) -> bool:
@@ -290,8 +297,11 @@ def _dispute(store: Store, stored: StoredMessage, fence: Fence) -> None:
         )
 
 
-def _prove_unexecuted(store: Store, stored: StoredMessage, final: BlockRef, fence: Fence) -> None:
+def _prove_unexecuted(
+    ledger: tuple[Store, Catalog], stored: StoredMessage, final: BlockRef, fence: Fence
+) -> None:
     """Give back what is held: a final block past the expiry has not executed it, so none will."""
+    store, catalog = ledger
     with store.unit_of_work() as uow:
         fence(uow)
         uow.ledger.lock()
@@ -299,12 +309,13 @@ def _prove_unexecuted(store: Store, stored: StoredMessage, final: BlockRef, fenc
             return
         if uow.chains.is_halted(stored.message.target_chain):
             return  # its final blocks are in doubt, so none of them proves anything
-        return_hold(uow, stored.message)
+        return_hold(uow, catalog, stored.message)
         uow.outbox.move(
             stored.message_id,
             MessageEvent.PROVE_UNEXECUTED,
             WaitReason.PROVEN_UNEXECUTED,
-            f"not executed at final block {final.height} 0x{final.block_hash.hex()}",
+            f"not executed at final block {final.height} "
+            + raw_text(stored.message.target_chain, final.block_hash),
             uow.clock.now(),
         )
         tell(

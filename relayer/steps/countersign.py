@@ -18,11 +18,23 @@ from chains.types import ChainId
 from relayer.errors import NotYetError, RefusedError
 from relayer.guardian.checks import GuardianView, check_binding, check_signers, refuse
 from relayer.guardian.request import AttestationRequest
+from relayer.ledger.chart import Side, margin_code, vault_code
+from relayer.ledger.journal import JournalEntry
 from relayer.outbox.life import MessageEvent, MessageState, WaitReason
 from relayer.steps.catalog import Catalog
-from relayer.steps.compose import commit_grant, hold, liquidate, liquidation_of, place_of
+from relayer.steps.compose import (
+    commit_grant,
+    held_entry,
+    hold,
+    liquidate,
+    liquidation_of,
+    moved_entry,
+    place_of,
+)
 from relayer.steps.conclude import conclude_refused, effects_of
 from relayer.steps.decide import check_credit, check_unlock
+from relayer.steps.deficits import lend_shortfall
+from relayer.steps.ending import must_post
 from relayer.steps.learn import learn
 from relayer.steps.observe import ring_reconcile
 from relayer.steps.rebook import in_place
@@ -30,7 +42,7 @@ from relayer.steps.reconcile import MESSAGE_UNKNOWN, payer_account_of
 from relayer.steps.restrain import GovernedError, check_brakes, check_room, keep_waiting
 from relayer.steps.review import check_liquidation
 from relayer.steps.standing import keep_standing
-from relayer.store.observed_rows import StoredEvent
+from relayer.store.observed_rows import EventState, StoredEvent
 from relayer.store.outbox import MessageFilter
 from relayer.store.unit_of_work import Store, UnitOfWork
 
@@ -309,6 +321,7 @@ def _book(uow: UnitOfWork, catalog: Catalog, request: AttestationRequest) -> Non
     uow.commands.store(command_id, signed)
     match signed.command:
         case RequestUnlock():
+            _lend(uow, request, held_entry(uow, catalog, message, signed, command_id))
             hold(uow, catalog, message, signed, command_id)
         case RequestCredit():
             commit_grant(uow, message, signed, command_id)
@@ -327,9 +340,30 @@ def _book_liquidation(uow: UnitOfWork, catalog: Catalog, request: AttestationReq
     height = request.heights.get(debt_chain, 0)
     keep_standing(uow, command, message, chain_id=debt_chain, height=height)
     with in_place(uow, catalog, place_of(catalog, command, height)):
+        _lend(uow, request, moved_entry(uow, catalog, signed, command_id, height=height))
         liquidate(uow, catalog, signed, command_id, height=height)
         hold(uow, catalog, message, signed, command_id)
     ring_reconcile(uow, debt_chain)
+
+
+def _lend(uow: UnitOfWork, request: AttestationRequest, taking: JournalEntry) -> None:
+    """
+    Let what a final block has executed take more than the account has here; it owes the rest.
+
+    The hub held it before it booked what the account lacks now, an exit for example. Not what is
+    only seen, and not what the vault cannot have had: that is refused as ever.
+    """
+    if not any(effect.state is EventState.FINAL for effect in _effects(uow, request)):
+        return
+    message = request.message
+    code = margin_code(message.account)
+    line = next(posting.line for posting in taking.postings if posting.code == code)
+    vault = uow.ledger.counters(vault_code(message.vault), line.asset_id, line.chain_id)
+    if vault.available(Side.DEBIT) < message.amount_units:
+        return
+    lent = lend_shortfall(uow, taking)
+    if lent is not None:
+        must_post(uow, lent)
 
 
 def _unpark(uow: UnitOfWork, request: AttestationRequest) -> None:

@@ -6,6 +6,7 @@ from typing import Final
 import structlog
 
 from chains.command import RequestCredit, RequestUnlock
+from chains.types import address_text
 from relayer.clock import UnixSeconds
 from relayer.errors import InvariantError, RefusedError
 from relayer.risk.limits import credit_check, unlock_check
@@ -120,7 +121,8 @@ def check_unlock(
     """
     if catalog.vault_of(command.chain_id) != command.vault:
         raise RefusedError(
-            code="unknown_vault", detail=f"vault: 0x{command.vault.hex()} is not configured"
+            code="unknown_vault",
+            detail=f"vault: {address_text(command.chain_id, command.vault)} is not configured",
         )
     asset, chain_id = catalog.asset_and_chain(command.chain_id, command.token)
     _check_brakes(uow, catalog, command)

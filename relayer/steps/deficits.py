@@ -1,12 +1,12 @@
-"""Deficits: book what an account used and never had, and take it from what the account gets."""
+"""Deficits: book what is taken of an account beyond what it has, and take it from what it gets."""
 
 import structlog
 
 from chains.types import ChainId
 from relayer.errors import InvariantError
-from relayer.ledger.chart import Side, margin_code
+from relayer.ledger.chart import AccountKind, Side, margin_code, parse_code
 from relayer.ledger.journal import JournalEntry
-from relayer.reconcile.reversal import Shortfall, cure_entry, deficit_entry
+from relayer.reconcile.reversal import Shortfall, cure_entry, deficit_entry, shortfall_of
 from relayer.steps.tell import tell
 from relayer.store.deficits import Deficit, DeficitAction
 from relayer.store.unit_of_work import UnitOfWork
@@ -14,10 +14,37 @@ from relayer.store.unit_of_work import UnitOfWork
 log = structlog.get_logger(__name__)
 
 
-def book_deficit(uow: UnitOfWork, reversal: JournalEntry, shortfall: Shortfall) -> JournalEntry:
-    """Return the entry that lets a reversal through, kept as owed by the account and told."""
-    entry = deficit_entry(reversal, shortfall)
-    deficit = Deficit(shortfall.account, shortfall.asset_id, shortfall.chain_id, shortfall.units)
+def lend_shortfall(uow: UnitOfWork, taking: JournalEntry) -> JournalEntry | None:
+    """
+    Return what lets an entry through that takes more of a margin account than it has.
+
+    Post it right before the entry. The account owes it, and pays it with the next units that
+    become its own. So what it has and owes in the end follows from what happened and not from the
+    order in which it was learned: one of both is zero, and their difference is the sum of all
+    that was booked.
+
+    Returns:
+        None where nothing is short, where the entry is booked already, or where another line
+        refuses it.
+    """
+    if uow.ledger.entry(taking.entry_id) is not None:
+        return None
+    short = None
+    for posting in taking.postings:
+        account = parse_code(posting.code)
+        available_units = uow.ledger.counters(*posting.line).available(account.side)
+        taken_units = posting.units if account.side is Side.CREDIT else -posting.units
+        if account.kind is AccountKind.MARGIN:
+            short = shortfall_of(posting, available_units) or short
+        elif account.is_constrained and taken_units > max(0, available_units):
+            return None
+    return None if short is None else _lent(uow, taking, short)
+
+
+def _lent(uow: UnitOfWork, taking: JournalEntry, short: Shortfall) -> JournalEntry:
+    """Keep what an account owes, and tell it."""
+    entry = deficit_entry(taking, short)
+    deficit = Deficit(short.account, short.asset_id, short.chain_id, short.units)
     uow.deficits.record(entry.entry_id, DeficitAction.BOOKED, deficit)
     keys = _keys(deficit)
     log.error("deficit.booked", account="0x" + deficit.account.hex(), **keys)
@@ -33,7 +60,7 @@ def book_deficit(uow: UnitOfWork, reversal: JournalEntry, shortfall: Shortfall) 
 
 def cure_deficits(uow: UnitOfWork, chain_id: ChainId) -> int:
     """
-    Take what accounts owe after a recovery from what they have available; return how many paid.
+    Take what accounts owe from what they have available; return how many paid.
 
     Call while the ledger is locked: what comes back to such an account is not its own to use.
     """

@@ -1,15 +1,17 @@
-"""How a hold ends, together with what hangs on it: sent, dropped, or returned on proof."""
+"""How a hold ends: sent, dropped, or returned on proof."""
 
-from chains.command import Liquidation
+from typing import Final
+
 from relayer.errors import InvariantError
 from relayer.ledger.journal import JournalEntry, Phase, entry_id_of
 from relayer.outbox.holds import dropped_entry, returned_entry, reversal_entry, sent_entry
 from relayer.outbox.message import OutboxMessage
-from relayer.steps.deficits import cure_deficits
-from relayer.steps.exits import covering_entries
-from relayer.steps.overpaid import overpaid_entry
 from relayer.store.grants import GrantState
 from relayer.store.unit_of_work import UnitOfWork
+
+DROPPED: Final = "dropped"
+RETURNED: Final = "returned"
+MOVED: Final = "liquidation.moved"
 
 
 def settle_hold(uow: UnitOfWork, message: OutboxMessage) -> bool:
@@ -21,29 +23,31 @@ def settle_hold(uow: UnitOfWork, message: OutboxMessage) -> bool:
     return True
 
 
-def drop_hold(uow: UnitOfWork, message: OutboxMessage) -> None:
-    """Give a hold back before any quorum existed, and undo the liquidation behind a seize."""
-    hold = open_hold(uow, message)
-    if hold is not None:
-        must_post(uow, dropped_entry(hold, booked_at=uow.clock.now()))
-    _undo(uow, message, stage="dropped")
-    _cover_exits(uow, message)
-    cure_deficits(uow, message.target_chain)
+def end_hold(uow: UnitOfWork, message: OutboxMessage, *, stage: str) -> None:
+    """
+    Give back what a message holds, and let its grant lapse; see relayer/steps/give_back.py.
 
-
-def return_hold(uow: UnitOfWork, message: OutboxMessage) -> None:
-    """Give back what was in flight, after proof that the message can never be executed."""
+    Args:
+        stage: DROPPED gives back only what is not in flight; RETURNED that too, on proof.
+    """
     hold = _hold(uow, message)
+    now = uow.clock.now()
     if hold is not None:
         settled = uow.ledger.resolution(hold.entry_id)
-        now = uow.clock.now()
         if settled is None:
             must_post(uow, dropped_entry(hold, booked_at=now))
-        elif settled.entry.phase is Phase.SETTLE:
+        elif settled.entry.phase is Phase.SETTLE and stage == RETURNED:
             must_post(uow, returned_entry(hold, booked_at=now))
-    _undo(uow, message, stage="returned")
-    _cover_exits(uow, message)
-    cure_deficits(uow, message.target_chain)
+    grant = uow.grants.get(message.message_id)
+    if grant is not None and grant.state is GrantState.SIGNED:
+        uow.grants.set_state(message.message_id, GrantState.SIGNED, GrantState.LAPSED)
+
+
+def reverse_liquidation(uow: UnitOfWork, command_id: bytes, *, stage: str) -> None:
+    """Cancel what a liquidation moved, once its hold has ended; nothing where it moved nothing."""
+    moved = uow.ledger.entry(entry_id_of(MOVED, command_id))
+    if moved is not None:
+        must_post(uow, reversal_entry(moved.entry, stage=stage, booked_at=uow.clock.now()))
 
 
 def open_hold(uow: UnitOfWork, message: OutboxMessage) -> JournalEntry | None:
@@ -73,22 +77,3 @@ def _hold(uow: UnitOfWork, message: OutboxMessage) -> JournalEntry | None:
     if booked is None:
         raise InvariantError(f"message 0x{message.message_id.hex()} has no hold in the journal")
     return booked.entry
-
-
-def _cover_exits(uow: UnitOfWork, message: OutboxMessage) -> None:
-    for entry in covering_entries(uow, message):
-        must_post(uow, entry)
-
-
-def _undo(uow: UnitOfWork, message: OutboxMessage, *, stage: str) -> None:
-    grant = uow.grants.get(message.message_id)
-    if grant is not None and grant.state is GrantState.SIGNED:
-        uow.grants.set_state(message.message_id, GrantState.SIGNED, GrantState.LAPSED)
-    if message.command is None or not isinstance(message.command.command, Liquidation):
-        return
-    moved = uow.ledger.entry(entry_id_of("liquidation.moved", message.message.evidence))
-    if moved is not None:
-        must_post(uow, reversal_entry(moved.entry, stage=stage, booked_at=uow.clock.now()))
-        overpaid = overpaid_entry(uow, moved.entry)
-        if overpaid is not None:
-            must_post(uow, overpaid)

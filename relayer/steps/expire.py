@@ -6,7 +6,7 @@ import structlog
 
 from relayer.outbox.life import MessageEvent, MessageState, WaitReason
 from relayer.steps.catalog import Catalog
-from relayer.steps.ending import return_hold
+from relayer.steps.give_back import return_hold
 from relayer.store.observed_rows import EventFilter, EventState
 from relayer.store.outbox import StoredMessage
 from relayer.store.unit_of_work import UnitOfWork
@@ -36,7 +36,7 @@ def return_expired(uow: UnitOfWork, catalog: Catalog) -> int:
             continue
         if stored.state is not MessageState.DISPUTED:
             _move(uow, stored, MessageEvent.EXPIRE, WaitReason.EXPIRY_PASSED)
-        return_hold(uow, stored.message)
+        return_hold(uow, catalog, stored.message)
         _move(uow, stored, MessageEvent.PROVE_UNEXECUTED, WaitReason.PROVEN_UNEXECUTED)
         log.warning("message.returned", message_id="0x" + stored.message_id.hex())
         returned += 1

@@ -26,6 +26,9 @@ from relayer.store.observed_rows import MalformedLog
 from relayer.store.unit_of_work import Store, UnitOfWork
 
 NO_CORRELATION: Final = bytes(32)
+# A run of several ranges must end well within its lease, and news of it must not be late.
+FINAL_RANGES_PER_RUN_MAX: Final = 4
+RUN_SECONDS_MAX: Final = 2.0
 log = structlog.get_logger(__name__)
 
 
@@ -147,13 +150,29 @@ async def _check_ahead(store: Store, reader: ChainReader, cursor: Cursor, heads:
 
 
 async def _observe_final(run: _Run, cursor: Cursor, heads: Heads) -> tuple[Cursor, int]:
-    """Take one range of final blocks, halving it as often as the node refuses it."""
-    first_height = run.limits.start_height if cursor.head is None else cursor.head.height + 1
+    """Take ranges of final blocks, a few of them before the heads are asked for again."""
     final_height = heads.finalized.block.height
-    if first_height > final_height:
-        if cursor.head is not None:
-            return cursor, 0
-        first_height = final_height
+    if cursor.head is None:
+        first_height = min(run.limits.start_height, final_height)
+    else:
+        first_height = cursor.head.height + 1
+    clock = asyncio.get_running_loop().time
+    ends_at, stored = clock() + RUN_SECONDS_MAX, 0
+    for _ in range(FINAL_RANGES_PER_RUN_MAX):
+        if first_height > final_height:
+            break
+        cursor, count = await _observe_range(run, cursor, first_height, final_height)
+        stored += count
+        if cursor.head is None or clock() >= ends_at:
+            break
+        first_height = cursor.head.height + 1
+    return cursor, stored
+
+
+async def _observe_range(
+    run: _Run, cursor: Cursor, first_height: int, final_height: int
+) -> tuple[Cursor, int]:
+    """Take one range of final blocks, halving it as often as the node refuses it."""
     span = min(run.limits.finalized_span_max, max(1, run.reader.suggested_span))
     last_height = min(final_height, first_height + span - 1)
     read, last_height = await read_range(run.reader, first_height, last_height)

@@ -7,7 +7,8 @@ from typing import Final
 from relayer.clock import UnixSeconds
 from relayer.errors import RefusedError
 from relayer.outbox.life import MessageEvent, MessageState, WaitReason
-from relayer.steps.ending import drop_hold
+from relayer.steps.catalog import Catalog
+from relayer.steps.give_back import drop_hold
 from relayer.steps.queues import ATTEST
 from relayer.store.governor import GOVERNOR, WAITING, GovernorRelease, ReleaseState
 from relayer.store.unit_of_work import Store, UnitOfWork
@@ -47,7 +48,9 @@ class Overruling:
             )
 
 
-def overrule(store: Store, message_id: bytes, overruling: Overruling) -> GovernorRelease:
+def overrule(
+    store: Store, catalog: Catalog, message_id: bytes, overruling: Overruling
+) -> GovernorRelease:
     """
     Change what the governor decided, and keep who did and why; the decision before stays logged.
 
@@ -69,7 +72,7 @@ def overrule(store: Store, message_id: bytes, overruling: Overruling) -> Governo
             case Action.RELEASE:
                 _ring(uow, message_id)
             case Action.DROP:
-                _drop(uow, message_id, overruling)
+                _drop(uow, catalog, message_id, overruling)
             case Action.EXTEND:
                 _check_expiry(after)
         uow.governor.change(before, after, overruling.action.value)
@@ -90,7 +93,7 @@ def _changed(before: GovernorRelease, overruling: Overruling, now: UnixSeconds) 
             return replace(told, state=ReleaseState.DELAYED, due_at=due_at)
 
 
-def _drop(uow: UnitOfWork, message_id: bytes, overruling: Overruling) -> None:
+def _drop(uow: UnitOfWork, catalog: Catalog, message_id: bytes, overruling: Overruling) -> None:
     """End the message before anybody was shown it; a guardian has none of its own to end."""
     stored = uow.outbox.get(message_id)
     if stored is None:
@@ -108,7 +111,7 @@ def _drop(uow: UnitOfWork, message_id: bytes, overruling: Overruling) -> None:
         f"{overruling.who}: {overruling.reason}",
         uow.clock.now(),
     )
-    drop_hold(uow, stored.message)
+    drop_hold(uow, catalog, stored.message)
 
 
 def _check_expiry(after: GovernorRelease) -> None:

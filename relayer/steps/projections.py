@@ -1,6 +1,6 @@
 """What follows from a booked event beside the journal: messages, grants, debts, the feed."""
 
-from typing import Any, Final
+from typing import Final
 
 from chains.events import (
     Borrowed,
@@ -11,6 +11,7 @@ from chains.events import (
     CreditGranted,
     ObservedEvent,
     Repaid,
+    facts_of,
     payload_of,
 )
 from relayer.outbox.life import MessageEvent, MessageState, WaitReason
@@ -58,16 +59,15 @@ def follow(
 def told_of(stored: StoredEvent, booked: Booked, correlation_id: bytes) -> FeedItem:
     """Return what integrators are told of a booked event."""
     event = stored.event
-    content: dict[str, Any] = {
-        "chain_id": event.position.chain_id,
-        "height": str(event.position.block.height),
-        "block_hash": "0x" + event.position.block.block_hash.hex(),
-        "tx_hash": "0x" + event.position.tx_hash.hex(),
-        "event_id": "0x" + stored.event_id.hex(),
-        **payload_of(event),
-    }
-    topic = f"{TOPICS[type(event)]}.{STAGES[booked]}"
-    return FeedItem(topic, content, event.account, correlation_id)
+    content = None  # what the stored event says
+    if correlation_id != stored.event_id:
+        content = facts_of(event.position, payload_of(event))
+    return FeedItem(topic_of(event, booked), content, event.account, correlation_id)
+
+
+def topic_of(event: ObservedEvent, booked: Booked) -> str:
+    """Return the type under which integrators are told of a booked event."""
+    return f"{TOPICS[type(event)]}.{STAGES[booked]}"
 
 
 def _follow_message(

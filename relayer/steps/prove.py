@@ -3,6 +3,7 @@
 import structlog
 
 from chains.port import EventRead
+from chains.types import raw_text
 from relayer.steps.tell import tell
 from relayer.store.observed_rows import Booked
 from relayer.store.unit_of_work import UnitOfWork
@@ -32,7 +33,7 @@ def set_unproven_aside(uow: UnitOfWork, read: EventRead, *, is_enforced: bool) -
         shown = {
             "chain_id": position.chain_id,
             "event_id": "0x" + position.event_id.hex(),
-            "tx_hash": "0x" + position.tx_hash.hex(),
+            "tx_hash": raw_text(position.chain_id, position.tx_hash),
             "reason": reason,
         }
         log.error("movement.missing", **shown)

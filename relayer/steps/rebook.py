@@ -63,6 +63,13 @@ def in_place(uow: UnitOfWork, catalog: Catalog, place: Place) -> Iterator[None]:
         NotYetError: events of the debt before the place are in no entry yet.
     """
     _check_booked(uow, place)
+    with taken_out(uow, catalog, place):
+        yield
+
+
+@contextmanager
+def taken_out(uow: UnitOfWork, catalog: Catalog, place: Place) -> Iterator[None]:
+    """Do the same for a caller who undoes what stands there: it waits for no event before it."""
     was = _set_aside(uow, catalog, place)
     yield
     _book_again(uow, catalog, place, was)

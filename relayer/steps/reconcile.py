@@ -42,10 +42,10 @@ from relayer.reconcile.rules import (
 )
 from relayer.steps import projections
 from relayer.steps.catalog import Catalog
-from relayer.steps.deficits import cure_deficits
+from relayer.steps.deficits import cure_deficits, lend_shortfall
 from relayer.steps.ending import settle_hold
 from relayer.steps.fence import Fence
-from relayer.steps.lock_batch import book_locks, is_living_lock
+from relayer.steps.lock_batch import Refused, Sort, book_locks, lock_sort
 from relayer.steps.observe import ring_assess
 from relayer.steps.standing import debt_before
 from relayer.steps.take_back import take_back
@@ -54,7 +54,8 @@ from relayer.store.observed_rows import Booked, EventFilter, EventState, StoredE
 from relayer.store.outbox import StoredMessage
 from relayer.store.unit_of_work import Store, UnitOfWork
 
-EVENTS_PER_BATCH: Final = 1_000
+EVENTS_PER_BATCH: Final = 2_000
+SINGLES_PER_BATCH: Final = 1_000  # of those that are booked one after the other
 MESSAGE_UNKNOWN: Final = "message_unknown"
 # After that no liquidation is signed that stands before a repayment: its place is too old.
 LIQUIDATION_WAIT_SECONDS: Final = 3_900
@@ -64,6 +65,7 @@ KINDS: Final[dict[type[ObservedEvent], MessageKind]] = {
     CreditGranted: MessageKind.CREDIT_GRANT,
 }
 LIVING: Final = (EventState.SEEN, EventState.FINAL)
+Neighbours = tuple[StoredEvent, ...]
 WITHOUT_EFFECT: Final = frozenset({MessageState.FAILED, MessageState.RETURNED})
 log = structlog.get_logger(__name__)
 
@@ -99,43 +101,51 @@ def reconcile(
     Seen events become pending entries, final ones are settled, those of a dead branch are taken
     back. An event that no rule can book is parked with its reason, and the chain goes on.
     """
-    booked = parked = 0
+    parked = handled = 0
     with store.unit_of_work() as uow:
         fence(uow)
         uow.ledger.lock()
         mark = uow.chains.booking_mark(chain_id)
         events = uow.chains.unbooked_events(chain_id, events_max)
-        for is_lock, group in groupby(events, key=is_living_lock):
-            for stored, reason in _book_group(uow, catalog, tuple(group), is_lock=is_lock):
-                if reason is None:
-                    booked += 1
-                else:
-                    park(uow, stored, reason)
-                    parked += 1
-        if events and events[-1].state is not EventState.ORPHANED:
-            uow.chains.raise_mark(mark, events[-1].event.position.block.height)
+        for sort, neighbours in _groups(events):
+            book = _book_singly if sort is None else book_locks
+            for stored, reason in book(uow, catalog, neighbours):
+                park(uow, stored, reason)
+                parked += 1
+            handled += len(neighbours)
+        booked = handled - parked
+        if handled and events[handled - 1].state is not EventState.ORPHANED:
+            uow.chains.raise_mark(mark, events[handled - 1].event.position.block.height)
         cure_deficits(uow, chain_id)
         if booked:
             ring_assess(uow)
     if booked:
         log.info("events.posted", chain_id=chain_id, events=booked)
-    return Reconciled(booked, parked, has_more=len(events) == events_max)
+    has_more = len(events) == events_max or handled < len(events)
+    return Reconciled(booked, parked, has_more=has_more)
 
 
-def _book_group(
-    uow: UnitOfWork, catalog: Catalog, group: tuple[StoredEvent, ...], *, is_lock: bool
-) -> Iterator[tuple[StoredEvent, str | None]]:
-    """Book neighbours of one sort; yield each with the reason to park it, None when booked."""
-    if is_lock:
-        yield from book_locks(uow, catalog, group)
-        return
+def _groups(events: tuple[StoredEvent, ...]) -> Iterator[tuple[Sort | None, Neighbours]]:
+    """Yield neighbours of one sort, in order, up to the last single event that a batch takes."""
+    singles_left = SINGLES_PER_BATCH
+    for sort, group in groupby(events, key=lock_sort):
+        neighbours = tuple(group)
+        if sort is not None:
+            yield sort, neighbours
+            continue
+        yield sort, neighbours[:singles_left]
+        singles_left -= len(neighbours)
+        if singles_left < 0:
+            return
+
+
+def _book_singly(uow: UnitOfWork, catalog: Catalog, group: Neighbours) -> Iterator[Refused]:
+    """Book events one after the other; yield what cannot be booked, each with the reason."""
     for stored in group:
         try:
             book_event(uow, catalog, stored)
         except ParkedError as exc:
             yield stored, exc.reason
-        else:
-            yield stored, None
 
 
 def book_event(
@@ -214,6 +224,10 @@ def _post_first(
         revivals=stored.revivals,
         flow=Flow(correlation_id, uow.clock.now()),
     )
+    if stage != SEEN and isinstance(stored.event, CollateralExited):
+        lent = lend_shortfall(uow, entry)
+        if lent is not None:
+            post_entry(uow, lent)
     post_entry(uow, entry)
 
 

@@ -9,7 +9,7 @@ import structlog
 from chains.errors import BlockGoneError
 from chains.events import CollateralExited, CollateralLocked
 from chains.port import ChainReader
-from chains.types import BlockHeader, BlockRef, ChainId
+from chains.types import BlockHeader, BlockRef, ChainId, raw_text
 from relayer.errors import NotYetError, RefusedError
 from relayer.ledger.chart import AccountKind, Side, margin_code, parse_code
 from relayer.money import AssetId
@@ -174,8 +174,8 @@ async def check_resumable(store: Store, reader: ChainReader) -> None:
         raise RefusedError(
             code="finality_violated",
             detail=f"{reader.chain_id}: final block {cursor.finalized.height} "
-            f"0x{cursor.finalized.block_hash.hex()} is not on the node's chain; if the node is "
-            f"wrong replace it, else run: relayer chain recover {reader.chain_id}",
+            f"{raw_text(reader.chain_id, cursor.finalized.block_hash)} is not on the node's chain; "
+            f"if the node is wrong replace it, else run: relayer chain recover {reader.chain_id}",
         )
 
 

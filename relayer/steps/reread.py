@@ -11,7 +11,7 @@ import structlog
 from chains.errors import FinalityViolationError, MalformedLogError
 from chains.events import ObservedEvent
 from chains.port import ChainReader, EventRead
-from chains.types import BlockHeader, ChainId
+from chains.types import BlockHeader, ChainId, raw_text
 from relayer.clock import UnixSeconds
 from relayer.steps.observe import ObserveLimits, keep, read_range
 from relayer.steps.prove import set_unproven_aside
@@ -217,7 +217,7 @@ def _shown(event: ObservedEvent) -> dict[str, str]:
         "event_id": "0x" + position.event_id.hex(),
         "kind": type(event).__name__,
         "height": str(position.block.height),
-        "tx_hash": "0x" + position.tx_hash.hex(),
+        "tx_hash": raw_text(position.chain_id, position.tx_hash),
     }
 
 

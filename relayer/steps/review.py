@@ -3,7 +3,7 @@
 from typing import Final
 
 from chains.command import Liquidation
-from chains.types import chain_id_of
+from chains.types import address_text, chain_id_of
 from relayer.guardian.checks import refuse
 from relayer.liquidation.closure import closure_objections, is_insolvent
 from relayer.liquidation.insolvency import Seizure
@@ -41,7 +41,9 @@ def check_liquidation(
     if liquidator is None or liquidator.recipients.get(chain_id) != command.recipient:
         raise refuse("unknown_liquidator", "liquidator: not configured with this recipient")
     if catalog.vault_of(chain_id) != command.vault:
-        raise refuse("unknown_vault", f"vault: 0x{command.vault.hex()} is not configured")
+        raise refuse(
+            "unknown_vault", f"vault: {address_text(chain_id, command.vault)} is not configured"
+        )
     line = catalog.credit_line_at(command.debt_chain, command.credit_line)
     asset, _ = catalog.asset_and_chain(chain_id, command.token)
     move = Move(

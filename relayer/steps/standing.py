@@ -35,6 +35,11 @@ def height_of(request: Request | None, chain_id: str) -> int | None:
     return None if text is None else int(text)
 
 
+def is_undone(uow: UnitOfWork, command_id: bytes) -> bool:
+    """Return whether what a liquidation moved was given back."""
+    return any(uow.ledger.entry(entry_id_of(kind, command_id)) for kind in UNDONE)
+
+
 def debt_before(uow: UnitOfWork, line: CreditLine, borrower: bytes, *, height: int) -> DebtState:
     """
     Return a debt as an event at a height finds it: liquidations that stand at or above it left out.
@@ -69,8 +74,7 @@ def _liquidations_from(
         if stands_at is None or stands_at < height:
             continue
         moved = uow.ledger.entry(entry_id_of("liquidation.moved", request.command_id))
-        is_undone = any(uow.ledger.entry(entry_id_of(kind, request.command_id)) for kind in UNDONE)
-        if moved is not None and not is_undone:
+        if moved is not None and not is_undone(uow, request.command_id):
             found.append(moved.entry)
     return found
 

@@ -3,14 +3,12 @@
 from collections.abc import Callable
 
 from chains.events import CollateralReleased, CollateralSeized, CreditGranted
-from relayer.ledger.chart import AccountKind, parse_code
 from relayer.ledger.journal import JournalEntry, Phase
 from relayer.outbox.life import MessageEvent, MessageState, WaitReason
-from relayer.reconcile.reversal import final_entry_ids, reversal_of_final, shortfall_of
+from relayer.reconcile.reversal import final_entry_ids, reversal_of_final
 from relayer.reconcile.rules import resolve, seen_entry_id
 from relayer.steps.catalog import Catalog
-from relayer.steps.deficits import book_deficit
-from relayer.steps.exits import covering_of
+from relayer.steps.deficits import lend_shortfall
 from relayer.steps.queues import ring_confirm
 from relayer.store.grants import GrantState
 from relayer.store.observed_rows import Booked, EventFilter, EventState, StoredEvent
@@ -36,8 +34,6 @@ def take_back(uow: UnitOfWork, catalog: Catalog, stored: StoredEvent, *, post: P
             now = uow.clock.now()
             void = resolve(pending.entry, phase=Phase.VOID, revivals=stored.revivals, booked_at=now)
             post(uow, void)
-    for entry in covering_of(uow, stored.event_id) if finals else ():
-        _reverse(uow, entry, post)
     for booked in finals:
         _reverse(uow, booked.entry, post)
     was_final = bool(finals) or stored.booked is Booked.FINAL  # a grant has no entry
@@ -50,15 +46,9 @@ def take_back(uow: UnitOfWork, catalog: Catalog, stored: StoredEvent, *, post: P
 def _reverse(uow: UnitOfWork, entry: JournalEntry, post: Post) -> None:
     """Cancel a final entry; what its margin account no longer has, the hub bears for now."""
     reversal = reversal_of_final(entry, booked_at=uow.clock.now())
-    if uow.ledger.entry(reversal.entry_id) is None:
-        for posting in reversal.postings:
-            chart = parse_code(posting.code)
-            if chart.kind is not AccountKind.MARGIN:
-                continue
-            counters = uow.ledger.counters(*posting.line)
-            shortfall = shortfall_of(posting, counters.available(chart.side))
-            if shortfall is not None:
-                post(uow, book_deficit(uow, reversal, shortfall))
+    lent = lend_shortfall(uow, reversal)
+    if lent is not None:
+        post(uow, lent)
     post(uow, reversal)
 
 

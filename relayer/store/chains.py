@@ -1,7 +1,7 @@
 """Chains: the cursor, checkpoints; and the only writers of observed events."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from enum import Enum
 from typing import Any, Final
 
@@ -9,7 +9,7 @@ from sqlalchemy import Row, Select, select, update
 
 from chains.errors import FinalityViolationError
 from chains.events import ObservedEvent
-from chains.types import BlockHeader, BlockRef, ChainId
+from chains.types import BlockHeader, BlockRef, ChainId, raw_text
 from relayer.errors import CursorMovedError, InvariantError, LeaseLostError, RelayerError
 from relayer.store.chain_tables import CHAIN, CHECKPOINT, OBSERVED_EVENT
 from relayer.store.halts import HaltTable
@@ -35,8 +35,8 @@ class BranchError(RelayerError):
 
     def __init__(self, *, chain_id: ChainId, block: BlockRef) -> None:
         super().__init__(
-            f"{chain_id}: block {block.height} 0x{block.block_hash.hex()} is not on the stored "
-            f"branch; rewind to the newest checkpoint that the chain still has"
+            f"{chain_id}: block {block.height} {raw_text(chain_id, block.block_hash)} is not on "
+            f"the stored branch; rewind to the newest checkpoint that the chain still has"
         )
         self.chain_id = chain_id
         self.block = block
@@ -267,10 +267,11 @@ class ChainTable(HaltTable, ObservedEventTable):
         if lease.name != watch_lease_name(cursor.chain_id):
             raise LeaseLostError(name=watch_lease_name(cursor.chain_id), holder="another name")
         LeaseTable(self._connection, self._clock).check(lease.name, lease.token)
-        self._ensure(cursor.chain_id)
+        if cursor.version == 0:
+            self._ensure(cursor.chain_id)
         version = self._connection.execute(
             select(CHAIN.c.version).where(CHAIN.c.chain_id == cursor.chain_id).with_for_update()
-        ).scalar_one()
+        ).scalar_one_or_none()
         if version != cursor.version:
             raise CursorMovedError(chain_id=cursor.chain_id)
 
@@ -282,7 +283,14 @@ class ChainTable(HaltTable, ObservedEventTable):
         finalized: BlockRef | None = None,
         reread_height: int | None = None,
     ) -> Cursor:
-        values: dict[str, Any] = {"version": cursor.version + 1}
+        after = replace(
+            cursor,
+            head=cursor.head if head is None else head,
+            finalized=cursor.finalized if finalized is None else finalized,
+            reread_height=cursor.reread_height if reread_height is None else reread_height,
+            version=cursor.version + 1,
+        )
+        values: dict[str, Any] = {"version": after.version}
         if head is not None:
             values |= {"head_height": head.height, "head_hash": head.block_hash}
         if finalized is not None:
@@ -295,7 +303,7 @@ class ChainTable(HaltTable, ObservedEventTable):
             self._connection, statement.where(CHAIN.c.version == cursor.version).values(**values)
         ):
             raise CursorMovedError(chain_id=cursor.chain_id)
-        return self.cursor(cursor.chain_id)
+        return after
 
     def _store_checkpoint(
         self, chain_id: ChainId, header: BlockHeader, state: CheckpointState

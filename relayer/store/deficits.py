@@ -1,4 +1,4 @@
-"""Deficits: what accounts owe the hub because collateral that they had used was never there."""
+"""Deficits: what accounts owe the hub because more was taken of them than they had."""
 
 from dataclasses import dataclass
 from enum import Enum
@@ -53,6 +53,13 @@ class DeficitTable:
                 at=self._clock.now(),
             )
         )
+
+    def booked_ids(self, account: bytes) -> list[bytes]:
+        """Return the entries that made an account owe, paid since or not."""
+        statement = select(DEFICIT.c.entry_id).where(
+            DEFICIT.c.account == account, DEFICIT.c.action == DeficitAction.BOOKED.value
+        )
+        return [bytes(entry_id) for entry_id in self._connection.scalars(statement)]
 
     def open(
         self, chain_id: ChainId | None = None, account: bytes | None = None

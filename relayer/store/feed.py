@@ -2,14 +2,17 @@
 
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any, Final
+from typing import Any, Final, NamedTuple
 
 import orjson
-from sqlalchemy import Connection, Row, select, update
+from sqlalchemy import Connection, Row, Select, select, update
 
+from chains.events import facts_of, known_position
+from chains.types import BlockRef
 from relayer.clock import Clock, UnixSeconds
-from relayer.errors import StateMovedError
+from relayer.errors import InvariantError, StateMovedError
 from relayer.store.bulk import PackedWords, driver_of, insert_rows, is_among, slices
+from relayer.store.chain_tables import OBSERVED_EVENT
 from relayer.store.copy_rows import StoredRow
 from relayer.store.engine import POSTGRESQL
 from relayer.store.fleet_tables import FEED_COUNTER, FEED_EVENT
@@ -17,6 +20,7 @@ from relayer.store.statements import excluded_of, insert_into, rows_changed
 
 FEED_PAGE_MAX: Final = 1_000
 EVERYBODY: Final = b""
+AS_OBSERVED: Final = ""  # content of an event that says what the observed event of its flow says
 EVENT_COLUMNS: Final = {
     "seq": "int8",
     "account": "bytea",
@@ -52,12 +56,16 @@ class FeedEvent:
     published_at: UnixSeconds | None
 
 
-@dataclass(frozen=True, slots=True)
-class FeedItem:
-    """What is told: account is None for what concerns everybody; content as in FeedEvent."""
+class FeedItem(NamedTuple):
+    """
+    What is told: account is None for what concerns everybody; content as in FeedEvent.
+
+    No content says what the observed event says whose id is correlation_id: it never changes, so
+    it is not stored twice.
+    """
 
     event_type: str
-    content: Mapping[str, Any]
+    content: Mapping[str, Any] | None
     account: bytes | None
     correlation_id: bytes
 
@@ -115,9 +123,16 @@ class FeedTable:
             account, account_seq = item.account, None
             if account is not None:
                 account_seq = last_seqs[account] = last_seqs.get(account, 0) + 1
-            content = orjson.dumps(item.content, option=orjson.OPT_SORT_KEYS).decode()
             rows.append(
-                (seq, account, account_seq, item.event_type, content, item.correlation_id, at)
+                (
+                    seq,
+                    account,
+                    account_seq,
+                    item.event_type,
+                    _content_text(item.content),
+                    item.correlation_id,
+                    at,
+                )
             )
         self._keep(last_seqs)
         insert_rows(self._connection, FEED_EVENT, EVENT_COLUMNS, rows)
@@ -133,7 +148,7 @@ class FeedTable:
             account: whose events, seq is then account_seq; None for all events by seq.
             seq: last sequence that the reader has, 0 for none.
         """
-        statement = select(FEED_EVENT)
+        statement = _told()
         if account is None:
             statement = statement.where(FEED_EVENT.c.seq > seq).order_by(FEED_EVENT.c.seq)
         else:
@@ -154,7 +169,7 @@ class FeedTable:
     def unpublished(self, limit: int = FEED_PAGE_MAX) -> tuple[FeedEvent, ...]:
         """Return the oldest events that no broker has confirmed."""
         rows = self._connection.execute(
-            select(FEED_EVENT)
+            _told()
             .where(FEED_EVENT.c.published_at.is_(None))
             .order_by(FEED_EVENT.c.seq)
             .limit(min(limit, FEED_PAGE_MAX))
@@ -217,13 +232,53 @@ class FeedTable:
         )
 
 
+def _told() -> Select[Any]:
+    """Return events, each with the observed event that says its content where it has none."""
+    seen = OBSERVED_EVENT.c
+    is_same = (seen.event_id == FEED_EVENT.c.correlation_id) & (FEED_EVENT.c.content == AS_OBSERVED)
+    return select(
+        FEED_EVENT,
+        seen.event_id,
+        seen.chain_id,
+        seen.height,
+        seen.block_hash,
+        seen.tx_hash,
+        seen.log_index,
+        seen.contract,
+        seen.payload,
+    ).join_from(FEED_EVENT, OBSERVED_EVENT, is_same, isouter=True)
+
+
+def _content_text(content: Mapping[str, Any] | None) -> str:
+    if content is None:
+        return AS_OBSERVED
+    return orjson.dumps(content, option=orjson.OPT_SORT_KEYS).decode()
+
+
+def _content(row: Row[Any]) -> dict[str, Any]:
+    if row.content != AS_OBSERVED:
+        content: dict[str, Any] = orjson.loads(row.content)
+        return content
+    if row.event_id is None:
+        raise InvariantError(f"feed event {row.seq} tells of an event that was never observed")
+    position = known_position(
+        row.chain_id,
+        BlockRef(row.height, row.block_hash),
+        row.tx_hash,
+        row.log_index,
+        row.contract,
+        row.event_id,
+    )
+    return dict(sorted(facts_of(position, orjson.loads(row.payload)).items()))
+
+
 def _event(row: Row[Any]) -> FeedEvent:
     return FeedEvent(
         seq=row.seq,
         account=row.account,
         account_seq=row.account_seq,
         event_type=row.event_type,
-        content=orjson.loads(row.content),
+        content=_content(row),
         correlation_id=row.correlation_id,
         at=UnixSeconds(row.at),
         published_at=row.published_at,

@@ -26,6 +26,8 @@ _FLEET: Final = frozenset(
         "custody_break_no_update",
         "deficit_no_delete",
         "deficit_no_update",
+        "expiring_attempt_fixed",
+        "expiring_attempt_no_delete",
         "feed_counter_no_delete",
         "feed_event_fixed",
         "feed_event_no_delete",

@@ -2,16 +2,18 @@
 
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
+from functools import cache
 from typing import Any, Final
 
 from sqlalchemy import Connection, Row, and_, bindparam, case, func, null, select, tuple_, update
+from sqlalchemy.dialects import postgresql
 
 from relayer.clock import Clock, UnixSeconds
 from relayer.errors import LeaseLostError, StateMovedError
 from relayer.outbox.life import retry_delay_seconds
 from relayer.store.fleet_tables import JOB
 from relayer.store.job_records import JobRecord, JobState, JobStatistic, age_seconds, record_of
-from relayer.store.statements import excluded_of, insert_into, rows_changed, smaller
+from relayer.store.statements import excluded_of, insert_for, rows_changed, smaller
 
 ATTEMPTS_MAX: Final = 5
 CLAIM_LIMIT_MAX: Final = 1_000
@@ -92,42 +94,8 @@ class JobTable:
             }
             for ring in sorted(rings, key=lambda ring: (ring.kind, ring.key, ring.due_at))
         ]
-        if not rows:
-            return
-        statement = insert_into(self._connection, JOB)
-        given = excluded_of(JOB)
-        asked = given.ready_at
-        self._connection.execute(
-            statement.on_conflict_do_update(
-                index_elements=[JOB.c.kind, JOB.c.key],
-                set_={
-                    "queue": given.queue,
-                    "correlation_id": given.correlation_id,
-                    "wanted": JOB.c.wanted + 1,
-                    "waiting_since": func.coalesce(JOB.c.waiting_since, now),
-                    "state": case(
-                        (JOB.c.state == JobState.IDLE.value, JobState.DUE.value),
-                        else_=JOB.c.state,
-                    ),
-                    "ready_at": case(
-                        (JOB.c.state == JobState.IDLE.value, asked),
-                        (
-                            and_(JOB.c.state == JobState.DUE.value, JOB.c.attempts == 0),
-                            smaller(JOB.c.ready_at, asked),
-                        ),
-                        else_=JOB.c.ready_at,
-                    ),
-                    "rung_for": case(
-                        (
-                            JOB.c.state == JobState.CLAIMED.value,
-                            smaller(func.coalesce(JOB.c.rung_for, asked), asked),
-                        ),
-                        else_=null(),
-                    ),
-                },
-            ),
-            rows,
-        )
+        if rows:
+            self._connection.execute(_ring_statement(self._connection.dialect.name), rows)
 
     def claim(
         self,
@@ -297,9 +265,17 @@ class JobTable:
 
     def due_doorbells(self, now: UnixSeconds) -> tuple[tuple[str, str], ...]:
         """Return the (queue, kind) pairs that have work to claim."""
-        pairs = select(JOB.c.queue, JOB.c.kind).where(JOB.c.ready_at <= now).distinct()
-        rows = self._connection.execute(pairs.order_by(JOB.c.queue, JOB.c.kind))
-        return tuple((row.queue, row.kind) for row in rows)
+        return tuple(self.due_since(now))
+
+    def due_since(self, now: UnixSeconds) -> dict[tuple[str, str], UnixSeconds]:
+        """Return since when the (queue, kind) pairs that have work to claim have it."""
+        rows = self._connection.execute(
+            select(JOB.c.queue, JOB.c.kind, func.min(JOB.c.ready_at).label("since"))
+            .where(JOB.c.ready_at <= now)
+            .group_by(JOB.c.queue, JOB.c.kind)
+            .order_by(JOB.c.queue, JOB.c.kind)
+        )
+        return {(row.queue, row.kind): UnixSeconds(row.since) for row in rows}
 
     def job(self, kind: str, key: str) -> JobRecord:
         """
@@ -370,6 +346,41 @@ class JobTable:
 def _lost(job: Job, row: Any) -> LeaseLostError:
     holder = "nobody" if row is None or row.holder is None else row.holder
     return LeaseLostError(name=f"job {job.kind} {job.key}", holder=holder)
+
+
+@cache
+def _ring_statement(dialect: str) -> postgresql.Insert:
+    """Return the wish that a job runs; made once for each kind of database."""
+    given = excluded_of(JOB)
+    asked = given.ready_at
+    return insert_for(dialect, JOB).on_conflict_do_update(
+        index_elements=[JOB.c.kind, JOB.c.key],
+        set_={
+            "queue": given.queue,
+            "correlation_id": given.correlation_id,
+            "wanted": JOB.c.wanted + 1,
+            "waiting_since": func.coalesce(JOB.c.waiting_since, given.waiting_since),
+            "state": case(
+                (JOB.c.state == JobState.IDLE.value, JobState.DUE.value),
+                else_=JOB.c.state,
+            ),
+            "ready_at": case(
+                (JOB.c.state == JobState.IDLE.value, asked),
+                (
+                    and_(JOB.c.state == JobState.DUE.value, JOB.c.attempts == 0),
+                    smaller(JOB.c.ready_at, asked),
+                ),
+                else_=JOB.c.ready_at,
+            ),
+            "rung_for": case(
+                (
+                    JOB.c.state == JobState.CLAIMED.value,
+                    smaller(func.coalesce(JOB.c.rung_for, asked), asked),
+                ),
+                else_=null(),
+            ),
+        },
+    )
 
 
 def _is_claimed(row: Row[Any]) -> bool:

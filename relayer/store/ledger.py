@@ -2,6 +2,7 @@
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
+from itertools import islice
 from typing import Any, Final
 
 from sqlalchemy import ColumnElement, Connection, Row, select, update
@@ -9,7 +10,7 @@ from sqlalchemy import ColumnElement, Connection, Row, select, update
 from chains.types import ChainId
 from relayer.clock import Clock
 from relayer.errors import InvariantError
-from relayer.ledger.admission import KnownLedger, PostResult, PostStatus, admit
+from relayer.ledger.admission import KnownLedger, PostResult, admit_all, survey
 from relayer.ledger.balances import ZERO, Counters
 from relayer.ledger.chart import AccountCode, margin_code
 from relayer.ledger.journal import (
@@ -20,7 +21,7 @@ from relayer.ledger.journal import (
 )
 from relayer.ledger.verify import JournalImage, StoredEntry, VerifyReport, verify
 from relayer.money import AssetId
-from relayer.store.bulk import insert_rows, is_among, slices
+from relayer.store.bulk import insert_new_rows, insert_rows, is_among, slices
 from relayer.store.journal_rows import journal_rows
 from relayer.store.ledger_rows import (
     CHECKPOINT_COLUMNS,
@@ -40,6 +41,7 @@ from relayer.store.ledger_tables import CHECKPOINT, ENTRY, HEAD, LINE, POSTING
 
 ENTRIES_PER_BATCH_MAX: Final = 10_000
 ENTRIES_PER_PAGE_MAX: Final = 10_000
+ENTRIES_NOT_ASKED_MIN: Final = 10  # to ask whether so few are new is cheaper than to be refused
 POSTINGS_PER_CHECKPOINT: Final = 500
 SHARD: Final = 1
 
@@ -112,17 +114,14 @@ class LedgerTable:
         if not entries:
             return []
         head = self._locked_head()
-        lines = {posting.line for entry in entries for posting in entry.postings}
+        lines, is_linked = survey(entries)
         line_keys = {line: line_key_of(line) for line in lines}
-        known, counts = self._known(head, entries, line_keys)
-        results = [admit(entry, known) for entry in entries]
-        created = [
-            (result.seq, entry)
-            for entry, result in zip(entries, results, strict=True)
-            if result.status is PostStatus.CREATED and result.seq is not None
-        ]
-        if created:
-            self._write(head, created, known, line_keys, counts)
+        is_new = len(entries) >= ENTRIES_NOT_ASKED_MIN and not is_linked
+        results = self._posted(head, entries, line_keys, is_new=is_new)
+        if results is None:
+            results = self._posted(head, entries, line_keys, is_new=False)
+        if results is None:
+            raise InvariantError("entries that are booked already were not found")
         return results
 
     def head(self) -> JournalHead:
@@ -234,6 +233,38 @@ class LedgerTable:
         ).one()
         return JournalHead(row.last_seq, row.last_hash)
 
+    def _posted(
+        self,
+        head: JournalHead,
+        entries: Sequence[JournalEntry],
+        line_keys: dict[Line, bytes],
+        *,
+        is_new: bool,
+    ) -> list[PostResult] | None:
+        """Book entries; None, and nothing is booked, where one was no new one as was said."""
+        known, counts = self._known(head, () if is_new else entries, line_keys)
+        stored_count = len(known.entries)
+        results = admit_all(entries, known)
+        created = list(islice(known.entries.values(), stored_count, None))
+        if is_new and len(created) < len(entries):
+            return None  # what is refused may be there already, and would be no refusal then
+        if not created:
+            return results
+        rows = journal_rows(created, head.entry_hash, line_keys)
+        insert = insert_new_rows if is_new else insert_rows
+        if insert(self._connection, ENTRY, ENTRY_COLUMNS, rows.entries) is False:
+            return None
+        self._write_lines(known, rows.counts, line_keys, counts)
+        insert_rows(self._connection, POSTING, POSTING_COLUMNS, rows.postings)
+        moved = self._connection.execute(
+            update(HEAD)
+            .where(HEAD.c.shard == SHARD, HEAD.c.last_seq == head.seq)
+            .values(last_seq=known.last_seq, last_hash=rows.last_hash)
+        )
+        if moved.rowcount != 1:
+            raise InvariantError(f"ledger head moved from seq {head.seq} under its lock")
+        return results
+
     def _known(
         self,
         head: JournalHead,
@@ -269,31 +300,10 @@ class LedgerTable:
             if row.reversal_of is not None:
                 known.reversed_ids.add(row.reversal_of)
 
-    def _write(
-        self,
-        head: JournalHead,
-        created: list[tuple[int, JournalEntry]],
-        known: KnownLedger,
-        line_keys: dict[Line, bytes],
-        counts_before: dict[Line, int],
-    ) -> None:
-        rows, last_seq = journal_rows(created, head.entry_hash, line_keys), created[-1][0]
-        insert_rows(self._connection, ENTRY, ENTRY_COLUMNS, rows.entries)
-        self._write_lines(last_seq, rows.counts, known, line_keys, counts_before)
-        insert_rows(self._connection, POSTING, POSTING_COLUMNS, rows.postings)
-        moved = self._connection.execute(
-            update(HEAD)
-            .where(HEAD.c.shard == SHARD, HEAD.c.last_seq == head.seq)
-            .values(last_seq=last_seq, last_hash=rows.last_hash)
-        )
-        if moved.rowcount != 1:
-            raise InvariantError(f"ledger head moved from seq {head.seq} under its lock")
-
     def _write_lines(
         self,
-        last_seq: int,
-        counts: dict[Line, int],
         known: KnownLedger,
+        counts: dict[Line, int],
         line_keys: dict[Line, bytes],
         counts_before: dict[Line, int],
     ) -> None:
@@ -307,7 +317,7 @@ class LedgerTable:
             else:
                 moved.append((*counters, after, key))
             if after // POSTINGS_PER_CHECKPOINT > before // POSTINGS_PER_CHECKPOINT:
-                checkpoints.append((*counters, last_seq, key))
+                checkpoints.append((*counters, known.last_seq, key))
         insert_rows(self._connection, LINE, LINE_COLUMNS, new)
         move_lines(self._connection, moved)
         insert_rows(self._connection, CHECKPOINT, CHECKPOINT_COLUMNS, checkpoints)

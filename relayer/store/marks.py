@@ -1,10 +1,23 @@
 """What waits to be booked, and from where on, so that nobody looks below it."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import Any, Final
 
-from sqlalchemy import ColumnElement, Connection, and_, literal, or_, select
+from sqlalchemy import (
+    BigInteger,
+    ColumnElement,
+    Connection,
+    Text,
+    and_,
+    bindparam,
+    literal,
+    or_,
+    select,
+)
 
 from chains.types import ChainId
+from relayer.store.bulk import in_index_order, plain_rows
 from relayer.store.chain_tables import BOOKING_MARK, OBSERVED_EVENT
 from relayer.store.observed_rows import Booked, EventState
 from relayer.store.statements import insert_into, rows_changed, smaller
@@ -90,3 +103,35 @@ def is_gone() -> ColumnElement[bool]:
         table.state == EventState.ORPHANED.value,
         table.booked.in_([Booked.SOFT.value, Booked.FINAL.value]),
     )
+
+
+# What waits to be booked, made once; parameters: of_chain, from_height, rows_max.
+OF_CHAIN: Final = select(OBSERVED_EVENT).where(
+    OBSERVED_EVENT.c.chain_id == bindparam("of_chain", type_=Text(), required=False)
+)
+ROWS_MAX: Final = bindparam("rows_max", type_=BigInteger(), required=False)
+GONE: Final = (
+    OF_CHAIN.where(is_gone())
+    .order_by(OBSERVED_EVENT.c.height.desc(), OBSERVED_EVENT.c.log_index.desc())
+    .limit(ROWS_MAX)
+)
+LIVING: Final = (
+    OF_CHAIN.where(
+        OBSERVED_EVENT.c.height >= bindparam("from_height", type_=BigInteger(), required=False),
+        is_behind(),
+    )
+    .order_by(OBSERVED_EVENT.c.height, OBSERVED_EVENT.c.log_index)
+    .limit(ROWS_MAX)
+)
+
+
+def waiting_rows(connection: Connection, chain_id: ChainId, limit: int) -> Sequence[Sequence[Any]]:
+    """Return the rows of the events that wait to be booked, see ObservedEventTable."""
+    mark = booking_mark(connection, chain_id)
+    asked = {"of_chain": chain_id, "rows_max": limit}
+    rows = list(plain_rows(connection, GONE, asked))
+    if len(rows) < limit:
+        asked |= {"from_height": mark.height, "rows_max": limit - len(rows)}
+        with in_index_order(connection):
+            rows += plain_rows(connection, LIVING, asked)
+    return rows

@@ -3,14 +3,13 @@
 from collections.abc import Collection, Iterable, Sequence
 from typing import Any, Final
 
-from sqlalchemy import Connection, and_, case, func, or_, select, update
+from sqlalchemy import Connection, and_, case, func, or_, select, true, update
 
 from chains.events import ObservedEvent
 from chains.types import BlockRef, ChainId
 from relayer.clock import Clock
 from relayer.errors import StateMovedError
 from relayer.store.bulk import (
-    in_index_order,
     insert_new_rows,
     insert_rows,
     is_among,
@@ -21,10 +20,9 @@ from relayer.store.copy_rows import StoredRow
 from relayer.store.marks import (
     BookingMark,
     booking_mark,
-    is_behind,
-    is_gone,
     lower_mark,
     raise_mark,
+    waiting_rows,
 )
 from relayer.store.observed_rows import (
     EVENT_COLUMNS,
@@ -36,6 +34,7 @@ from relayer.store.observed_rows import (
     MalformedLog,
     StoredEvent,
     row_of,
+    stored_all,
     stored_of,
 )
 from relayer.store.statements import excluded_of, insert_into, rows_changed
@@ -73,8 +72,8 @@ class ObservedEventTable:
             states = [state.value for state in event_filter.states]
             statement = statement.where(table.state.in_(states))
         ordered = statement.order_by(table.chain_id, table.height, table.log_index)
-        rows = self._connection.execute(ordered.limit(event_filter.limit))
-        return tuple(stored_of(row) for row in rows)
+        rows = self._connection.execute(ordered.limit(event_filter.limit)).all()
+        return stored_all(rows)
 
     def newest_event(
         self, chain_id: ChainId, *, contract: bytes, account: bytes, kinds: Collection[str]
@@ -100,17 +99,7 @@ class ObservedEventTable:
         taken back before it, and nothing counts twice. The others come by (height, log_index).
         Parked events are left out.
         """
-        table = OBSERVED_EVENT.c
-        mark = booking_mark(self._connection, chain_id)
-        of_chain = select(OBSERVED_EVENT).where(table.chain_id == chain_id)
-        gone = of_chain.where(is_gone()).order_by(table.height.desc(), table.log_index.desc())
-        living = of_chain.where(table.height >= mark.height, is_behind())
-        rows = list(self._connection.execute(gone.limit(limit)).all())
-        if len(rows) < limit:
-            ordered = living.order_by(table.height, table.log_index)
-            with in_index_order(self._connection):
-                rows += self._connection.execute(ordered.limit(limit - len(rows))).all()
-        return tuple(stored_of(row) for row in rows)
+        return stored_all(waiting_rows(self._connection, chain_id, limit))
 
     def booking_mark(self, chain_id: ChainId) -> BookingMark:
         """Return from where on living events may wait; see relayer.store.marks."""
@@ -120,9 +109,19 @@ class ObservedEventTable:
         """Say that no living event below a height waits; see relayer.store.marks."""
         raise_mark(self._connection, mark, height)
 
-    def mark_booked(self, event_ids: Collection[bytes], booked: Booked) -> None:
+    def mark_booked(
+        self,
+        event_ids: Collection[bytes],
+        booked: Booked,
+        *,
+        among: tuple[ChainId, int, int] | None = None,
+    ) -> None:
         """
         Say what the journal holds now, in the transaction that posted it.
+
+        Args:
+            among: chain, lowest and highest height of events that are neighbours there: they are
+                found in the order of their places, and not each by its id.
 
         Raises:
             StateMovedError: an event is unknown, or its block's fate changed meanwhile.
@@ -136,11 +135,18 @@ class ObservedEventTable:
         if state is None:
             raise ValueError(f"{booked.value} is not something that is booked; use park")
         for chunk in slices(event_ids):
+            is_meant = is_among(self._connection, OBSERVED_EVENT.c.event_id, chunk)
+            if among is not None:
+                chain_id, lowest, highest = among
+                is_meant = and_(
+                    OBSERVED_EVENT.c.chain_id == chain_id,
+                    OBSERVED_EVENT.c.height.between(lowest, highest),
+                    is_meant.is_(true()),  # no index is asked for what IS true
+                )
             changed = rows_changed(
                 self._connection,
                 update(OBSERVED_EVENT)
-                .where(is_among(self._connection, OBSERVED_EVENT.c.event_id, chunk))
-                .where(OBSERVED_EVENT.c.state == state.value)
+                .where(is_meant, OBSERVED_EVENT.c.state == state.value)
                 .values(booked=booked.value),
             )
             if changed != len(chunk):
@@ -213,8 +219,8 @@ class ObservedEventTable:
             statement = statement.where(is_so)
         rows = self._connection.execute(
             statement.order_by(table.chain_id, table.height, table.log_index).limit(limit)
-        )
-        return tuple(stored_of(row) for row in rows)
+        ).all()
+        return stored_all(rows)
 
     def count_locks(
         self, chain_id: ChainId, vault: bytes, *, height: int, is_final_only: bool

@@ -6,15 +6,28 @@ from enum import Enum
 from functools import lru_cache
 from typing import Any, Final
 
-import orjson
-
 from chains.event_fields import frozen_of
-from chains.events import ObservedEvent, event_of_payload, known_position, payload_of
+from chains.events import (
+    EVENT_TYPES,
+    FIELDS,
+    EventPosition,
+    ObservedEvent,
+    event_of_payload,
+    known_position,
+    payload_json_of,
+)
 from chains.types import BlockRef, ChainId
 from relayer.clock import UnixSeconds
 from relayer.errors import RelayerError
 from relayer.store.copy_rows import StoredRow
 
+try:
+    from chains._event_kernel import event_of_json
+    from relayer.store._stored_kernel import stored_into
+except ImportError:  # no compiler when the package was built: same events, slower
+    stored_into = None  # type: ignore[assignment]
+
+IS_COMPILED: Final = stored_into is not None
 EVENTS_PER_QUERY_MAX: Final = 1_000
 BLOCKS_MAX: Final = 1_024
 # What row_of gives, each with its type on PostgreSQL.
@@ -123,6 +136,11 @@ class MalformedLog:
 
 
 STORED_NAMES: Final = tuple(part.name for part in fields(StoredEvent))
+KINDS: Final = {
+    kind: (EVENT_TYPES[kind], plan.json_names, plan.json_limits, plan.json_heads)
+    for kind, plan in FIELDS.items()
+}
+PLAN: Final = (StoredEvent, EventPosition, STATES, BOOKED, KINDS)
 
 
 def row_of(event: ObservedEvent, state: EventState, now: UnixSeconds) -> StoredRow:
@@ -141,7 +159,7 @@ def row_of(event: ObservedEvent, state: EventState, now: UnixSeconds) -> StoredR
         event.account,
         getattr(event, "message_id", None),
         getattr(event, "lock_id", None),
-        orjson.dumps(payload_of(event), option=orjson.OPT_SORT_KEYS).decode(),
+        payload_json_of(event),
         state.value,
         Booked.NONE.value,
         0,
@@ -180,10 +198,20 @@ def stored_of(row: Sequence[Any]) -> StoredEvent:
     position = known_position(
         chain_id, _block(height, block_hash), tx_hash, log_index, contract, event_id
     )
-    event = event_of_payload(kind, position, orjson.loads(payload))
+    event = event_of_payload(kind, position, payload)
     values = (event, STATES[state], BOOKED[booked], revivals, parked_reason, seen_at, final_at)
     stored: StoredEvent = frozen_of(StoredEvent, STORED_NAMES, values)
     return stored
+
+
+def stored_all(rows: Sequence[Sequence[Any]]) -> tuple[StoredEvent, ...]:
+    """Rebuild the events of some rows; see stored_of."""
+    if not IS_COMPILED:
+        return tuple(map(stored_of, rows))
+    made: list[StoredEvent] = []
+    plain = [tuple(row) for row in rows]
+    stored_into(plain, PLAN, event_of_json, event_of_payload, _block, made)
+    return tuple(made)
 
 
 @lru_cache(maxsize=BLOCKS_MAX)

@@ -15,7 +15,12 @@ Value = TypeVar("Value")
 
 def insert_into(connection: Connection, table: Table) -> postgresql.Insert:
     """Return an INSERT that may carry ON CONFLICT; SQLite's has the same methods."""
-    if connection.dialect.name == "sqlite":
+    return insert_for(connection.dialect.name, table)
+
+
+def insert_for(dialect: str, table: Table) -> postgresql.Insert:
+    """Return insert_into's INSERT by the name of a dialect, for statements that are made once."""
+    if dialect == "sqlite":
         return cast("postgresql.Insert", sqlite.insert(table))
     return postgresql.insert(table)
 

@@ -13,6 +13,7 @@ from relayer.telemetry import redacted_text
 from relayer.worker.bell import refuse_compressed_messages
 from relayer.worker.link import (
     CONNECT_SECONDS,
+    SOCKET_LIMITS,
     BrokerError,
     BrokerLink,
     connection_to,
@@ -76,19 +77,19 @@ def check_broker(url: str) -> None:
         with BrokerLink(url).producer(is_confirming=False):
             return
     except BrokerError as exc:
-        raise SettingsError(
-            (f"broker_url: {redacted_text(url)}: {redacted_text(exc.detail)}; {_remedy(exc)}",)
-        ) from exc
+        fault = f"{redacted_text(url)}: {redacted_text(exc.detail)}"
+        raise SettingsError((f"broker_url: {fault}; {remedy_of(exc.detail)}",)) from exc
     except (KeyError, ImportError, ValueError) as exc:
         raise SettingsError(
             (f"broker_url: {redacted_text(url)} is no broker; use amqp:// or memory://",)
         ) from exc
 
 
-def _remedy(exc: BrokerError) -> str:
-    if "AccessRefused" in exc.detail:
+def remedy_of(detail: str) -> str:
+    """Return what helps when a broker cannot be reached: detail names the error's class first."""
+    if "AccessRefused" in detail:
         return "correct user and password, or run: rabbitmqctl add_user"
-    if "NotAllowed" in exc.detail:
+    if "NotAllowed" in detail:
         return "correct the virtual host, or run: rabbitmqctl add_vhost and set_permissions"
     return "start RabbitMQ there, or set broker_url to where it runs"
 
@@ -107,7 +108,7 @@ def _settings(*, embedded: bool) -> dict[str, Any]:
     # The embedded transport sleeps this long whenever it finds nothing or may take no more.
     transport: dict[str, Any] = {"polling_interval": EMBEDDED_POLL_SECONDS}
     if not embedded:
-        transport = {"confirm_publish": True}
+        transport = {"confirm_publish": True, **SOCKET_LIMITS}
     return {
         "task_acks_late": True,
         "task_reject_on_worker_lost": True,

@@ -20,6 +20,8 @@ TASK_PREFIX: Final = "relayer."
 RING_SECONDS_MIN: Final = 0.25
 PASS_SECONDS_MIN: Final = 0.02
 BELL_SECONDS_MAX: Final = 10
+LOST_PER_PASS_MAX: Final = 2
+SET_BACK_SECONDS: Final = 10.0
 JOIN_SECONDS_MAX: Final = 10.0
 log = event_log()
 
@@ -32,6 +34,9 @@ class Doorbell:
 
     A bell names a queue and a kind. The broker drops one that nobody took for BELL_SECONDS_MAX:
     the sweeper rings each second, so queues without a worker do not fill up.
+
+    A queue that the broker does not serve must not keep the bells of others: what was lost is rung
+    last, two losses end a pass, and who is lost while others are rung waits for SET_BACK_SECONDS.
     """
 
     def __init__(self, app: Celery, store: Store, settings: Settings) -> None:
@@ -41,7 +46,8 @@ class Doorbell:
         self._link = BrokerLink(settings.broker_url)
         self._passing = threading.Lock()
         self._rung_at: dict[Pair, float] = {}
-        self._is_lost = False
+        self._lost: set[Pair] = set()
+        self._set_back_until: dict[Pair, float] = {}
         self._wanted = threading.Event()
         self._closing = threading.Event()
         self._starting = threading.Lock()
@@ -100,42 +106,53 @@ class Doorbell:
         """Ring for what is due; return how many rings were sent, and whether one was too early."""
         with self._passing:
             with self._store.read() as uow:
-                pairs = uow.jobs.due_doorbells(uow.clock.now())
-            if not pairs:
-                return 0, False
+                due = uow.jobs.due_doorbells(uow.clock.now())
             now = time.monotonic()
+            pairs = [pair for pair in due if self._set_back_until.get(pair, now) <= now]
             ready = [
                 pair
                 for pair in pairs
                 if now - self._rung_at.get(pair, -RING_SECONDS_MIN) >= RING_SECONDS_MIN
             ]
-            is_early = len(ready) < len(pairs)
-            return (len(ready) if ready and self._send(ready, now) else 0), is_early
+            return self._send(ready, now), len(ready) < len(pairs)
 
-    def _send(self, pairs: Sequence[Pair], now: float) -> bool:
-        try:
-            with self._link.producer() as producer:
-                for queue, kind in pairs:
-                    self._app.send_task(
-                        TASK_PREFIX + kind,
-                        args=(queue,),
-                        queue=broker_name(self._settings, queue),
-                        producer=producer,
-                        mandatory=True,
-                        confirm_timeout=CONFIRM_SECONDS,
-                        expiration=BELL_SECONDS_MAX,
-                        retry=False,
-                    )
-        except BrokerError as exc:
-            note = log.debug if self._is_lost else log.warning
-            note("doorbell.lost", pairs=len(pairs), reason=exc.detail)
-            self._is_lost = True
-            return False
-        self._rung_at.update((pair, now) for pair in pairs)
-        if self._is_lost:
-            log.info("doorbell.rung", pairs=len(pairs))
-        self._is_lost = False
-        return True
+    def _send(self, pairs: Sequence[Pair], now: float) -> int:
+        """Ring pairs, those that were lost before at the end; return how many bells were taken."""
+        rung: list[Pair] = []
+        lost: list[Pair] = []
+        for pair in sorted(pairs, key=lambda pair: pair in self._lost):
+            try:
+                self._ring(pair)
+            except BrokerError as exc:
+                note = log.debug if pair in self._lost else log.warning
+                note("doorbell.lost", queue=pair[0], kind=pair[1], reason=exc.detail)
+                lost.append(pair)
+                if len(lost) == LOST_PER_PASS_MAX:
+                    break
+            else:
+                rung.append(pair)
+        if rung:  # the broker is there, so it is these queues that fail
+            self._set_back_until |= dict.fromkeys(lost, time.monotonic() + SET_BACK_SECONDS)
+        self._rung_at.update((pair, now) for pair in rung)
+        found = self._lost.intersection(rung)
+        if found:
+            log.info("doorbell.rung", pairs=len(found))
+        self._lost = self._lost.difference(rung).union(lost)
+        return len(rung)
+
+    def _ring(self, pair: Pair) -> None:
+        queue, kind = pair
+        with self._link.producer() as producer:
+            self._app.send_task(
+                TASK_PREFIX + kind,
+                args=(queue,),
+                queue=broker_name(self._settings, queue),
+                producer=producer,
+                mandatory=True,
+                confirm_timeout=CONFIRM_SECONDS,
+                expiration=BELL_SECONDS_MAX,
+                retry=False,
+            )
 
 
 @contextmanager

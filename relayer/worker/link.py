@@ -16,6 +16,8 @@ from relayer.errors import NotYetError
 
 CONNECT_SECONDS: Final = 4
 CONFIRM_SECONDS: Final = 5
+# A broker that took the connection and says nothing more would be waited for without end.
+SOCKET_LIMITS: Final = {"read_timeout": CONFIRM_SECONDS, "write_timeout": CONFIRM_SECONDS}
 MEMORY_SCHEME: Final = "memory:"
 
 
@@ -40,10 +42,7 @@ def connection_to(broker_url: str, *, is_confirming: bool = False) -> Connection
     """
     options: dict[str, Any] = {}
     if not is_embedded(broker_url):
-        options = {
-            "confirm_publish": is_confirming,
-            "write_timeout": CONFIRM_SECONDS,
-        }
+        options = {"confirm_publish": is_confirming, **SOCKET_LIMITS}
     return Connection(
         broker_url, connect_timeout=CONNECT_SECONDS, heartbeat=0, transport_options=options
     )

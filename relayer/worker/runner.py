@@ -22,7 +22,9 @@ from relayer.worker.app import SHUTDOWN_SECONDS, broker_name, create_app
 from relayer.worker.collector import spare_collections
 from relayer.worker.consumer import BellConsumer
 from relayer.worker.context import WorkContext
-from relayer.worker.doorbell import Doorbell
+from relayer.worker.doorbell import TASK_PREFIX, Doorbell
+from relayer.worker.link import is_embedded
+from relayer.worker.lookout import QUIET_SECONDS, Lookout
 from relayer.worker.processing import Work
 from relayer.worker.tasks import WORKS, register_tasks
 
@@ -44,7 +46,12 @@ def worker_app(
     return app, context, doorbell
 
 
-def run_worker(settings: Settings, queues: Sequence[str], works: Sequence[Work] = WORKS) -> None:
+def run_worker(
+    settings: Settings,
+    queues: Sequence[str],
+    works: Sequence[Work] = WORKS,
+    quiet_seconds: float = QUIET_SECONDS,
+) -> None:
     """
     Run a worker until SIGTERM or SIGINT; running steps end first.
 
@@ -54,6 +61,7 @@ def run_worker(settings: Settings, queues: Sequence[str], works: Sequence[Work] 
     Args:
         queues: names of queues; none for all of the deployment.
         works: what is done for each kind of job.
+        quiet_seconds: after so long without a bell, due work is taken from the table.
 
     Raises:
         SchemaVersionError: the database is not at the version of the code.
@@ -63,14 +71,21 @@ def run_worker(settings: Settings, queues: Sequence[str], works: Sequence[Work] 
     """
     store = wiring.open_store(settings)
     app, context, doorbell = worker_app(settings, store, works)
+    lookout = None
     try:
-        worker = _controller(app, context, chosen_queues(context, queues))
+        chosen = chosen_queues(context, queues)
+        worker = _controller(app, context, chosen)
+        lookout = lookout_of(app, context, chosen, quiet_seconds)
+        worker.consumer.on_bell = lookout.hear
         context.on_broken = _stop_controllers
         _stop_on_signals(context)
         spare_collections()
+        lookout.start()
         worker.start()
     finally:
         context.stopping.set()
+        if lookout is not None:
+            lookout.close()
         doorbell.close()
         context.close()
     if context.broken is not None:
@@ -91,6 +106,18 @@ def chosen_queues(context: WorkContext, queues: Sequence[str]) -> tuple[str, ...
     return tuple(queues) or known
 
 
+def lookout_of(
+    app: Celery, context: WorkContext, queues: Sequence[str], quiet_seconds: float = QUIET_SECONDS
+) -> Lookout:
+    """Return what does an application's tasks for these queues when no bell is heard."""
+    runs = {
+        name.removeprefix(TASK_PREFIX): task
+        for name, task in app.tasks.items()
+        if name.startswith(TASK_PREFIX)
+    }
+    return Lookout(context, runs, queues, quiet_seconds)
+
+
 class EmbeddedWorker:
     """
     A worker in a thread of this process, for the embedded broker.
@@ -98,18 +125,36 @@ class EmbeddedWorker:
     A bug that stops it sends this process SIGTERM, so that the rest ends as well.
     """
 
-    def __init__(self, app: Celery, context: WorkContext) -> None:
+    def __init__(self, app: Celery, context: WorkContext, *, is_looking: bool = True) -> None:
+        """
+        Make a worker that does nothing before start.
+
+        Args:
+            is_looking: whether due work is taken from the table when no bell is heard.
+        """
         context.on_broken = _terminate_process
         self._context = context
-        self._controller = _controller(app, context, chosen_queues(context, ()))
+        queues = chosen_queues(context, ())
+        self._controller = _controller(app, context, queues)
+        self._lookout = lookout_of(app, context, queues) if is_looking else None
+        if self._lookout is not None:
+            self.consumer.on_bell = self._lookout.hear
         self._thread = threading.Thread(
             target=self._controller.start, name="embedded-worker", daemon=True
         )
+
+    @property
+    def consumer(self) -> BellConsumer:
+        """What takes the bells."""
+        consumer: BellConsumer = self._controller.consumer
+        return consumer
 
     def start(self) -> None:
         """Start consuming."""
         spare_collections()
         self._thread.start()
+        if self._lookout is not None:
+            self._lookout.start()
 
     def stop(self) -> None:
         """
@@ -120,8 +165,14 @@ class EmbeddedWorker:
         """
         self._context.stopping.set()
         watchdog = _cancel_later(self._context)
-        self._controller.stop(in_sighandler=False)
+        if self._lookout is not None:
+            self._lookout.close()
+        if is_embedded(self._context.settings.broker_url):
+            self._controller.stop(in_sighandler=False)
+        else:
+            _stop_controllers()
         self._thread.join(STOP_SECONDS_MAX)
+        worker_state.should_stop = None
         watchdog.cancel()
         if self._context.broken is not None:
             raise self._context.broken

@@ -2,6 +2,8 @@
 
 import asyncio
 import time
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
 from typing import Final
 
 from relayer import wiring
@@ -29,26 +31,61 @@ log = event_log()
 
 
 async def sweep(store: Store, catalog: Catalog, doorbell: Doorbell, stop: asyncio.Event) -> None:
-    """Ring for due work each second until told to stop; a failure only costs one round."""
-    last_custody = last_assess = last_root = 0
+    """
+    Ring for due work each second until told to stop; a failure only costs one round of its own.
+
+    What winds clocks and what rings are apart: a broker that lets one wait, or a database that
+    refuses one, keeps none of the others from running.
+    """
+    clocks = (
+        _Clock(CUSTODY_SECONDS, lambda: _ring_custody(store, catalog)),
+        _Clock(CUSTODY_SECONDS, lambda: _end_what_is_over(store, catalog)),
+        _Clock(ASSESS_SECONDS, lambda: _ring_assess(store)),
+        _Clock(ROOT_SECONDS, lambda: _publish_roots(store)),
+    )
+    await asyncio.gather(_wind(clocks, store, doorbell, stop), _ring(doorbell, stop))
+
+
+@dataclass
+class _Clock:
+    """What is done once in so many seconds; what failed is tried again a second later."""
+
+    seconds: int
+    act: Callable[[], None]
+    last: int = 0
+
+
+async def _wind(
+    clocks: Sequence[_Clock], store: Store, doorbell: Doorbell, stop: asyncio.Event
+) -> None:
     while not stop.is_set():
         now = store.clock.now()
-        try:
-            if now - last_custody >= CUSTODY_SECONDS:
-                await asyncio.to_thread(_ring_custody, store, catalog)
-                last_custody = now
-            if now - last_assess >= ASSESS_SECONDS:
-                await asyncio.to_thread(_ring_assess, store)
-                last_assess = now
-            if now - last_root >= ROOT_SECONDS:
-                last_root = now
-                await asyncio.to_thread(_publish_roots, store)
-            await asyncio.to_thread(doorbell.ring_due)
-        except DATABASE_ERRORS as exc:
-            log.warning("sweep.failed", reason=type(exc).__name__)
-        except Exception:  # the sweeper is what makes everything else good: it never ends by itself
-            log.exception("sweep.failed")
+        is_wound = False
+        for clock in clocks:
+            if now - clock.last >= clock.seconds and await _has_done(clock.act):
+                clock.last = now
+                is_wound = True
+        if is_wound:
+            doorbell.ring_soon()
         await stopped_within(stop, _until_next_second())
+
+
+async def _ring(doorbell: Doorbell, stop: asyncio.Event) -> None:
+    while not stop.is_set():
+        await _has_done(doorbell.ring_due)
+        await stopped_within(stop, _until_next_second())
+
+
+async def _has_done(act: Callable[[], object]) -> bool:
+    try:
+        await asyncio.to_thread(act)
+    except DATABASE_ERRORS as exc:
+        log.warning("sweep.failed", reason=type(exc).__name__)
+        return False
+    except Exception:  # the sweeper is what makes everything else good: it never ends by itself
+        log.exception("sweep.failed")
+        return False
+    return True
 
 
 def _until_next_second() -> float:
@@ -60,6 +97,10 @@ def _ring_custody(store: Store, catalog: Catalog) -> None:
     with store.unit_of_work() as uow:
         for chain_id in catalog.vaults:
             uow.jobs.ring(CUSTODY, chain_id, reconcile_queue(chain_id), uow.clock.now(), bytes(32))
+
+
+def _end_what_is_over(store: Store, catalog: Catalog) -> None:
+    with store.unit_of_work() as uow:
         lapse_grants(uow, catalog)
         conclude_governed(uow, catalog)
 

@@ -44,17 +44,20 @@ CONFIRM_SECONDS: Final = 1
 QUEUE_FULL_SECONDS: Final = 10
 SWITCH_SECONDS: Final = 2
 RECONCILE_BATCHES_MAX: Final = 50
+SUSPECT_EVENTS: Final = 1_000
 SUSPECT_SHIFT: Final = 3
 log = event_log()
 
 
 def _reconcile(context: WorkContext, job: Job, fence: Fence) -> Outcome:
     """
-    Book a chain's events; after a failed attempt an eighth of a batch at a time, then a 64th.
+    Book a chain's events; after a failed attempt 125 at a time, then 15, then each alone.
 
     So what stands before an event that kills the process is booked, and the event is cornered.
     """
-    events_max = max(1, EVENTS_PER_BATCH >> SUSPECT_SHIFT * job.attempts)
+    events_max = EVENTS_PER_BATCH
+    if job.attempts:
+        events_max = max(1, SUSPECT_EVENTS >> SUSPECT_SHIFT * job.attempts)
     for _ in range(RECONCILE_BATCHES_MAX):
         found = reconcile(
             context.store,
@@ -118,7 +121,7 @@ def _relay(context: WorkContext, job: Job, fence: Fence) -> Outcome:
 
 def _confirm(context: WorkContext, job: Job, fence: Fence) -> Outcome:
     chain_id = _target_of(context, job)
-    follower = follower_of(context.reader(chain_id), context.carrier(chain_id))
+    follower = follower_of(context.reader(chain_id), context.carrier(chain_id), context.catalog)
     outcome = context.loop.run(
         confirm(context.store, follower, bytes.fromhex(job.key), fence=fence)
     )

@@ -1,5 +1,6 @@
 """Fields of events: the kernel says what the plain reference says, and refuses what it refuses."""
 
+import json
 from dataclasses import FrozenInstanceError, fields
 from typing import Any, Final
 
@@ -12,10 +13,13 @@ from chains.event_fields import (
     IS_COMPILED,
     LIMIT_MIN,
     Fields,
+    event_of_json,
+    event_of_json_reference,
     event_of_texts,
-    event_of_texts_reference,
     frozen_of,
     frozen_of_reference,
+    json_of,
+    json_of_reference,
     texts_of,
     texts_of_reference,
 )
@@ -56,11 +60,14 @@ def events(draw: st.DrawFn) -> Any:
     return make(position=POSITION, **values)
 
 
+SPACINGS: Final = ((",", ":"), (", ", ": "))
+
+
 def answer(make: Any, *arguments: Any) -> Any:
     """Return what is made, or what is said against it."""
     try:
         return make(*arguments)
-    except (MessageFormatError, TypeError, AttributeError) as exc:
+    except (MessageFormatError, TypeError, AttributeError, ValueError) as exc:
         return type(exc), str(exc)
 
 
@@ -79,24 +86,52 @@ def test_texts_are_those_of_the_reference(event: Any) -> None:
     assert event_of_texts(type(event), POSITION, plan, texts) == event
 
 
+@given(event=events())
+def test_json_is_that_of_the_reference(event: Any) -> None:
+    """To the byte, and the event is made of it again."""
+    plan = FIELDS[type(event).__name__]
+    text = json_of(event, plan)
+
+    assert text == json_of_reference(event, plan)
+    assert event_of_json(type(event), POSITION, plan, text) == event
+    assert event_of_json_reference(type(event), POSITION, plan, text) == event
+
+
 @given(event=events(), data=st.data())
 def test_any_text_makes_the_event_or_the_error_of_the_reference(
     event: Any, data: st.DataObject
 ) -> None:
-    """One field of another text, one too few or one too many."""
+    """One field of another text, one too few or one too many, in any order and spacing."""
     plan = FIELDS[type(event).__name__]
     texts = texts_of(event, plan)
     name = data.draw(st.sampled_from(plan.names))
-    match data.draw(st.sampled_from(["change", "drop", "add"])):
+    match data.draw(st.sampled_from(["change", "drop", "add", "keep"])):
         case "change":
             texts[name] = data.draw(TEXTS)
         case "drop":
             del texts[name]
-        case _:
+        case "add":
             texts["other"] = data.draw(TEXTS)
+    is_sorted, spacing = data.draw(st.booleans()), data.draw(st.sampled_from(SPACINGS))
+    text = json.dumps(texts, sort_keys=is_sorted, separators=spacing)
 
-    expected = answer(event_of_texts_reference, type(event), POSITION, plan, texts)
-    assert answer(event_of_texts, type(event), POSITION, plan, texts) == expected
+    expected = answer(event_of_json_reference, type(event), POSITION, plan, text)
+    assert answer(event_of_json, type(event), POSITION, plan, text) == expected
+
+
+@given(event=events(), data=st.data())
+def test_json_with_any_letter_changed_makes_what_the_reference_makes(
+    event: Any, data: st.DataObject
+) -> None:
+    """Cut, longer, or another letter anywhere: nothing is read beyond its end."""
+    plan = FIELDS[type(event).__name__]
+    text = json_of(event, plan)
+    place = data.draw(st.integers(0, len(text)))
+    inserted = data.draw(st.sampled_from(['"', ",", "}", "{", "\\", "0", "\u00e4", ""]))
+    broken = text[:place] + inserted + text[place + data.draw(st.integers(0, len(text))) :]
+
+    expected = answer(event_of_json_reference, type(event), POSITION, plan, broken)
+    assert answer(event_of_json, type(event), POSITION, plan, broken) == expected
 
 
 @given(event=events())
@@ -132,3 +167,10 @@ def test_a_field_of_another_type_is_none_of_the_kernels(name: str) -> None:
 
     expected = answer(texts_of_reference, event, plan)
     assert answer(texts_of, event, plan) == expected
+    assert answer(json_of, event, plan) == answer(json_of_reference, event, plan)
+
+
+def test_a_name_that_json_would_write_otherwise_is_refused() -> None:
+    """The kernel writes names as they are."""
+    with pytest.raises(ValueError, match="letters"):
+        Fields({'a"b': None})

@@ -6,6 +6,7 @@ from eth_utils.address import to_checksum_address
 from hypothesis import example, given
 from hypothesis import strategies as st
 from solders.pubkey import Pubkey
+from solders.signature import Signature
 
 from chains.types import (
     BlockRef,
@@ -18,6 +19,7 @@ from chains.types import (
     checksum_address,
     evm_address_of_word,
     evm_chain_number,
+    raw_text,
     solana_reference,
     text_of_word,
     word_of_evm_address,
@@ -159,6 +161,14 @@ def test_an_address_of_solana_is_written_and_read_in_base_58(word: bytes) -> Non
     assert text == str(Pubkey.from_bytes(word))
     assert word_of_text(text) == word == word_of_text("0x" + word.hex())
     assert address_text("eip155:1", word) == text_of_word(word)
+
+
+def test_bytes_of_a_chain_are_spelled_as_there() -> None:
+    """A signature of 64 bytes in base 58 on Solana; 0x-hex elsewhere, never as an address."""
+    signature = bytes(range(64))
+
+    assert raw_text("solana:x", signature) == str(Signature.from_bytes(signature))
+    assert raw_text("eip155:1", bytes(12) + b"\x01" * 20) == "0x" + "00" * 12 + "01" * 20
 
 
 @pytest.mark.parametrize(

@@ -3,6 +3,7 @@
 from dataclasses import replace
 
 import pytest
+from solders.instruction import Instruction
 
 from chains.attestation import Attestation, GuardianSet
 from chains.devnet.actors import guardian_keys, guardian_set_of
@@ -274,3 +275,26 @@ def test_a_set_is_staged_for_a_vault_only() -> None:
         at = VaultAddresses(PROGRAM_ID, key)
         with refused(code):
             world.runtime.send(stage_set(at, payer, guardian_set=next_set))
+
+
+@pytest.mark.parametrize(
+    ("threshold", "members", "code"),
+    [
+        (2, 4, E.SET_THRESHOLD),
+        (5, 4, E.SET_THRESHOLD),
+        (0, 0, E.SET_SIZE),
+        (11, 20, E.SET_SIZE),
+    ],
+)
+def test_no_set_is_staged_that_could_not_be_made(threshold: int, members: int, code: E) -> None:
+    """Its hash might be signed by mistake, so it is refused where it is written down."""
+    world = open_world()
+    step = stage_set(world.at, world.runtime.payer.pubkey(), guardian_set=next_set_of(world))
+    words = b"".join((place + 1).to_bytes(20, "big") for place in range(members))
+    content = bytes(step.data)[:5] + bytes((threshold, members)) + words
+
+    with refused(code):
+        world.runtime.send(Instruction(PROGRAM_ID, content, step.accounts))
+    with refused(E.MEMBERS_NOT_ASCENDING):
+        twice = bytes(step.data)[:5] + bytes((2, 2)) + bytes(19) + b"\1" + bytes(19) + b"\1"
+        world.runtime.send(Instruction(PROGRAM_ID, twice, step.accounts))

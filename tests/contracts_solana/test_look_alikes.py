@@ -207,6 +207,17 @@ def test_the_source_of_a_lock_is_a_token_account() -> None:
         step.send()
 
 
+def test_the_source_of_a_lock_belongs_to_the_token_program() -> None:
+    """The same bytes of another program are nobody's tokens."""
+    step = locking()
+    source = step.instruction.accounts[7].pubkey
+    content = step.world.runtime.content(source)
+    step.world.runtime.tamper(source, content, owner=key_named("other program").pubkey())
+
+    with refused(E.TOKEN_ACCOUNT):
+        step.send()
+
+
 def test_the_source_of_a_lock_is_of_the_mint() -> None:
     """Another token is not taken for this one."""
     step = locking()

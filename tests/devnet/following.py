@@ -15,6 +15,7 @@ from relayer.steps.observe import ObserveLimits, observe
 from relayer.steps.reconcile import reconcile
 from relayer.steps.rewind import rewind
 from relayer.store.chains import BranchError
+from relayer.store.holes import HoleKind
 from relayer.store.leases import Lease, watch_lease_name
 from relayer.store.observed_rows import EventFilter, EventState
 from relayer.store.unit_of_work import Store
@@ -121,7 +122,25 @@ class Follower:
 
 def follower_of(store: Store, place: Place, catalog: Catalog) -> Follower:
     """Return a follower that holds the chain's lease."""
+    return Follower(store, place, lease_of(store, place.chain_id), catalog)
+
+
+def lease_of(store: Store, chain_id: ChainId) -> Lease:
+    """Take the lease of a chain's watcher."""
     with store.unit_of_work() as uow:
-        lease = uow.leases.acquire(watch_lease_name(place.chain_id), "watcher", 86_400)
+        lease = uow.leases.acquire(watch_lease_name(chain_id), "watcher", 86_400)
     assert lease is not None
-    return Follower(store, place, lease, catalog)
+    return lease
+
+
+async def read_all(store: Store, reader: ChainReader, lease: Lease) -> None:
+    """Observe until level."""
+    while not (await observe(store, reader, limits=LIMITS, lease=lease)).is_level:
+        pass
+
+
+def lock_counts(store: Store, chain_id: ChainId, vault: bytes) -> tuple[int, int]:
+    """Return how many locks are stored, and how many were missed at first."""
+    with store.read() as uow:
+        stored = uow.holes.count_lock_ids(chain_id, vault, height=10**9)
+        return stored.count, uow.holes.counts(chain_id)[HoleKind.MISSED]

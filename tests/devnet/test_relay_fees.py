@@ -107,7 +107,7 @@ class Market:
             "one",
             limits=wiring_senders.send_limits(self.settings, self.key.chain_id),
         )
-        follower = Follower(reader, carrier.bridge, carrier.sender)
+        follower = Follower(reader, carrier.bridge, carrier.sender, self.catalog)
         try:
             await mend(self.store, self.catalog, carrier, fence=open_fence)
             for message_id in message_ids:

@@ -12,24 +12,20 @@ from chains.devnet.actors import ALICE
 from chains.devnet.kit import WETH, Devnet
 from chains.devnet.proxy import FaultProxy, Lie, on
 from chains.evm.reader import EvmReader
-from chains.port import ChainReader
 from chains.types import TokenRef
 from relayer.assets import Asset, AssetRegistry
 from relayer.clock import FixedClock
 from relayer.money import AssetId
 from relayer.steps.catalog import Catalog
-from relayer.steps.observe import ObserveLimits, observe
 from relayer.steps.recount import Recount, ScanMemory, recount, store_recount
 from relayer.steps.reread import RereadLimits, second_reading, store_second_reading
-from relayer.store.holes import HoleKind
-from relayer.store.leases import Lease, watch_lease_name
 from relayer.store.unit_of_work import Store
 from tests.databases import NOW, TestDatabases
+from tests.devnet.following import LIMITS, lease_of, lock_counts, read_all
 from tests.devnet.letters import account_named
 from tests.devnet.test_evidence import forged_lock
 from tests.relayer.steps.bookings import CATALOG
 
-LIMITS = ObserveLimits(start_height=0, blocks_per_run_max=200, finalized_span_max=1_000)
 LOCKS = 6
 
 
@@ -60,27 +56,11 @@ def lock_and_finalize(devnet: Devnet) -> None:
     chain_a.chain.finalize()
 
 
-def lease_of(store: Store, devnet: Devnet) -> Lease:
-    """Take the watcher's lease of chain A."""
-    with store.unit_of_work() as uow:
-        lease = uow.leases.acquire(watch_lease_name(devnet.chain_a.chain_id), "watcher", 600)
-    assert lease is not None
-    return lease
-
-
-async def read_all(store: Store, reader: ChainReader, lease: Lease) -> None:
-    """Observe until level."""
-    while not (await observe(store, reader, limits=LIMITS, lease=lease)).is_level:
-        pass
-
-
 def counts(store: Store, devnet: Devnet) -> tuple[int, int]:
     """Return how many locks are stored, and how many were missed at first."""
     chain_a = devnet.chain_a
     assert chain_a.vault is not None
-    with store.read() as uow:
-        stored = uow.holes.count_lock_ids(chain_a.chain_id, chain_a.vault, height=10**9)
-        return stored.count, uow.holes.counts(chain_a.chain_id)[HoleKind.MISSED]
+    return lock_counts(store, chain_a.chain_id, chain_a.vault)
 
 
 def hidden_half(logs: list[object]) -> list[object]:
@@ -92,7 +72,7 @@ def test_r3_a_second_node_fills_what_the_first_one_hid(store: Store, devnet: Dev
     """Every second log of the first node's ranges is gone; the second reading brings it."""
     lock_and_finalize(devnet)
     chain_a = devnet.chain_a
-    lease = lease_of(store, devnet)
+    lease = lease_of(store, devnet.chain_a.chain_id)
     limits = RereadLimits(observe=LIMITS, age_seconds=0)
 
     async def act(url: str, proxy: FaultProxy) -> tuple[int, int]:
@@ -121,7 +101,7 @@ def test_r3_the_vaults_counter_finds_locks_that_every_range_hid(
     """By halving over its old states to the very blocks, which are then read by hash."""
     lock_and_finalize(devnet)
     chain_a = devnet.chain_a
-    lease = lease_of(store, devnet)
+    lease = lease_of(store, devnet.chain_a.chain_id)
 
     async def act(url: str) -> Recount:
         blind = EvmReader(chain_a.chain_id, url, watched=chain_a.watched)
@@ -153,7 +133,7 @@ def test_r14_a_forged_lock_on_a_real_chain_is_parked(store: Store, anvil_binary:
         assert chain_a.vault is not None
         forged_lock(own, chain_a.vault, chain_a.tokens["WETH"])
         chain_a.chain.finalize()
-        lease = lease_of(store, own)
+        lease = lease_of(store, own.chain_a.chain_id)
 
         async def act() -> None:
             reader = chain_a.reader()

@@ -120,7 +120,6 @@ def check_custody(follower: Follower, world: Scene) -> None:
     assert asyncio.run(compared()) == [True, True]
 
 
-@pytest.mark.devnet
 @pytest.mark.timeout(900)
 @pytest.mark.parametrize(
     "rollbacks",
@@ -162,7 +161,6 @@ def test_r1_rollbacks_of_a_cluster_leave_what_a_fresh_index_finds(
     assert set(tally.kinds) == set(KINDS)
 
 
-@pytest.mark.devnet
 def test_r24_a_lock_is_credited_by_the_poll_after_its_level_is_reached(
     databases: TestDatabases,
 ) -> None:

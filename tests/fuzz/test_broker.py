@@ -163,7 +163,7 @@ class Worker:
         works = (Work(DECIDE, self._count),)
         app, self.context, _ = worker_app(self.settings, self.store, works)
         self.doorbell = Doorbell(app, self.store, self.settings)
-        self._worker = EmbeddedWorker(app, self.context)
+        self._worker = EmbeddedWorker(app, self.context, is_looking=False)
         self._worker.start()
 
     def put(self, letter: Letter) -> None:

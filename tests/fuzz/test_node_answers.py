@@ -13,7 +13,7 @@ from hypothesis import example, given
 from hypothesis import strategies as st
 
 from chains.errors import ChainError, MalformedLogError, RpcAnswerError
-from chains.events import CollateralLocked, event_of_payload, payload_of
+from chains.events import CollateralLocked, event_of_payload, payload_json_of
 from chains.evm import views
 from chains.evm.answers import (
     RawLog,
@@ -180,7 +180,7 @@ def test_a_log_is_an_event_or_malformed(log: RawLog, vault: bool) -> None:
 
     assert [values[name] for name, _ in shape.topics] == list(log.topics[1:])
     assert b"".join(values[name] for name, _ in shape.data) == log.data
-    stored = event_of_payload(type(event).__name__, event.position, payload_of(event))
+    stored = event_of_payload(type(event).__name__, event.position, payload_json_of(event))
     assert stored == event
 
 

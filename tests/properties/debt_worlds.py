@@ -4,27 +4,29 @@ from dataclasses import dataclass, field, replace
 from random import Random
 from typing import Final
 
-from chains.command import Liquidation, OpenAccount, SignedCommand
+from chains.command import Liquidation, SignedCommand
 from chains.events import (
     Borrowed,
     CollateralLocked,
-    CollateralSeized,
     EventPosition,
     ObservedEvent,
     Repaid,
 )
 from chains.message import Message
 from relayer import wiring
+from relayer.clock import FixedClock
 from relayer.guardian.request import AttestationRequest
 from relayer.money import RAY
-from relayer.reconcile.debt import AssumedPart, DebtState, after_borrowing, after_repayment
+from relayer.reconcile.debt import DebtState, after_borrowing, after_repayment
 from relayer.steps.catalog import Catalog
 from relayer.steps.compose import compose_seize
 from relayer.steps.countersign import countersign
+from relayer.steps.give_back import drop_hold
 from relayer.steps.heights import numbers_of_heights
-from relayer.steps.reconcile import reconcile
+from relayer.steps.rebook import book_overdue
+from relayer.steps.reconcile import LIQUIDATION_WAIT_SECONDS, reconcile
 from relayer.store.unit_of_work import Store
-from tests.databases import NOW
+from tests.properties.debt_facts import LIQUIDATORS, liquidation, opening_of, seized, taken_over
 from tests.relayer.api.kit import (
     ACCOUNT,
     BOB,
@@ -33,18 +35,14 @@ from tests.relayer.api.kit import (
     CHAIN_C,
     HUB,
     LINE_C,
-    SALT,
     VAULT_A,
     WETH_A,
-    Signer,
     deployment_settings,
-    signer,
 )
 from tests.relayer.steps.bookings import BORROWER, USDC, Bench
 from tests.relayer.steps.world import (
     ETHER,
     FENCE,
-    LIQ,
     LIQ_RECIPIENT,
     PROTOCOL,
     SIGNATORY,
@@ -56,8 +54,6 @@ from tests.relayer.steps.world import (
 )
 from tests.simulated_chain import SimulatedChain, Tx
 
-OTHER_LIQ: Final = signer("other liquidator")
-LIQUIDATORS: Final = (LIQ, OTHER_LIQ)
 UNITS_MAX: Final = 100
 ACTIONS: Final = (
     "borrow",
@@ -65,13 +61,9 @@ ACTIONS: Final = (
     *("final",) * 2,
     "reorg",
     *("seize",) * 3,
+    "refuse",
 )
 DEBT_KINDS: Final = ("debt:", "assumed:", "lent:", "interest:")
-
-
-def opening_of(key: Signer) -> OpenAccount:
-    """Return the command that opens a liquidator's account."""
-    return OpenAccount(opener=key.address, salt=SALT)
 
 
 def catalog_of_debts(*, is_replica: bool) -> Catalog:
@@ -108,11 +100,19 @@ class Ledger:
         self.unshown.remove(request)
         self.effects += 1
         store, catalog = self.bench.store, self.bench.catalog
-        effect = _seized(request.message, self.effects)
+        effect = seized(request.message, self.effects)
         see_final(store, CHAIN_A, self.effects, [effect])
         reconcile(store, catalog, CHAIN_A, fence=FENCE)
         assert countersign(store, catalog, SIGNATORY, request)
         reconcile(store, catalog, CHAIN_A, fence=FENCE)
+
+    def book_overdue(self) -> None:
+        """Let it wait for a liquidation that comes no more, as long as it does."""
+        clock, catalog = self.bench.store.clock, self.bench.catalog
+        assert isinstance(clock, FixedClock)
+        clock.move(LIQUIDATION_WAIT_SECONDS + 1)
+        with self.bench.store.unit_of_work() as uow:
+            book_overdue(uow, catalog)
 
     def debts(self) -> dict[str, int]:
         """Return debits less credits of every line of a debt that is not zero."""
@@ -144,6 +144,8 @@ class DebtWorld:
                 self.chain.finalize(self.random.randint(self.chain.final_height, self.chain.height))
             case "reorg":
                 self._reorg()
+            case "refuse":
+                self._refuse()
             case _:
                 self._liquidate()
         for ledger in (self.hub, *self.guardians):
@@ -164,6 +166,7 @@ class DebtWorld:
             while ledger.unshown:
                 ledger.show(self.random)
             ledger.bench.book()
+            ledger.book_overdue()
 
     def expected(self) -> dict[str, int]:
         """Return what the debt comes to by the facts alone, each in its place."""
@@ -202,7 +205,8 @@ class DebtWorld:
         if state.own_units <= 0:
             return
         key = self.random.choice(LIQUIDATORS)
-        command = _liquidation(key, self.random.randint(1, state.own_units), len(self.liquidations))
+        self.made += 1
+        command = liquidation(key, self.random.randint(1, state.own_units), self.made)
         self.liquidations.append((height, command))
         signed_command = SignedCommand(command, ())
         message = decided(self.hub, signed_command, height)
@@ -215,6 +219,23 @@ class DebtWorld:
         )
         for guardian in self.guardians:
             guardian.unshown.append(request)
+
+    def _refuse(self) -> None:
+        """Let the hub give up a liquidation that no guardian was shown yet."""
+        unshown = [ledger.unshown for ledger in self.guardians]
+        waiting = [request for request in unshown[0] if all(request in each for each in unshown)]
+        if not waiting:
+            return
+        request = self.random.choice(waiting)
+        for each in unshown:
+            each.remove(request)
+        refused = request.command.command
+        self.liquidations = [placed for placed in self.liquidations if placed[1] != refused]
+        with self.hub.bench.store.unit_of_work() as uow:
+            uow.ledger.lock()
+            stored = uow.outbox.get(request.message.message_id)
+            assert stored is not None
+            drop_hold(uow, self.hub.bench.catalog, stored.message)
 
     def _borrowed(self) -> Tx:
         units = self.random.randint(1, UNITS_MAX)
@@ -262,7 +283,7 @@ class DebtWorld:
             if place > height:
                 break
             while waiting and waiting[0][0] < place:
-                state = _taken_over(state, waiting.pop(0)[1])
+                state = taken_over(state, waiting.pop(0)[1])
             if isinstance(event, Borrowed):
                 lent -= event.units
                 state, revealed = after_borrowing(
@@ -283,7 +304,7 @@ class DebtWorld:
                 )
             interest -= revealed
         for _, command in waiting:
-            state = _taken_over(state, command)
+            state = taken_over(state, command)
         return state, lent, interest
 
 
@@ -334,42 +355,6 @@ def debt_world(
         reconcile(store, catalog, CHAIN_A, fence=FENCE)
         ledgers.append(Ledger(Bench(store, chain, catalog)))
     return DebtWorld(random, ledgers[0], tuple(ledgers[1:]), chain)
-
-
-def _taken_over(state: DebtState, command: Liquidation) -> DebtState:
-    parts = {part.assumer: part.units for part in state.assumed}
-    parts[command.liquidator] = parts.get(command.liquidator, 0) + command.repaid
-    assumed = tuple(AssumedPart(assumer, parts[assumer]) for assumer in sorted(parts))
-    return DebtState(state.own_units - command.repaid, assumed)
-
-
-def _liquidation(key: Signer, units: int, number: int) -> Liquidation:
-    return Liquidation(
-        account=ACCOUNT,
-        liquidator=opening_of(key).account,
-        debt_chain=CHAIN_C,
-        credit_line=LINE_C,
-        repaid=units,
-        collateral_chain=CHAIN_A,
-        vault=VAULT_A,
-        token=WETH_A,
-        seized=1_000 + number,
-        insured=0,
-        recipient=LIQ_RECIPIENT,
-        decided_at=NOW,
-    )
-
-
-def _seized(message: Message, number: int) -> CollateralSeized:
-    return CollateralSeized(
-        position=position_at(number, CHAIN_A, VAULT_A, 0),
-        message_id=message.message_id,
-        account=message.account,
-        token=message.token,
-        recipient=message.recipient,
-        units=message.amount_units,
-        held_after_units=0,
-    )
 
 
 _ACCOUNTS: Final = {key.address: opening_of(key).account for key in LIQUIDATORS}

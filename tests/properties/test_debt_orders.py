@@ -22,6 +22,7 @@ from tests.simulated_chain import SimulatedChain
 STEPS = 12
 GUARDIANS = 2
 WORLDS = 40
+WORLDS_QUICK = 16
 AUDITED = (0, 3)
 
 
@@ -33,17 +34,36 @@ def databases() -> Iterator[TestDatabases]:
     made.close()
 
 
-@settings(
-    max_examples=WORLDS,
-    deadline=None,
-    derandomize=True,
-    suppress_health_check=list(HealthCheck),
-)
+def worlds(count: int) -> settings:
+    """Return the settings of so many worlds, the same at each run."""
+    return settings(
+        max_examples=count,
+        deadline=None,
+        derandomize=True,
+        suppress_health_check=list(HealthCheck),
+    )
+
+
+@worlds(WORLDS_QUICK)
 @given(random=st.randoms(use_true_random=False))
 def test_a_debt_is_split_the_same_in_whatever_order_its_facts_are_learned(
     databases: TestDatabases, random: Random
 ) -> None:
     """Borrowings, repayments by anybody, liquidations, reorgs: each fact counts in its place."""
+    check_world(databases, random)
+
+
+@pytest.mark.long
+@pytest.mark.timeout(600)
+@worlds(WORLDS)
+@given(random=st.randoms(use_true_random=False))
+def test_a_debt_is_split_the_same_in_every_world(databases: TestDatabases, random: Random) -> None:
+    """The same with all of them."""
+    check_world(databases, random)
+
+
+def check_world(databases: TestDatabases, random: Random) -> None:
+    """Let a hub and guardians learn the facts of a world in any order, and compare them."""
     with ExitStack() as stack:
         stores = tuple(
             stack.enter_context(databases.store("sqlite", FixedClock(NOW)))

@@ -10,6 +10,7 @@ from sqlalchemy import select
 from relayer.clock import FixedClock
 from relayer.store.fleet_tables import SEND, SEND_ATTEMPT
 from tests.databases import NOW, TestDatabases
+from tests.logs import reset_logs
 from tests.relayer.steps.pool_node import FILLER, STRANGER, parsed
 from tests.relayer.steps.sending_world import Faults, SendingWorld, store_messages
 from tests.relayer.steps.world import catalog_of_world
@@ -24,7 +25,7 @@ def _quiet() -> Iterator[None]:
     """Thousands of log lines are not looked at."""
     structlog.configure(wrapper_class=structlog.make_filtering_bound_logger("critical"))
     yield
-    structlog.reset_defaults()
+    reset_logs()
 
 
 def check_chain(world: SendingWorld, message_ids: list[bytes]) -> None:

@@ -1,7 +1,6 @@
 """Two processes want one key: whatever stands still in between, nothing is sent twice."""
 
 import asyncio
-import multiprocessing
 import os
 import signal
 import threading
@@ -27,9 +26,12 @@ from relayer.store.engine import engine_of
 from relayer.store.fleet_tables import SEND_ATTEMPT
 from relayer.store.unit_of_work import Store
 from tests.databases import BACKENDS, NOW, TestDatabases
+from tests.forked import FORKED
+from tests.logs import reset_logs
 from tests.relayer.steps.pool_node import FILLER, PoolBridge, PoolNode, PoolSender, parsed
 from tests.relayer.steps.sending_world import inline_loop, store_messages
 from tests.relayer.steps.world import FENCE, catalog_of_world
+from tests.relayer.worker.kit import wait_until
 
 MESSAGES = 3
 LEASE_SECONDS = 2
@@ -37,7 +39,6 @@ CATALOG = catalog_of_world()
 DRAIN_ROUNDS_MAX = 3_000
 WAIT_SECONDS_MAX = 40.0
 POLL_SECONDS = 0.02
-SPAWN = multiprocessing.get_context("spawn")
 
 
 @pytest.fixture(autouse=True, scope="module")
@@ -45,7 +46,7 @@ def _quiet() -> Iterator[None]:
     """Only what is critical is logged."""
     structlog.configure(wrapper_class=structlog.make_filtering_bound_logger("critical"))
     yield
-    structlog.reset_defaults()
+    reset_logs()
 
 
 class RecordedSender(PoolSender):
@@ -198,9 +199,10 @@ def run_process(url: str, path: Path, frozen_at: str, ids: list[bytes]) -> None:
 
 
 def wait_until_stopped(pid: int) -> None:
-    """Wait for a child to freeze itself."""
-    _, status = os.waitpid(pid, os.WUNTRACED)
-    assert os.WIFSTOPPED(status)
+    """Wait for a process to freeze itself."""
+    wait_until(
+        lambda: Path(f"/proc/{pid}/stat").read_text().rpartition(") ")[2][0] == "T", "frozen"
+    )
 
 
 @pytest.mark.slow
@@ -214,8 +216,8 @@ def test_r25_a_frozen_leader_that_thaws_sends_nothing_new(
     with databases.store(backend, SystemClock()) as store:
         ids = store_messages(store, CATALOG, MESSAGES)
         url = store.engine.url.render_as_string(hide_password=False)
-        old = SPAWN.Process(target=run_process, args=(url, path, frozen_at, ids))
-        new = SPAWN.Process(target=run_process, args=(url, path, "", ids))
+        old = FORKED.Process(target=run_process, args=(url, path, frozen_at, ids))
+        new = FORKED.Process(target=run_process, args=(url, path, "", ids))
         try:
             old.start()
             assert old.pid is not None

@@ -55,6 +55,22 @@ def test_slots_have_defaults_of_their_own(example: dict[str, Any], tmp_path: Pat
 
 LINE = {"protocol": "x", "address": EVM_WORD, "token": EVM_WORD, "operator": EVM_WORD}
 MISTAKES: dict[str, tuple[Change, str]] = {
+    "no key to send with": (
+        lambda values, _: values["sender"].pop("solana_key_file"),
+        f"sender.solana_key_file: missing; {SOLANA} takes no EVM key",
+    ),
+    "a lookup table on an EVM chain": (
+        lambda values, _: values["chains"][0].update(lookup_tables=[EVM_WORD]),
+        "chains.eip155:1.lookup_tables: there are none beside Solana; leave them out",
+    ),
+    "an EVM address as a lookup table": (
+        lambda _, chain: chain.update(lookup_tables=[EVM_WORD]),
+        f"chains.{SOLANA}.lookup_tables",
+    ),
+    "a seizure that may offer less": (
+        lambda values, _: values["sender"].update(solana_liquidation_fee_cap_micro_lamports=1),
+        "solana_liquidation_fee_cap_micro_lamports must not be below",
+    ),
     "no program": (
         lambda _, chain: chain["vaults"][0].pop("program"),
         f"chains.{SOLANA}.vaults.program: missing; name the program",

@@ -10,7 +10,6 @@ from enum import Enum
 from pathlib import Path
 
 import pytest
-import structlog
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -28,6 +27,7 @@ from relayer.telemetry import (
     plain_value,
     redacted_text,
 )
+from tests.logs import reset_logs
 
 CORRELATION_ID = bytes(range(32))
 
@@ -43,7 +43,7 @@ def stream() -> Iterator[io.StringIO]:
     root.handlers[:] = handlers
     root.setLevel(level)
     logging.captureWarnings(capture=False)
-    structlog.reset_defaults()
+    reset_logs()
     telemetry._hidden.clear()
 
 
@@ -270,7 +270,7 @@ def test_a_terminal_gets_readable_lines() -> None:
     finally:
         root.handlers[:] = handlers
         root.setLevel(level)
-        structlog.reset_defaults()
+        reset_logs()
 
     assert "wakeup.lost" in written.getvalue()
     assert "s3cr3t" not in written.getvalue()

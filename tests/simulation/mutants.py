@@ -102,7 +102,7 @@ def _return_on_time(right: Any) -> Any:
         if store.clock.now() > stored.message.message.expiry_seconds:
             confirm._dispute(store, stored, fence)
             block = (await follower.reader.heads()).finalized.block
-            confirm._prove_unexecuted(store, stored, block, fence)
+            confirm._prove_unexecuted((store, follower.catalog), stored, block, fence)
 
     del right
     return _follow

@@ -16,9 +16,9 @@ TEXT_SUFFIXES: Final = CODE_SUFFIXES | frozenset(
 TEXT_NAMES: Final = frozenset({"Makefile", "Dockerfile", "run", ".gitignore", "solcw"})
 SKIPPED_FOLDERS: Final = frozenset(
     {
-        ".git", ".venv", ".venv-slither", "__pycache__", "node_modules", "build", "dist", "out",
-        "cache", "broadcast", ".mypy_cache", ".ruff_cache", ".pytest_cache", ".hypothesis",
-        ".import_linter_cache", ".relayer", ".demo", "crytic-export",
+        ".git", ".venv", ".venv-slither", ".venv-bankrun", "__pycache__", "node_modules", "build",
+        "dist", "out", "cache", "broadcast", ".mypy_cache", ".ruff_cache", ".pytest_cache",
+        ".hypothesis", ".import_linter_cache", ".relayer", ".demo", "crytic-export",
     }
 )  # fmt: skip
 

@@ -32,9 +32,13 @@ class GuardianServer(ThreadingHTTPServer):
 class _Handler(BaseHTTPRequestHandler):
     server: GuardianServer
 
+    def do_GET(self) -> None:
+        """Answer."""
+        self.do_POST()
+
     def do_POST(self) -> None:
         """Answer."""
-        length = int(self.headers["Content-Length"])
+        length = int(self.headers.get("Content-Length", 0))
         self.server.asked.append((self.path, self.rfile.read(length)))
         if self.server.is_silent:
             self.send_response(200)

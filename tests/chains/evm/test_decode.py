@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 
 from chains.devnet.deploy import ARTIFACTS_PATH
 from chains.errors import MalformedLogError
-from chains.events import EVENT_TYPES, ObservedEvent, event_of_payload, payload_of
+from chains.events import EVENT_TYPES, ObservedEvent, event_of_payload, payload_json_of
 from chains.evm.abi import topic_of
 from chains.evm.answers import RawLog
 from chains.evm.decode import (
@@ -59,7 +59,7 @@ def test_a_decoded_event_can_be_stored(event: ObservedEvent) -> None:
     """Decoder and store agree about ranges."""
     decoded = decode_log(log_of(event), chain_id=CHAIN, shapes=ALL_EVENTS)
 
-    assert event_of_payload(type(event).__name__, event.position, payload_of(decoded)) == event
+    assert event_of_payload(type(event).__name__, event.position, payload_json_of(decoded)) == event
 
 
 @given(

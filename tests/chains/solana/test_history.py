@@ -48,7 +48,7 @@ from chains.errors import (
 from chains.line import http
 from chains.nodes import NodeEvent, NodeReport
 from chains.port import EventRead
-from chains.solana import history, trail
+from chains.solana import history
 from chains.solana.reader import SolanaReader
 from tests.chains.solana.scenes import Scene
 
@@ -387,36 +387,3 @@ def test_a_range_with_too_many_blocks_is_halved(
     with pytest.raises(RangeTooLargeError):
         world.ask(lambda reader: reader.events_in_range(slot, last))
     assert len(world.ask(lambda reader: reader.events_in_range(slot, slot)).events) == 1
-
-
-def test_ranges_far_back_begin_at_a_landmark(world: Scene, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Catching up asks for each page about once, and not from the newest one for every range."""
-    monkeypatch.setattr(trail, "SIGNATURES_PER_PAGE", 2)
-    first = world.slot_of(world.lock(1))
-    for units in range(2, 21):
-        world.net.advance()
-        world.lock(units)
-    last = world.finalize()
-
-    with FaultProxy(world.net.url) as proxy:
-        proxy.rules = [pages := _Counting()]
-
-        async def question(reader: SolanaReader) -> int:
-            found = 0
-            for slot in range(first, last + 1):
-                found += len((await reader.events_in_range(slot, slot)).events)
-            return found
-
-        assert world.ask(question, proxy.rpc_url) == 20
-
-    assert pages.count <= 2 * (last + 1 - first)
-
-
-class _Counting:
-    """Counts pages and breaks nothing."""
-
-    def __init__(self) -> None:
-        self.count = 0
-
-    def __call__(self, method: str, params: list[Any]) -> None:
-        self.count += method == "getSignaturesForAddress"

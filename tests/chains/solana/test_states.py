@@ -8,6 +8,7 @@ from chains.attestation import GuardianSet, default_threshold
 from chains.devnet.actors import attest, guardian_set_of
 from chains.devnet.proxy import FaultProxy, Lie, Rule, on
 from chains.errors import BlockGoneError, RpcAnswerError, RpcContradictionError
+from chains.line import http
 from chains.message import MessageKind, guardian_set_hash
 from chains.port import VaultState
 from chains.solana.reader import SolanaReader
@@ -257,3 +258,14 @@ def test_lamports_at_the_address_of_a_position_are_no_position(world: Scene) -> 
 
     assert units_at(world, block, OTHER_ACCOUNT) == 0
     assert not world.ask(lambda reader: reader.is_executed(world.vault, message_id, block))
+
+
+def test_accounts_that_are_too_large_are_refused(
+    world: Scene, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """By an error that callers know."""
+    block = block_now(world)
+    monkeypatch.setattr(http, "ANSWER_BYTES_MAX", 1_000)
+
+    with pytest.raises(RpcAnswerError, match="too large"):
+        state_at(world, block)

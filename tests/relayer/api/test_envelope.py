@@ -1,5 +1,6 @@
 """The envelope: what a message must look like, and that it means one command."""
 
+from dataclasses import replace
 from typing import Any
 
 import pytest
@@ -7,8 +8,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 from pydantic import TypeAdapter, ValidationError
 
+from chains.base58 import base58_of
 from chains.command import Command, RequestUnlock
-from relayer.api.envelope import MESSAGE_TYPES, AnyMessage, UnlockMessage
+from relayer.api.envelope import MESSAGE_TYPES, AnyMessage, UnlockMessage, UnlockQuestion
 from tests.relayer.api.kit import (
     ACCOUNT,
     ANN,
@@ -127,3 +129,47 @@ def test_a_wrong_checksum_is_refused_and_the_right_one_shown() -> None:
 
     with pytest.raises(ValidationError, match=short(ANN.address)):
         ADAPTER.validate_python(message)
+
+
+SOLANA = "solana:EtWTRABZaYq6iMfeYKouRu166VU2xqa1"
+WORD = b"\x05" * 32
+
+
+def placed(chain_id: str, **fields: str) -> dict[str, object]:
+    """Return an unlock whose vault, token and recipient are one word, some spelled otherwise."""
+    command = replace(UNLOCK, chain_id=chain_id, vault=WORD, token=WORD, recipient=WORD)
+    message = message_of(command, ANN)
+    message["data"] |= fields
+    return message
+
+
+@pytest.mark.parametrize("field", ["vault", "token", "recipient"])
+def test_addresses_of_solana_may_be_spelled_in_base58(field: str) -> None:
+    """The same command comes of both spellings."""
+    spelled = ADAPTER.validate_python(placed(SOLANA, **{field: base58_of(WORD)}))
+    plain = ADAPTER.validate_python(placed(SOLANA))
+
+    assert spelled.data.signed_command() == plain.data.signed_command()
+
+
+@pytest.mark.parametrize("field", ["vault", "token", "recipient"])
+def test_base58_on_another_chain_is_refused(field: str) -> None:
+    """There it can only be a mistake."""
+    with pytest.raises(ValidationError, match=f"{field}: base 58 is for chains of Solana"):
+        ADAPTER.validate_python(placed(CHAIN_A, **{field: base58_of(WORD)}))
+
+
+@pytest.mark.parametrize("text", [base58_of(b"\x05" * 31), base58_of(b"\x05" * 33), "0" * 40, "l"])
+def test_what_is_no_address_of_solana_is_refused(text: str) -> None:
+    """Another length, or another alphabet."""
+    with pytest.raises(ValidationError):
+        ADAPTER.validate_python(placed(SOLANA, recipient=text))
+
+
+def test_a_question_may_name_a_mint_in_base58() -> None:
+    """Of a chain of Solana."""
+    asked = {"chain_id": SOLANA, "token": base58_of(WORD), "amount": "1"}
+
+    assert UnlockQuestion.model_validate(asked).token == base58_of(WORD)
+    with pytest.raises(ValidationError, match="base 58"):
+        UnlockQuestion.model_validate(asked | {"chain_id": CHAIN_A})

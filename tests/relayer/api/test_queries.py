@@ -1,8 +1,12 @@
 """GET: history pages, requests, messages, and what is not there."""
 
+from dataclasses import replace
+
 import pytest
 from fastapi.testclient import TestClient
 
+from chains.base58 import base58_of
+from chains.types import ChainId, chain_key
 from relayer.clock import UnixSeconds
 from relayer.outbox.life import MessageEvent, WaitReason
 from relayer.store.unit_of_work import Store
@@ -183,3 +187,24 @@ def test_the_list_of_messages_needs_an_account(client: TestClient) -> None:
     answer = client.get("/v1/messages")
 
     assert (answer.status_code, answer.json()["errors"][0]["field"]) == (422, "query.account")
+
+
+def test_a_message_to_solana_is_spelled_as_there(open_client: TestClient, store: Store) -> None:
+    """Vault, token, recipient and transactions in base 58; the account and ids stay hex."""
+    chain_id = ChainId("solana:EtWTRABZaYq6iMfeYKouRu166VU2xqa1")
+    vault, mint, wallet = (bytes([number]) * 32 for number in (5, 6, 7))
+    composed = release_message()
+    message = replace(
+        composed.message, target=chain_key(chain_id), vault=vault, token=mint, recipient=wallet
+    )
+    signature = bytes(range(64))
+    with store.unit_of_work() as uow:
+        uow.outbox.enqueue(replace(composed, message=message, target_chain=chain_id))
+        uow.outbox.add_transaction(message.message_id, chain_id, signature, "deliver")
+
+    shown = open_client.get(f"/v1/messages/0x{message.message_id.hex()}").json()
+
+    assert (shown["contract"], shown["token"]) == (base58_of(vault), base58_of(mint))
+    assert shown["recipient"] == base58_of(wallet)
+    assert shown["account"] == ACCOUNT_TEXT
+    assert [sent["tx_hash"] for sent in shown["transactions"]] == [base58_of(signature)]

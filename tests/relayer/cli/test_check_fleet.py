@@ -6,7 +6,6 @@ import sqlite3
 from dataclasses import replace
 from pathlib import Path
 
-import httpx
 import pytest
 
 from chains.errors import WrongChainError
@@ -16,11 +15,13 @@ from chains.types import BlockRef, ChainId
 from relayer.cli.check_fleet import (
     DELIVERIES_MIN,
     GAS_PER_DELIVERY,
+    LAMPORTS_PER_DELIVERY,
     check_broker,
     check_database,
     check_funds,
     check_guardian,
     check_key,
+    check_lamports,
     check_price,
     check_sender,
     compare_identity,
@@ -28,6 +29,7 @@ from relayer.cli.check_fleet import (
 from relayer.cli.checks import CheckState
 from relayer.clock import SystemClock
 from relayer.settings import Settings
+from tests.chains.bridges.guardian_server import serving
 from tests.relayer.cli.samples import CHAIN_ID, Deployment, example_values, open_at
 from tests.relayer.cli.test_check_chain import FEED, fake_chain
 
@@ -199,14 +201,41 @@ def test_a_guardian_answers_under_its_own_address(
     status: int, body: object, code: str, state: CheckState
 ) -> None:
     """A url that leads to somebody else is found."""
+    with serving() as server:
+        server.status, server.body = status, json.dumps(body).encode()
 
-    def respond(request: httpx.Request) -> httpx.Response:
-        assert request.url.path == "/v1/status"
-        return httpx.Response(status, text=json.dumps(body))
-
-    found = asyncio.run(check_guardian(MEMBER, httpx.MockTransport(respond)))
+        found = asyncio.run(check_guardian(MEMBER.model_copy(update={"url": server.url})))
 
     assert (found.code, found.state) == (code, state)
+    assert server.asked == [("/v1/status", b"")]
+
+
+@pytest.mark.parametrize("status", [301, 302, 303, 307, 308])
+def test_a_guardian_that_sends_elsewhere_is_broken_and_nobody_else_is_asked(status: int) -> None:
+    """Not even another place of its own, and no address that nobody can read is an error."""
+    found = []
+    with serving() as server:
+        member = MEMBER.model_copy(update={"url": server.url})
+        server.status, server.body = status, json.dumps({"address": MEMBER.address}).encode()
+        for location in ("/v1/other", "http://[", "http://a:99999/", "//"):
+            server.headers = {"Location": location}
+            found.append(asyncio.run(check_guardian(member)))
+
+    assert {(check.code, check.state) for check in found} == {
+        ("guardian.reachable", CheckState.BROKEN)
+    }
+    assert server.asked == [("/v1/status", b"")] * len(found)
+    assert f"HTTP {status}" in found[0].detail
+
+
+def test_a_guardian_that_answers_without_end_is_broken() -> None:
+    """The doctor reads so much as shows it."""
+    with serving() as server:
+        server.endless = True
+
+        found = asyncio.run(check_guardian(MEMBER.model_copy(update={"url": server.url})))
+
+    assert (found.code, found.state) == ("guardian.reachable", CheckState.BROKEN)
 
 
 def test_a_guardian_that_is_down_is_broken() -> None:
@@ -245,3 +274,21 @@ def test_a_price_without_quotes_is_broken() -> None:
 def test_chain_ids_of_the_sample_and_the_settings_agree() -> None:
     """The sample chain is configured."""
     assert SETTINGS.chain(ChainId("eip155:1")).id == CHAIN_ID
+
+
+@pytest.mark.parametrize(
+    ("lamports", "state"),
+    [
+        (LAMPORTS_PER_DELIVERY - 1, CheckState.BROKEN),
+        (LAMPORTS_PER_DELIVERY, CheckState.WARNING),
+        (DELIVERIES_MIN * LAMPORTS_PER_DELIVERY, CheckState.OK),
+    ],
+)
+def test_a_solana_key_that_cannot_pay_is_found(lamports: int, state: CheckState) -> None:
+    """Counted in deliveries, with what their accounts must hold."""
+    chain = replace(fake_chain(), sender_balance_wei=lamports)
+
+    found = asyncio.run(check_lamports(chain))  # type: ignore[arg-type]
+
+    assert found.state is state
+    assert f"has {lamports} lamports" in found.detail

@@ -4,6 +4,7 @@ from dataclasses import replace
 
 import pytest
 
+from chains.base58 import base58_of
 from chains.types import BlockRef, ChainId
 from relayer.cli.custody import custody_answer
 from relayer.money import AssetId
@@ -42,6 +43,18 @@ def test_a_donation_is_shown_and_is_no_difference() -> None:
     assert made.exit_code == 0
     assert isinstance(accounts, list)
     assert accounts[0]["surplus_units"] == "5"
+
+
+def test_a_vault_on_solana_is_spelled_as_there() -> None:
+    """Its address and the block's hash in base 58; on an EVM chain as hex."""
+    solana = replace(CUSTODY, chain_id=ChainId("solana:x"), vault=b"\x05" * 32)
+
+    made = custody_answer([CUSTODY, solana], [], SCALES)
+
+    accounts = made.value["accounts"]
+    assert isinstance(accounts, list)
+    assert [found["vault"] for found in accounts] == ["0x" + "00" * 32, base58_of(b"\x05" * 32)]
+    assert [found["block_hash"] for found in accounts] == ["0x" + "00" * 32, "1" * 32]
 
 
 @pytest.mark.parametrize(

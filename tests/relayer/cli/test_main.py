@@ -64,6 +64,7 @@ def test_every_verb_of_an_operator_exists() -> None:
         "ledger roots", "ledger records", "ledger prove", "ledger prove-growth",
         "ledger check-proof", "db upgrade", "db check", "dlq list", "dlq show", "dlq replay",
         "dlq close", "jobs list", "jobs replay", "chain halt", "chain recover", "chain resume",
+        "chain table",
         "config check", "devnet solana",
     }  # fmt: skip
 

@@ -1,14 +1,23 @@
 """Commands about messages: list, show, and why."""
 
+from dataclasses import replace
+
 import pytest
 
-from chains.types import word_of_text
+from chains.base58 import base58_of
+from chains.types import ChainId, chain_key, word_of_text
 from relayer.cli.messages import states_of
 from relayer.clock import UnixSeconds
 from relayer.errors import SettingsError
 from relayer.outbox.life import MessageEvent, MessageState, WaitReason
 from tests.relayer.cli.conftest import Ask, Run
-from tests.relayer.cli.samples import ACCOUNT, CHAIN_ID, Deployment, enqueue_release
+from tests.relayer.cli.samples import (
+    ACCOUNT,
+    CHAIN_ID,
+    Deployment,
+    enqueue_release,
+    release_message,
+)
 
 GUARDIAN_1 = word_of_text("0x0000000000000000000000000000000000000a01")
 
@@ -181,3 +190,24 @@ def test_states_are_read_in_any_case() -> None:
     assert states_of(None) == ()
     with pytest.raises(SettingsError):
         states_of("")
+
+
+def test_a_message_to_solana_is_spelled_as_there(ask: Ask, deployment: Deployment) -> None:
+    """Vault, token, recipient and transaction in base 58, in show and in why."""
+    chain_id = ChainId("solana:EtWTRABZaYq6iMfeYKouRu166VU2xqa1")
+    vault, mint, wallet = (bytes([number]) * 32 for number in (5, 6, 7))
+    composed = release_message(deployment.store.clock.now())
+    message = replace(
+        composed.message, target=chain_key(chain_id), vault=vault, token=mint, recipient=wallet
+    )
+    signature = bytes(range(64))
+    with deployment.store.unit_of_work() as uow:
+        uow.outbox.enqueue(replace(composed, message=message, target_chain=chain_id))
+        uow.outbox.add_transaction(message.message_id, chain_id, signature, "deliver")
+
+    for command in (("message", "show"), ("why",)):
+        shown = ask(*command, "0x" + message.message_id.hex())
+        shown = shown.get("message", shown)
+        assert (shown["contract"], shown["token"]) == (base58_of(vault), base58_of(mint))
+        assert shown["recipient"] == base58_of(wallet)
+        assert [sent["tx_hash"] for sent in shown["transactions"]] == [base58_of(signature)]

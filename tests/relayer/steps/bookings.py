@@ -207,6 +207,10 @@ class Bench:
         assert self._lease is not None
         return self._lease
 
+    def forget_lease(self) -> None:
+        """Take the lease again at the next call: time went by, and it ran out."""
+        self._lease = None
+
     def look(self) -> Observation:
         """Observe once."""
         return asyncio.run(observe(self.store, self.chain, limits=self.limits, lease=self.lease()))

@@ -236,7 +236,7 @@ class Fleet:
             relayed = await relay(self.store, self.catalog, self.carrier, message_id, fence=fence)
             self._is_queue_full = relayed.reason in QUEUE_REASONS
             return 1 if relayed.is_open else None
-        follower = follower_of(self.reader, self.carrier)
+        follower = follower_of(self.reader, self.carrier, self.catalog)
         confirmed = await confirm(self.store, follower, message_id, fence=fence)
         return 1 if confirmed.is_open else None
 

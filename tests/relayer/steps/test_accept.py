@@ -11,6 +11,7 @@ from chains.command import Command, LinkOwner, Liquidation, OpenAccount, SignedC
 from relayer import wiring
 from relayer.clock import FixedClock
 from relayer.errors import RefusedError
+from relayer.guardian.request import LINKS_PER_ACCOUNT_MAX
 from relayer.steps.accept import (
     Accepted,
     IdempotencyKey,
@@ -30,6 +31,7 @@ from tests.relayer.api.kit import (
     ACCOUNT,
     ANN,
     BOB,
+    CHAIN_A,
     CHAIN_B,
     CREDIT,
     HUB,
@@ -144,6 +146,29 @@ def test_a_linked_owner_may_ask(store: Store, catalog: Catalog) -> None:
 
     assert linked.status == 201
     assert accept(store, catalog, signed(UNLOCK, BOB), idempotency=key_of("k")).status == 202
+
+
+def test_an_account_has_no_more_owners_than_guardians_can_be_told_of(
+    store: Store, catalog: Catalog
+) -> None:
+    """The next is refused with the limit and a way out; those linked may be linked again."""
+    opened(store, catalog)
+    with store.unit_of_work() as uow:
+        for number in range(LINKS_PER_ACCOUNT_MAX - 1):
+            word = number.to_bytes(32, "big")
+            uow.accounts.link(
+                ACCOUNT, chain_id=CHAIN_A, owner=word, command_id=word, at=uow.clock.now()
+            )
+    last = accept(store, catalog, signed(LINK, ANN, BOB), idempotency=key_of("last", LINK))
+    more = LinkOwner(account=ACCOUNT, chain_id=CHAIN_A, owner=BOB.address)
+
+    with pytest.raises(RefusedError, match=r"links_full.*64.*open another account"):
+        accept(store, catalog, signed(more, ANN, BOB), idempotency=key_of("more", more))
+
+    again = accept(store, catalog, signed(LINK, ANN, BOB), idempotency=key_of("again", LINK))
+    assert (last.status, again.status) == (201, 201)
+    with store.read() as uow:
+        assert len(uow.accounts.owners(ACCOUNT)) == LINKS_PER_ACCOUNT_MAX
 
 
 def test_a_credit_request_is_pending_with_both_signatures(store: Store, catalog: Catalog) -> None:

@@ -1,18 +1,15 @@
 """Attest: a quorum moves on, refusals end it, silence waits; and every guardian gets to know."""
 
 import asyncio
-from dataclasses import replace
-from itertools import pairwise
 from typing import Any
 
 import pytest
 
-from chains.command import LinkOwner
 from relayer.clock import FixedClock
 from relayer.errors import StateMovedError
-from relayer.guardian.request import CONTEXT_MAX, request_of_fields
+from relayer.guardian.request import request_of_fields
 from relayer.outbox.life import MessageState, WaitReason
-from relayer.steps.attest import AttestOutcome, attest, attestation_request
+from relayer.steps.attest import AttestOutcome, attest
 from relayer.steps.catalog import Catalog
 from relayer.steps.countersign import countersign
 from relayer.steps.decide import decide
@@ -25,14 +22,9 @@ from relayer.store.unit_of_work import Store, UnitOfWork
 from tests.databases import TestDatabases
 from tests.relayer.api.kit import (
     ACCOUNT,
-    ANN,
-    BOB,
     CHAIN_A,
     CHAIN_B,
     GUARDIANS,
-    OPEN,
-    UNLOCK,
-    VAULT_A,
     VAULT_B,
     Signer,
     signer,
@@ -41,19 +33,15 @@ from tests.relayer.steps.fakes import AWAY, BEHIND, REFUSED, Answer, FakeDoor, s
 from tests.relayer.steps.world import (
     ETHER,
     FENCE,
-    LIQ,
     LIQ_ACCOUNT,
-    LIQ_OPEN,
     SIGNATORY,
     SIGNED_CREDIT,
     SIGNED_UNLOCK,
     ask,
     kinds_booked,
-    link_owner,
     margin,
     owed,
     settled_world,
-    signed,
     stored_message,
 )
 
@@ -323,46 +311,3 @@ def test_what_a_guardian_is_shown_is_enough_for_it(
 
     with store.read() as uow:
         assert uow.outbox.signatures(message_id, 0)[SIGNATORY.address] == signature
-
-
-def test_a_borrower_with_many_owners_keeps_no_liquidator_out_of_the_context(
-    quick_store: Store, catalog: Catalog
-) -> None:
-    """Without them a guardian would take what a liquidator repays for the borrower's."""
-    settled_world(quick_store, owed_usd=24_000)
-    for number in range(CONTEXT_MAX):
-        other = signer(f"other {number}")
-        link_owner(quick_store, LinkOwner(ACCOUNT, CHAIN_A, other.address), ANN, other)
-    assert liquidate_account(quick_store, catalog, ACCOUNT, fence=FENCE)
-    with quick_store.read() as uow:
-        (stored,) = uow.outbox.of_account(ACCOUNT)
-        context = attestation_request(uow, catalog, stored).context
-
-    assert signed(LIQ_OPEN, LIQ) in context
-    assert len(context) == CONTEXT_MAX
-
-
-def test_context_is_the_path_to_the_signer_in_the_order_it_grew(
-    quick_store: Store, catalog: Catalog
-) -> None:
-    """However many other owners there are, and whatever the order of their addresses."""
-    settled_world(quick_store)
-    chain = [ANN, *(signer(f"owner {number}") for number in range(4)), BOB]
-    links = [
-        link_owner(quick_store, LinkOwner(ACCOUNT, CHAIN_B, new.address), old, new)
-        for old, new in pairwise(chain)
-    ]
-    others = [signer(f"other {number}") for number in range(CONTEXT_MAX)]
-    for other in others:
-        link_owner(quick_store, LinkOwner(ACCOUNT, CHAIN_A, other.address), ANN, other)
-    command_id = ask(quick_store, signed(replace(UNLOCK, nonce=bytes(32)), BOB))
-    decide(quick_store, catalog, command_id, fence=FENCE)
-    with quick_store.read() as uow:
-        (stored,) = uow.outbox.of_account(ACCOUNT)
-    asked = doors(None, None, None)
-
-    run(quick_store, catalog, asked, stored.message_id)
-
-    context = request_of_fields(asked[0].asked[0]).context
-    assert context == (signed(OPEN, ANN), *links, signed(LIQ_OPEN, LIQ))
-    assert stored.message.message.vault == VAULT_A

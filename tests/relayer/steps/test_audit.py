@@ -1,5 +1,7 @@
 """The ledger derived again: equal after an honest life, and each kind of tampering located."""
 
+from random import Random
+
 import pytest
 from sqlalchemy import text
 
@@ -9,11 +11,13 @@ from relayer.ledger.chart import INSURANCE, margin_code
 from relayer.ledger.journal import chain_hash, record_of
 from relayer.steps.audit_report import Source, Verdict
 from relayer.store.unit_of_work import Store
+from tests.chain_families import Family
 from tests.databases import TestDatabases
 from tests.relayer.api.kit import ACCOUNT, CHAIN_A, UNLOCK
 from tests.relayer.steps.audits import LOCKED, AuditBench
 from tests.relayer.steps.bookings import lock
 from tests.relayer.steps.world import LIQ_ACCOUNT, open_account, post
+from tests.simulated_chain import chain_of
 
 
 @pytest.fixture
@@ -39,8 +43,14 @@ def rehash(store: Store) -> None:
         connection.execute(text("UPDATE ledger_head SET last_hash = :hash"), {"hash": previous})
 
 
-def test_r20_an_honest_ledger_equals_what_chain_and_signatures_prove(bench: AuditBench) -> None:
+@pytest.mark.parametrize("family", Family)
+def test_r20_an_honest_ledger_equals_what_chain_and_signatures_prove(
+    quick_store: Store, databases: TestDatabases, family: Family
+) -> None:
     """Lock, dead branch, unlock, release: every entry and every balance."""
+    bench = AuditBench(quick_store, databases, chain_of(family, CHAIN_A, Random(5)))
+    bench.live_through()
+
     report = bench.audit()
 
     assert report.is_equal, (report.entries, report.events, report.balances, report.commands)

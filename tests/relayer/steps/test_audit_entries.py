@@ -144,7 +144,7 @@ def test_a_halt_before_the_recovery_is_no_difference(bench: AuditBench) -> None:
 @pytest.mark.parametrize(
     "kind",
     [
-        *("deficit.booked", "deficit.cured", "exit.covered", "liquidation.overpaid"),
+        *("deficit.booked", "deficit.cured", "liquidation.dropped"),
         *("lock.reversed", "correction"),
     ],
 )

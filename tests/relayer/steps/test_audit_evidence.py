@@ -12,7 +12,7 @@ from relayer.ledger.correction import correction_entry
 from relayer.outbox.life import MessageEvent, WaitReason
 from relayer.steps.audit_report import Source, UnprovenSum, Verdict
 from relayer.steps.correct import correct
-from relayer.steps.ending import drop_hold
+from relayer.steps.give_back import drop_hold
 from relayer.steps.liquidate import liquidate_account
 from relayer.store.breaks import CustodyDifference
 from relayer.store.unit_of_work import Store
@@ -59,35 +59,51 @@ def bench(quick_store: Store, databases: TestDatabases) -> AuditBench:
     return made
 
 
-def test_what_covers_an_exit_is_derived_and_counted_as_unproven(bench: AuditBench) -> None:
-    """The hub alone says that the message was dropped; kind and sum of that are shown."""
+def test_what_pays_for_an_exit_is_derived_from_the_exit(bench: AuditBench) -> None:
+    """That the message was dropped the hub alone says; that the account owed the chain says."""
     covered(bench)
 
     report = bench.audit()
 
     assert report.is_equal, findings(report)
-    assert bench.bench.kinds()[-2:] == ["unlock.dropped", "exit.covered"]
+    assert bench.bench.kinds()[-5:] == [
+        *("exit.final", "deficit.booked", "exit.rest"),
+        *("unlock.dropped", "deficit.cured"),
+    ]
     sums = {kind: found for (kind, _, _), found in report.unproven.items()}
-    moved = UnprovenSum(1, UNLOCK.amount)
-    assert sums == {"unlock.dropped": moved, "exit.covered": moved}
+    assert sums == {"unlock.dropped": UnprovenSum(1, UNLOCK.amount)}
     assert {key[1:] for key in report.unproven} == {(WETH, CHAIN_A)}
+    assert report.sources[Source.CHAIN] == 7
 
 
-def test_a_missing_cover_of_an_exit_is_found(bench: AuditBench) -> None:
+def test_a_missing_payment_for_an_exit_is_found(bench: AuditBench) -> None:
     """The account would own units that no vault holds."""
     covered(bench)
     bench.tamper(
         "DELETE FROM posting WHERE seq IN "
-        "(SELECT seq FROM journal_entry WHERE kind = 'exit.covered')",
-        "DELETE FROM journal_entry WHERE kind = 'exit.covered'",
+        "(SELECT seq FROM journal_entry WHERE kind = 'deficit.cured')",
+        "DELETE FROM journal_entry WHERE kind = 'deficit.cured'",
         "UPDATE ledger_head SET last_seq = last_seq - 1",
     )
 
     report = bench.audit()
 
     assert [(found.verdict, found.kind, found.seq) for found in report.entries] == [
-        (Verdict.MISSING, "exit.covered", None)
+        (Verdict.MISSING, "deficit.cured", None)
     ]
+
+
+def test_an_exit_of_which_nothing_was_reserved_is_derived(bench: AuditBench) -> None:
+    """Its lock was not final when it was seen, so there is only the rest of it."""
+    bench.chain.mine(lock("one", LOCKED), leave("exit", LOCKED))
+    bench.bench.catch_up()
+    bench.chain.finalize()
+    bench.bench.catch_up()
+
+    report = bench.audit()
+
+    assert report.is_equal, findings(report)
+    assert bench.bench.kinds() == ["lock.seen", "lock.final", "exit.rest"]
 
 
 def covered(bench: AuditBench) -> None:
@@ -99,7 +115,7 @@ def covered(bench: AuditBench) -> None:
     with bench.store.unit_of_work() as uow:
         reason = WaitReason.GUARDIANS_REFUSED
         uow.outbox.move(message.message_id, MessageEvent.REJECT, reason, "test", uow.clock.now())
-        drop_hold(uow, stored.message)
+        drop_hold(uow, bench.bench.catalog, stored.message)
 
 
 def signed_by(made: Correction, *keys: Signer) -> SignedCorrection:
@@ -250,7 +266,7 @@ def test_a_block_that_becomes_final_during_the_audit_is_above_the_pin(bench: Aud
 def test_an_undone_liquidation_with_a_repayment_is_derived(
     quick_store: Store, databases: TestDatabases
 ) -> None:
-    """What was repaid on the part taken over follows from events and the dropped seizure."""
+    """What was repaid on the part taken over is booked again, as the end of the seizure says."""
     bench = AuditBench(quick_store, databases)
     bench.bench.catalog = catalog_of_world()
     bench.others = {chain_id: SimulatedChain(chain_id) for chain_id in (CHAIN_B, CHAIN_C)}
@@ -267,14 +283,16 @@ def test_an_undone_liquidation_with_a_repayment_is_derived(
         (stored,) = uow.outbox.of_account(ACCOUNT)
         reason = WaitReason.GUARDIANS_REFUSED
         uow.outbox.move(stored.message_id, MessageEvent.REJECT, reason, "test", uow.clock.now())
-        drop_hold(uow, stored.message)
+        drop_hold(uow, bench.bench.catalog, stored.message)
 
     report = bench.audit(chain_ids=(CHAIN_A, CHAIN_B, CHAIN_C))
 
-    assert bench.bench.kinds()[-2:] == ["liquidation.dropped", "liquidation.overpaid"]
+    assert bench.bench.kinds()[-4:] == [
+        *("seize.dropped", "repay.reversed", "liquidation.dropped", "repay.final")
+    ]
     assert report.is_equal, findings(report)
     kinds = {kind for kind, _, _ in report.unproven}
-    assert {"liquidation.moved", "liquidation.overpaid", "seize.dropped"} <= kinds
+    assert {"liquidation.moved", "liquidation.dropped", "seize.dropped"} <= kinds
 
 
 def with_final(bench: AuditBench, chain_id: ChainId, transaction: Tx) -> None:

@@ -6,10 +6,16 @@ from typing import Any
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from solders.keypair import Keypair
 from solders.pubkey import Pubkey
 
+from chains.command import RequestUnlock
+from chains.solana.vault_addresses import VaultAddresses, unsigned_words
+from chains.types import ChainId, TokenRef
 from relayer import wiring
+from relayer.assets import Asset, AssetRegistry
 from relayer.errors import RefusedError
+from relayer.money import AssetId
 from relayer.steps.command_terms import asset_at, check_named_signers, check_terms
 from tests.relayer.api.kit import (
     ANN,
@@ -34,6 +40,24 @@ from tests.relayer.api.kit import (
 )
 
 CATALOG = wiring.catalog_of(deployment_settings())
+CHAIN_S = ChainId("solana:EtWTRABZaYq6iMfeYKouRu166VU2xqa1")
+PROGRAM_S, MINT_S, OTHER_S, WALLET_S = (
+    bytes(Keypair.from_seed(bytes([number]) * 32).pubkey()) for number in range(1, 5)
+)
+DERIVED_VAULT_S = bytes(Pubkey.find_program_address([b"vault"], Pubkey(PROGRAM_S))[0])
+MULTISIG_S = bytes(Pubkey.find_program_address([b"multisig"], Pubkey(WALLET_S))[0])
+AT_S = VaultAddresses(Pubkey(PROGRAM_S), Pubkey(DERIVED_VAULT_S))
+SOLANA_CATALOG = replace(
+    CATALOG,
+    chain_ids=(*CATALOG.chain_ids, CHAIN_S),
+    vaults={CHAIN_S: DERIVED_VAULT_S},
+    assets=AssetRegistry({TokenRef(CHAIN_S, MINT_S): Asset(AssetId("USDC"), 6)}),
+    barred={
+        CHAIN_S: unsigned_words(
+            program_id=PROGRAM_S, vault=DERIVED_VAULT_S, mints=(MINT_S, OTHER_S)
+        ),
+    },
+)
 WITH_SOLANA = with_solana(CATALOG)
 PROGRAM_DERIVED = bytes(Pubkey.find_program_address([b"x"], Pubkey(b"\x07" * 32))[0])
 STRANGE = b"\x00" * 12 + b"\x09" * 20
@@ -115,6 +139,49 @@ def test_wrong_terms_are_refused(command: Any, code: str) -> None:
     """Each with its code."""
     with pytest.raises(RefusedError) as refused:
         check_terms(command, CATALOG)
+
+    assert refused.value.code == code
+
+
+def solana_unlock(**changes: Any) -> RequestUnlock:
+    """Return an unlock of a vault on Solana to a wallet there."""
+    fields = {"chain_id": CHAIN_S, "vault": DERIVED_VAULT_S, "token": MINT_S, "recipient": WALLET_S}
+    return replace(UNLOCK, **(fields | changes))
+
+
+def test_an_unlock_may_go_to_a_wallet_on_solana() -> None:
+    """A key, and an account of a program that can pay on, as that of a multisig."""
+    check_terms(solana_unlock(), SOLANA_CATALOG)
+    check_terms(solana_unlock(recipient=MULTISIG_S), SOLANA_CATALOG)
+
+    assert Pubkey(WALLET_S).is_on_curve()
+    assert not Pubkey(MULTISIG_S).is_on_curve()
+
+
+@pytest.mark.parametrize(
+    ("changes", "code", "text"),
+    [
+        ({"recipient": bytes(32)}, "address_invalid", "zero address"),
+        ({"recipient": ANN.address}, "address_invalid", "is an EVM address"),
+        ({"recipient": DERIVED_VAULT_S}, "address_invalid", "vault or the token"),
+        ({"recipient": MINT_S}, "address_invalid", "vault or the token"),
+        ({"recipient": bytes(AT_S.authority)}, "address_invalid", str(AT_S.authority)),
+        ({"recipient": bytes(AT_S.events)}, "address_invalid", "nobody signs"),
+        ({"recipient": bytes(AT_S.custody(Pubkey(MINT_S)))}, "address_invalid", "nobody signs"),
+        ({"recipient": bytes(AT_S.custody(Pubkey(OTHER_S)))}, "address_invalid", "nobody signs"),
+        ({"recipient": bytes(AT_S.asset(Pubkey(MINT_S)))}, "address_invalid", "nobody signs"),
+        ({"recipient": PROGRAM_S}, "address_invalid", "nobody signs"),
+        ({"amount": 2**64}, "amount_invalid", "at most"),
+        ({"vault": WALLET_S}, "unknown_vault", str(Pubkey(WALLET_S))),
+        ({"token": WALLET_S}, "unknown_token", str(Pubkey(WALLET_S))),
+    ],
+)
+def test_an_unlock_to_nobody_on_solana_is_refused(
+    changes: dict[str, Any], code: str, text: str
+) -> None:
+    """Who cannot be paid or could not pay on is named in the spelling of the chain."""
+    with pytest.raises(RefusedError, match=text) as refused:
+        check_terms(solana_unlock(**changes), SOLANA_CATALOG)
 
     assert refused.value.code == code
 

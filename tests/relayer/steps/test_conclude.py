@@ -202,7 +202,7 @@ def test_a_refusal_does_not_shorten_the_time_that_a_person_set(
     request = held_back(quick_store, governed)
     message_id = request.message.message_id
     with pytest.raises(RefusedError, match="past_expiry"):
-        overrule(quick_store, message_id, Overruling(Action.EXTEND, "ann", "look", 60))
+        overrule(quick_store, catalog, message_id, Overruling(Action.EXTEND, "ann", "look", 60))
     with quick_store.unit_of_work() as uow:
         before = uow.governor.get(message_id)
         assert before is not None
@@ -219,7 +219,7 @@ def test_what_a_person_dropped_is_not_judged_again(quick_store: Store, catalog: 
     governed = limited(catalog, 1)
     request = held_back(quick_store, governed)
     dropping = Overruling(Action.DROP, "ann", "stolen key")
-    overrule(quick_store, request.message.message_id, dropping)
+    overrule(quick_store, catalog, request.message.message_id, dropping)
 
     with pytest.raises(NotYetError, match="stolen key"):
         countersign(quick_store, catalog, SIGNATORY, request)

@@ -6,20 +6,32 @@ import pytest
 
 from chains.attestation import attestation_digest, recover_signer
 from chains.command import Liquidation
-from chains.events import CollateralSeized, Repaid
+from chains.events import CollateralExited, CollateralSeized, Repaid
 from chains.message import Message
 from chains.types import ChainId
-from relayer.errors import NotYetError
-from relayer.money import RAY
+from relayer.errors import NotYetError, RefusedError
+from relayer.ledger.chart import BAD_DEBT, INSURANCE, Side, vault_code
+from relayer.money import RAY, AssetId
 from relayer.steps.catalog import Catalog
 from relayer.steps.countersign import countersign
 from relayer.steps.reconcile import reconcile
 from relayer.store.unit_of_work import Store
-from tests.relayer.api.kit import ACCOUNT, CHAIN_A, CHAIN_B, CHAIN_C, LINE_C, VAULT_A
+from tests.relayer.api.kit import (
+    ACCOUNT,
+    ANN,
+    CHAIN_A,
+    CHAIN_B,
+    CHAIN_C,
+    LINE_C,
+    UNLOCK,
+    VAULT_A,
+    WETH_A,
+)
 from tests.relayer.steps.braking import halt
 from tests.relayer.steps.mutations import LIQUIDATION, SEIZE, unlock
 from tests.relayer.steps.world import (
     DOLLAR,
+    ETHER,
     FENCE,
     HEIGHT,
     LIQ,
@@ -32,6 +44,7 @@ from tests.relayer.steps.world import (
     position_at,
     released,
     request_of,
+    see_block,
     see_final,
     settled_world,
 )
@@ -142,6 +155,55 @@ def test_executed_messages_of_one_account_do_not_wait_for_each_other(
     assert margin(quick_store) == (10 * 10**18 - taken, 0)
     assert margin(quick_store, LIQ_ACCOUNT) == (0, 0)
     assert owed(quick_store, ACCOUNT, LIQ_ACCOUNT) == 0
+
+
+def left(units: int) -> CollateralExited:
+    """Return the event of an owner who took all that the vault had left of the account's."""
+    place = position_at(HEIGHT + 2, CHAIN_A, VAULT_A, 0)
+    return CollateralExited(place, ACCOUNT, WETH_A, ANN.address, ANN.address, units, 0)
+
+
+@pytest.mark.parametrize("is_exit_first", [True, False])
+def test_an_executed_seizure_is_booked_the_same_before_and_after_its_owner_left(
+    store: Store, replica: Catalog, is_exit_first: bool
+) -> None:
+    """What was insured is not in the vault's payment, so the owner took it too, and owes it."""
+    settled_world(store, owed_usd=OWED_USD)
+    request = request_of(SEIZE)
+    exit_event = left(10 * ETHER - LIQUIDATION.seized)
+    see_final(store, CHAIN_A, HEIGHT + 1, [seized(request.message)])
+    if is_exit_first:
+        see_final(store, CHAIN_A, HEIGHT + 2, [exit_event])
+    reconcile(store, replica, CHAIN_A, fence=FENCE)
+
+    assert countersign(store, replica, SIGNATORY, request)
+    if not is_exit_first:
+        see_final(store, CHAIN_A, HEIGHT + 2, [exit_event])
+    reconcile(store, replica, CHAIN_A, fence=FENCE)
+
+    place = (AssetId("WETH"), CHAIN_A)
+    with store.read() as uow:
+        lost, insured = (uow.ledger.counters(code, *place) for code in (BAD_DEBT, INSURANCE))
+        vault = uow.ledger.counters(vault_code(VAULT_A), *place)
+        owed_units = [owing.units for owing in uow.deficits.open(CHAIN_A, ACCOUNT)]
+    assert margin(store) == (0, 0)
+    assert owed_units == [lost.posted(Side.DEBIT)] == [insured.posted(Side.CREDIT)]
+    assert owed_units == [LIQUIDATION.insured]
+    assert vault.posted(Side.DEBIT) == 0
+
+
+def test_an_executed_message_whose_block_may_go_takes_no_more_than_the_account_has(
+    quick_store: Store, replica: Catalog
+) -> None:
+    """A guardian lends on what is final only."""
+    settled_world(quick_store)
+    request = request_of(SIGNED_UNLOCK)
+    see_final(quick_store, CHAIN_A, HEIGHT + 2, [left(10 * ETHER - UNLOCK.amount + 1)])
+    see_block(quick_store, CHAIN_A, HEIGHT + 3, [released(request.message, HEIGHT + 3)])
+    reconcile(quick_store, replica, CHAIN_A, fence=FENCE)
+
+    with pytest.raises(RefusedError, match="insufficient_collateral"):
+        countersign(quick_store, replica, SIGNATORY, request)
 
 
 def test_r16_what_is_shown_with_a_held_message_opens_no_brake(

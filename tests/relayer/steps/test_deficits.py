@@ -1,12 +1,13 @@
 """Deficits: what comes back to an account pays what it owes before anything else."""
 
+import pytest
+
 from chains.types import ChainId
 from relayer.clock import UnixSeconds
 from relayer.ledger.chart import BAD_DEBT, margin_code, vault_code
 from relayer.ledger.journal import JournalEntry, Phase, Posting, entry_id_of
-from relayer.reconcile.reversal import Shortfall
-from relayer.steps.deficits import book_deficit, cure_deficits
-from relayer.steps.ending import drop_hold
+from relayer.steps.deficits import cure_deficits, lend_shortfall
+from relayer.steps.give_back import drop_hold
 from relayer.store.unit_of_work import Store
 from tests.databases import NOW
 from tests.relayer.api.kit import ACCOUNT, CHAIN_A, VAULT_A
@@ -14,6 +15,7 @@ from tests.relayer.steps.bookings import WETH, Bench, lock, unlock_message
 from tests.simulated_chain import SimulatedChain
 
 CAUSE = b"\x01" * 32
+OTHER = b"\x02" * 32
 
 
 def owing(store: Store, units: int, *, held: int) -> Bench:
@@ -23,12 +25,13 @@ def owing(store: Store, units: int, *, held: int) -> Bench:
     bench.chain.finalize()
     bench.catch_up()
     bench.compose(unlock_message(held))
-    reversal = moved(units)
+    taking = moved(units)
     with store.unit_of_work() as uow:
         uow.ledger.lock()
-        deficit = book_deficit(uow, reversal, Shortfall(ACCOUNT, WETH, CHAIN_A, units))
-        assert uow.ledger.post(deficit).is_booked
-        assert uow.ledger.post(reversal).is_booked
+        lent = lend_shortfall(uow, taking)
+        assert lent is not None
+        assert uow.ledger.post(lent).is_booked
+        assert uow.ledger.post(taking).is_booked
     return bench
 
 
@@ -65,7 +68,7 @@ def test_a_hold_that_is_dropped_pays_what_is_owed(store: Store) -> None:
         uow.ledger.lock()
         found = uow.outbox.get(unlock_message(8).message_id)
         assert found is not None
-        drop_hold(uow, found.message)
+        drop_hold(uow, bench.catalog, found.message)
 
     assert before == (5, 5, 0)
     assert (owed(bench), bench.units(BAD_DEBT), bench.available()) == (0, 0, 3)
@@ -91,3 +94,30 @@ def test_locks_pay_bit_by_bit_and_no_more_than_is_owed(store: Store) -> None:
     assert left == [(5, 3, 0), (3, 1, 0), (1, 0, 8)]
     assert bench.kinds().count("deficit.cured") == 3
     assert (bench.units(BAD_DEBT), bench.is_sound()) == (0, True)
+
+
+@pytest.mark.parametrize(("units", "lent"), [(8, None), (9, 1), (10, None)])
+def test_only_what_the_margin_lacks_is_lent(
+    quick_store: Store, units: int, lent: int | None
+) -> None:
+    """Nothing where it has enough, and nothing for what the vault cannot give either."""
+    bench = Bench(quick_store, SimulatedChain(CHAIN_A))
+    bench.chain.mine(lock("mine", 8), lock("other", 1, account=OTHER))
+    bench.chain.finalize()
+    bench.catch_up()
+
+    with quick_store.unit_of_work() as uow:
+        found = lend_shortfall(uow, moved(units))
+
+    assert (None if found is None else found.postings[0].units) == lent
+    assert owed(bench) == (lent or 0)
+
+
+def test_nothing_is_lent_twice(quick_store: Store) -> None:
+    """An entry that is booked already took what it takes."""
+    bench = owing(quick_store, 5, held=8)
+
+    with quick_store.unit_of_work() as uow:
+        assert lend_shortfall(uow, moved(5)) is None
+
+    assert owed(bench) == 5

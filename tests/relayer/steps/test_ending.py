@@ -8,7 +8,14 @@ from relayer.errors import InvariantError
 from relayer.outbox.holds import sent_entry
 from relayer.outbox.message import OutboxMessage
 from relayer.steps.catalog import Catalog
-from relayer.steps.ending import drop_hold, must_post, open_hold, return_hold, settle_hold
+from relayer.steps.ending import (
+    DROPPED,
+    RETURNED,
+    end_hold,
+    must_post,
+    open_hold,
+    settle_hold,
+)
 from relayer.store.grants import GrantState
 from relayer.store.unit_of_work import Store, UnitOfWork
 from tests.relayer.api.kit import release_message
@@ -32,6 +39,16 @@ def end(store: Store, message_id: bytes, *endings: Ending) -> list[object]:
         with store.unit_of_work() as uow:
             results.append(ending(uow, message))
     return results
+
+
+def drop_hold(uow: UnitOfWork, message: OutboxMessage) -> None:
+    """End a hold that was never in flight."""
+    end_hold(uow, message, stage=DROPPED)
+
+
+def return_hold(uow: UnitOfWork, message: OutboxMessage) -> None:
+    """End a hold on proof."""
+    end_hold(uow, message, stage=RETURNED)
 
 
 def test_a_hold_is_settled_once(store: Store, catalog: Catalog) -> None:

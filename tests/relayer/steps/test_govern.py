@@ -246,7 +246,7 @@ def test_what_the_target_executed_is_booked_whatever_a_guardian_decided(
     request = request_of(unlock(ETHER, 1, FAR), expiry_seconds=FAR)
     with pytest.raises(NotYetError, match="governor_queued"):
         countersign(quick_store, governed, SIGNATORY, request)
-    overrule(quick_store, request.message.message_id, overruling)
+    overrule(quick_store, catalog, request.message.message_id, overruling)
     see_final(quick_store, CHAIN_A, HEIGHT + 5, [released(request.message)])
     reconcile(quick_store, governed, CHAIN_A, fence=FENCE)
 
@@ -278,7 +278,7 @@ def test_r15_a_person_releases_what_waits(store: Store, catalog: Catalog) -> Non
     governed = limited(catalog, 5_000)
     message_id = queued(store, governed)
 
-    overrule(store, message_id, Overruling(Action.RELEASE, "ann", "known customer"))
+    overrule(store, catalog, message_id, Overruling(Action.RELEASE, "ann", "known customer"))
 
     with store.read() as uow:
         assert uow.jobs.job(ATTEST, message_id.hex()).state is JobState.DUE
@@ -291,13 +291,13 @@ def test_r15_a_person_drops_what_waits(store: Store, catalog: Catalog) -> None:
     """No guardian ever saw it, so its hold comes back at once, and it cannot be dropped twice."""
     message_id = queued(store, limited(catalog, 5_000))
 
-    overrule(store, message_id, Overruling(Action.DROP, "ann", "stolen key"))
+    overrule(store, catalog, message_id, Overruling(Action.DROP, "ann", "stolen key"))
 
     stored = stored_message(store, message_id)
     assert (stored.state, stored.reason) == (MessageState.FAILED, WaitReason.GOVERNOR_DROPPED)
     assert margin(store) == (9 * ETHER, 0)
     with pytest.raises(RefusedError, match="is DROPPED"):
-        overrule(store, message_id, Overruling(Action.RELEASE, "ann", "x"))
+        overrule(store, catalog, message_id, Overruling(Action.RELEASE, "ann", "x"))
 
 
 def test_r15_a_person_lets_it_wait_longer_whatever_room_there_is(
@@ -307,9 +307,9 @@ def test_r15_a_person_lets_it_wait_longer_whatever_room_there_is(
     governed = limited(catalog, 5_000)
     message_id = queued(quick_store, governed)
     with pytest.raises(RefusedError, match="past_expiry"):
-        overrule(quick_store, message_id, Overruling(Action.EXTEND, "ann", "x", 3_600))
+        overrule(quick_store, catalog, message_id, Overruling(Action.EXTEND, "ann", "x", 3_600))
 
-    overrule(quick_store, message_id, Overruling(Action.EXTEND, "ann", "checking", 60))
+    overrule(quick_store, catalog, message_id, Overruling(Action.EXTEND, "ann", "checking", 60))
 
     clock.move(DAY)
     set_prices(quick_store)
@@ -333,7 +333,9 @@ def test_a_change_needs_a_reason_and_a_time(action: Action, reason: str, seconds
         Overruling(action, "ann", reason, seconds)
 
 
-def test_what_the_governor_does_not_hold_cannot_be_changed(quick_store: Store) -> None:
+def test_what_the_governor_does_not_hold_cannot_be_changed(
+    quick_store: Store, catalog: Catalog
+) -> None:
     """The id may be a slip."""
     with pytest.raises(RefusedError, match="unknown to the governor"):
-        overrule(quick_store, bytes(32), Overruling(Action.DROP, "ann", "x"))
+        overrule(quick_store, catalog, bytes(32), Overruling(Action.DROP, "ann", "x"))

@@ -125,7 +125,7 @@ def test_r15_what_the_bucket_never_holds_waits_for_a_person(
     assert still_held.reason is WaitReason.GOVERNOR_HELD
     assert "a person must release it" in row(store, message_id).reason
 
-    overrule(store, message_id, Overruling(Action.RELEASE, "ann", "known customer"))
+    overrule(store, catalog, message_id, Overruling(Action.RELEASE, "ann", "known customer"))
 
     assert run_attest(store, governed, message_id)[0].state is MessageState.ATTESTED
     assert missing_usd(store, governed) == 0

@@ -14,7 +14,7 @@ from relayer.risk.parameters import Level
 from relayer.steps.assess import assess, debtors
 from relayer.steps.catalog import Catalog
 from relayer.steps.countersign import countersign
-from relayer.steps.ending import drop_hold
+from relayer.steps.give_back import drop_hold
 from relayer.steps.liquidate import liquidate_account
 from relayer.steps.position import position_of, prices_of
 from relayer.steps.queues import ATTEST, DECIDE, LIQUIDATE
@@ -99,7 +99,7 @@ def test_what_was_given_up_is_decided_again_one_second_later(
     liquidate_account(quick_store, catalog, ACCOUNT, fence=FENCE)
     refused = only_message(quick_store)
     with quick_store.unit_of_work() as uow:
-        drop_hold(uow, refused.message)
+        drop_hold(uow, catalog, refused.message)
         reason = WaitReason.GUARDIANS_REFUSED
         now = uow.clock.now()
         uow.outbox.move(refused.message_id, MessageEvent.REJECT, reason, "", now)

@@ -9,6 +9,7 @@ import pytest
 from relayer.clock import FixedClock
 from relayer.ledger.journal import JournalEntry
 from relayer.steps import reconcile as reconcile_step
+from relayer.steps.fence import open_fence
 from relayer.store.unit_of_work import Store
 from tests.databases import NOW, TestDatabases
 from tests.relayer.api.kit import CHAIN_A, contract
@@ -76,3 +77,28 @@ def test_a_batch_books_what_one_by_one_books(
 
     assert together == alone
     assert together[0]
+
+
+def test_a_batch_takes_few_events_that_are_booked_one_after_the_other(
+    quick_store: Store, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The others go on in the next transaction, in their order; none is passed over."""
+    monkeypatch.setattr(reconcile_step, "SINGLES_PER_BATCH", 2)
+    bench = Bench(quick_store, SimulatedChain(CHAIN_A))
+    account = ACCOUNTS[0]
+    exits = [leave(f"exit {number}", 1, account=account) for number in range(4)]
+    bench.chain.mine(lock("first", 9, account=account), *exits, lock("last", 5, account=account))
+    bench.chain.finalize()
+    bench.follow()
+
+    booked = []
+    while True:
+        done = reconcile_step.reconcile(quick_store, bench.catalog, CHAIN_A, fence=open_fence)
+        booked.append((done.booked, done.has_more))
+        if not done.has_more:
+            break
+
+    assert booked == [(3, True), (3, False)]
+    with quick_store.read() as uow:
+        kinds = [found.entry.kind for found in uow.ledger.entries(after_seq=0, limit=9)]
+    assert kinds == ["lock.final", *["exit.final"] * 4, "lock.final"]

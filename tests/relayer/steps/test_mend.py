@@ -1,6 +1,7 @@
 """Mend: gaps are filled, strangers are noticed, and what nobody needs makes way."""
 
 import asyncio
+from typing import Any
 
 import pytest
 from sqlalchemy import update
@@ -54,7 +55,8 @@ class Sending:
 
     def confirm(self, number: int) -> None:
         """Confirm a message."""
-        follower = Follower(self.reader, self.bridge, self.sender)  # type: ignore[arg-type]
+        reader: Any = self.reader
+        follower = Follower(reader, self.bridge, self.sender, self.catalog)
         asyncio.run(confirm(self.store, follower, self.ids[number], fence=FENCE))
 
     def mend(self) -> MendOutcome:

@@ -8,8 +8,8 @@ from chains.events import EventPosition, ObservedEvent
 from relayer.errors import LeaseLostError
 from relayer.ledger.chart import Side, in_flight_code
 from relayer.outbox.life import MessageState
-from relayer.steps.ending import drop_hold
 from relayer.steps.fence import open_fence
+from relayer.steps.give_back import drop_hold
 from relayer.steps.queues import ASSESS
 from relayer.steps.reconcile import reconcile
 from relayer.store.grants import GrantState
@@ -339,7 +339,7 @@ def test_the_effect_of_a_failed_message_is_parked(bench: Bench) -> None:
     composed = bench.compose(failed)
     bench.compose(other)
     with bench.store.unit_of_work() as uow:
-        drop_hold(uow, composed)
+        drop_hold(uow, bench.catalog, composed)
         bench.fail(uow, failed.message_id)
     bench.chain.mine(release("odd", failed), release("out", other))
 

@@ -67,7 +67,7 @@ class Carriers:
     def confirm(self, message_id: bytes | None = None) -> ConfirmOutcome:
         """Confirm once."""
         reader: Any = self.reader
-        follower = Follower(reader, self.bridge, self.sender)
+        follower = Follower(reader, self.bridge, self.sender, self.catalog)
         word = message_id or self.message_id
         return asyncio.run(confirm(self.store, follower, word, fence=FENCE))
 

@@ -8,6 +8,7 @@ from chains.errors import FinalityViolationError
 from relayer.errors import RefusedError
 from relayer.steps.replay import Replayed, Span, replay
 from relayer.store.unit_of_work import Store
+from tests.chain_families import Slots
 from tests.flaky_nodes import accusing, node_of
 from tests.relayer.api.kit import CHAIN_A, contract
 from tests.relayer.steps.bookings import CATALOG, Bench, lock
@@ -175,3 +176,22 @@ def test_r14_a_forged_lock_that_no_node_shows_any_more_stays_parked(store: Store
     assert (found.seen, found.unparked, found.booked) == (1, 0, 0)
     assert bench.custody() == 10
     assert len(bench.parked()) == 1
+
+
+def test_r20_a_replay_over_heights_without_blocks_brings_what_was_missed(store: Store) -> None:
+    """Ranges may begin, end and lie where no block is."""
+    chain = SimulatedChain(CHAIN_A, slots=Slots(lambda: 3))
+    made = Bench(store, chain)
+    chain.mine(lock("known", 5))
+    chain.mine(lock("missed", 7))
+    chain.mine()
+    whole = list(chain.blocks)
+    chain.blocks[2] = type(whole[2])(whole[2].header, (), ())
+    chain.finalize()
+    made.catch_up()
+    chain.blocks[2] = whole[2]
+
+    found = read_again(made, first=1, last=11, blocks_max=2)
+
+    assert (found.seen, found.new) == (2, 1)
+    assert (made.available(), made.custody()) == (12, 12)

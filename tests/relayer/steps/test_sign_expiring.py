@@ -80,7 +80,7 @@ def relayed(
 
 def looked_at(world: ExpiringWorld, message_id: bytes) -> tuple[Attempt, ...]:
     """Run the confirm step once and return the attempts afterwards."""
-    follower = follower_of(world.reader, world.carrier)
+    follower = follower_of(world.reader, world.carrier, world.catalog)
     world.loop.run_until_complete(confirm(world.store, follower, message_id, fence=FENCE))
     return world.attempts(message_id)
 

@@ -1,7 +1,6 @@
 """Switch: effective at once for all workers, signed for guardians, never undone by an old order."""
 
 import asyncio
-import multiprocessing
 from dataclasses import dataclass, replace
 from typing import Any
 
@@ -29,6 +28,7 @@ from relayer.store.job_records import JobState
 from relayer.store.switches import Source, SwitchChange
 from relayer.store.unit_of_work import Store
 from tests.databases import NOW
+from tests.forked import FORKED
 from tests.relayer.api.kit import CHAIN_A, GUARDIANS, HUB, Signer, signer
 from tests.relayer.steps.braking import unlock
 from tests.relayer.steps.world import SIGNATORY, catalog_of_world, request_of, settled_world
@@ -36,7 +36,6 @@ from tests.relayer.steps.world import SIGNATORY, catalog_of_world, request_of, s
 OPERATOR = signer("switch operator")
 PAUSE = Switch(Subject(CHAIN_A, Direction.OUT), True, "odd outflow")
 WORKERS = 8
-SPAWN = multiprocessing.get_context("spawn")
 WAIT_SECONDS = 100
 
 
@@ -270,9 +269,9 @@ def test_r16_eight_processes_make_no_signature_after_the_acknowledgement(
 ) -> None:
     """The order comes back only when signatures being made have ended; none follows."""
     settled_world(store)
-    signed = SPAWN.Queue()
+    signed = FORKED.Queue()
     workers = [
-        SPAWN.Process(target=sign_until_stopped, args=(store.engine.url, number + 1, signed))
+        FORKED.Process(target=sign_until_stopped, args=(store.engine.url, number + 1, signed))
         for number in range(WORKERS)
     ]
     for worker in workers:

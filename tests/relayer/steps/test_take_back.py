@@ -7,7 +7,7 @@ import pytest
 
 from relayer.ledger.chart import BAD_DEBT
 from relayer.outbox.life import MessageState
-from relayer.steps.ending import drop_hold
+from relayer.steps.give_back import drop_hold
 from relayer.steps.queues import CONFIRM
 from relayer.steps.recover import plan_recovery, recover
 from relayer.store.grants import GrantState
@@ -111,7 +111,7 @@ def test_an_exit_that_is_gone_gives_back_what_covered_it(store: Store) -> None:
     message = bench.compose(unlock_message(4))
     with_final(bench, leave("exit", 10))
     with store.unit_of_work() as uow:
-        drop_hold(uow, message)
+        drop_hold(uow, bench.catalog, message)
     covered = (bench.available(), bench.units(BAD_DEBT), bench.custody())
 
     taken_back(bench, 1)

@@ -2,7 +2,7 @@
 
 import psycopg
 import pytest
-from sqlalchemy import func, select
+from sqlalchemy import BigInteger, bindparam, func, select
 from sqlalchemy.exc import DBAPIError
 
 from relayer.clock import UnixSeconds
@@ -13,6 +13,7 @@ from relayer.store.bulk import (
     insert_new_rows,
     insert_rows,
     is_among,
+    plain_rows,
     slices,
 )
 from relayer.store.chain_tables import OBSERVED_EVENT
@@ -107,3 +108,20 @@ def test_rows_are_found_by_many_words_at_once(store: Store) -> None:
         ).all()
 
     assert (list(found), list(others)) == ([1], [])
+
+
+def test_plain_rows_are_those_that_every_layer_gives(store: Store) -> None:
+    """Each column at its place; the values of each call are its own."""
+    rows = [row_of(lock(n, n), EventState.FINAL, UnixSeconds(NOW)) for n in range(1, 9)]
+    above = select(OBSERVED_EVENT).where(
+        OBSERVED_EVENT.c.height > bindparam("above", type_=BigInteger(), required=False),
+        OBSERVED_EVENT.c.state.in_(["FINAL", "SEEN"]),
+    )
+    with store.unit_of_work() as uow:
+        insert_rows(uow.connection, OBSERVED_EVENT, EVENT_COLUMNS, rows)
+        for height in (0, 5, 8):
+            found = plain_rows(uow.connection, above, {"above": height})
+            expected = uow.connection.execute(above, {"above": height}).all()
+
+            assert sorted(map(tuple, found)) == sorted(map(tuple, expected))
+            assert len(found) == 8 - height

@@ -2,12 +2,17 @@
 
 import pytest
 
+from chains.events import facts_of, payload_of
 from relayer.clock import UnixSeconds
-from relayer.errors import StateMovedError
+from relayer.errors import InvariantError, StateMovedError
+from relayer.store.bulk import insert_rows
+from relayer.store.chain_tables import CHAIN as CHAIN_TABLE
+from relayer.store.chain_tables import OBSERVED_EVENT
 from relayer.store.feed import FeedEvent, FeedItem
+from relayer.store.observed_rows import EVENT_COLUMNS, EventState, row_of
 from relayer.store.unit_of_work import Store, UnitOfWork
 from tests.databases import NOW
-from tests.relayer.store.samples import ANN, BOB, FLOW
+from tests.relayer.store.samples import ANN, BOB, CHAIN, FLOW, lock
 
 ORDER = (BOB, ANN, None, BOB, ANN)
 
@@ -76,3 +81,29 @@ def test_many_events_are_told_in_their_order_with_no_gap(store: Store) -> None:
         assert [(event.seq, event.account_seq) for event in events] == places
         assert [event.content for event in events] == [item.content for item in told]
         assert uow.feed.last_seq(ANN) == 3
+
+
+def test_an_event_without_content_says_what_was_observed(store: Store) -> None:
+    """Its place and its own fields, sorted, as they would be stored; whoever reads it."""
+    seen = lock(7, 3)
+    with store.unit_of_work() as uow:
+        uow.connection.execute(CHAIN_TABLE.insert().values(chain_id=CHAIN, version=0))
+        row = row_of(seen, EventState.SEEN, UnixSeconds(NOW))
+        insert_rows(uow.connection, OBSERVED_EVENT, EVENT_COLUMNS, [row])
+        told = facts_of(seen.position, payload_of(seen))
+        items = [FeedItem("type", content, ANN, seen.position.event_id) for content in (told, None)]
+        uow.feed.append_all(items, UnixSeconds(NOW))
+
+    with store.read() as uow:
+        stored, derived = (list(event.content.items()) for event in uow.feed.after(ANN, 0))
+        assert stored == derived == sorted(told.items())
+        assert [event.content for event in uow.feed.unpublished()] == [told, told]
+
+
+def test_an_event_of_nothing_that_was_observed_is_no_empty_one(store: Store) -> None:
+    """Only a bug can tell of it."""
+    with store.unit_of_work() as uow:
+        uow.feed.append_all([FeedItem("type", None, ANN, FLOW)], UnixSeconds(NOW))
+
+    with store.read() as uow, pytest.raises(InvariantError, match="never observed"):
+        uow.feed.after(None, 0)

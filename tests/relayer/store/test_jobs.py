@@ -13,6 +13,7 @@ from relayer.store.job_records import JobState, JobStatistic
 from relayer.store.jobs import ATTEMPTS_MAX, LEASE_EXPIRED, Job, Ring
 from relayer.store.unit_of_work import Store
 from tests.databases import NOW
+from tests.forked import FORKED
 from tests.relayer.store.samples import FLOW
 
 QUEUE = "risk"
@@ -322,9 +323,8 @@ def test_two_processes_share_the_work_and_do_each_job_once(store: Store) -> None
             for number in range(RACE_JOBS)
         )
     url = store.engine.url.render_as_string(hide_password=False)
-    context = multiprocessing.get_context("spawn")
-    done: multiprocessing.Queue[tuple[str, str, int]] = context.Queue()
-    racers = [context.Process(target=race, args=(url, f"p{n}", done)) for n in range(RACERS)]
+    done: multiprocessing.Queue[tuple[str, str, int]] = FORKED.Queue()
+    racers = [FORKED.Process(target=race, args=(url, f"p{n}", done)) for n in range(RACERS)]
     for racer in racers:
         racer.start()
     ended = [done.get(timeout=RACE_SECONDS_MAX) for _ in range(RACE_JOBS + RACERS)]

@@ -11,6 +11,7 @@ from relayer.store.engine import engine_of
 from relayer.store.leases import Lease, sender_lease_name, watch_lease_name
 from relayer.store.unit_of_work import Store
 from tests.databases import NOW
+from tests.forked import FORKED
 
 NAME = "watch:eip155:1"
 RACERS = 2
@@ -129,9 +130,8 @@ def race(url: str, holder: str, tokens: "multiprocessing.Queue[tuple[str, int]]"
 def test_two_processes_never_hold_one_lease(store: Store) -> None:
     """Each token is given once, and each round finds its own token still in force."""
     url = store.engine.url.render_as_string(hide_password=False)
-    context = multiprocessing.get_context("spawn")
-    tokens: multiprocessing.Queue[tuple[str, int]] = context.Queue()
-    racers = [context.Process(target=race, args=(url, f"p{n}", tokens)) for n in range(RACERS)]
+    tokens: multiprocessing.Queue[tuple[str, int]] = FORKED.Queue()
+    racers = [FORKED.Process(target=race, args=(url, f"p{n}", tokens)) for n in range(RACERS)]
     for racer in racers:
         racer.start()
     won = [tokens.get(timeout=RACE_SECONDS_MAX) for _ in range(RACERS * ROUNDS)]

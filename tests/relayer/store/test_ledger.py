@@ -31,6 +31,7 @@ SETTLE = dataclasses.replace(HOLD, entry_id=b"s" * 32, phase=Phase.SETTLE, resol
 VOID = dataclasses.replace(HOLD, entry_id=b"v" * 32, phase=Phase.VOID, resolves=HOLD.entry_id)
 ANN = code_of_text("margin:ann")
 USDC = AssetId("USDC")
+BATCH = 2 * ledger.ENTRIES_NOT_ASKED_MIN
 ETHEREUM = ChainId("eip155:1")
 
 
@@ -94,6 +95,37 @@ def test_posting_again_writes_nothing(store: Store) -> None:
         assert uow.ledger.counters(ANN, USDC, ETHEREUM) == Counters(
             debits_pending=4, credits_posted=5
         )
+
+
+def test_a_large_batch_that_is_partly_booked_is_as_one_by_one(store: Store) -> None:
+    """It is written without asking first; what was there is found then, and the rest is new."""
+    post(store, lock(3), lock(7, 6))
+
+    statuses = post(store, *[lock(number) for number in range(BATCH)], lock(0))
+
+    expected = [PostStatus.CREATED] * BATCH + [PostStatus.EXISTS]
+    expected[3], expected[7] = PostStatus.EXISTS, PostStatus.EXISTS_WITH_DIFFERENT
+    assert statuses == expected
+    assert post(store, *[lock(number) for number in range(BATCH) if number != 7]) == (
+        [PostStatus.EXISTS] * (BATCH - 1)
+    )
+    with store.read() as uow:
+        assert uow.ledger.head().seq == BATCH
+        assert uow.ledger.verify().is_sound
+
+
+def test_a_replay_that_could_not_be_booked_now_still_exists(store: Store) -> None:
+    """The id is looked at before what is available, however large the batch."""
+    holds = [
+        dataclasses.replace(HOLD, entry_id=number.to_bytes(32, "big")) for number in range(1, BATCH)
+    ]
+    post(store, lock(0, 4 * len(holds)), *holds)
+
+    assert post(store, *holds) == [PostStatus.EXISTS] * len(holds)
+
+    with store.read() as uow:
+        assert uow.ledger.head().seq == BATCH
+        assert uow.ledger.counters(ANN, USDC, ETHEREUM).available(Side.CREDIT) == 0
 
 
 def test_the_same_id_with_other_content_is_told_and_writes_nothing(store: Store) -> None:

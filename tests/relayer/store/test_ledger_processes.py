@@ -1,6 +1,5 @@
 """Tests of several processes that post at the same time."""
 
-import multiprocessing
 from collections import Counter as Tally
 from collections.abc import Iterator
 from multiprocessing.pool import Pool
@@ -15,12 +14,12 @@ from relayer.ledger.text import code_of_text, entry_of_text
 from relayer.store.engine import engine_of
 from relayer.store.unit_of_work import Store
 from tests.databases import NOW
+from tests.forked import FORKED
 
 PROCESSES = 4
 EVENTS = 400
 BATCH = 25
 WAIT_SECONDS_MAX = 90
-SPAWN = multiprocessing.get_context("spawn")
 
 
 def lock(number: int) -> JournalEntry:
@@ -65,7 +64,7 @@ def post_hold(url: URL, number: int) -> str:
 @pytest.fixture(scope="module")
 def pool() -> Iterator[Pool]:
     """Processes that start once: each imports the whole store."""
-    with SPAWN.Pool(PROCESSES) as started:
+    with FORKED.Pool(PROCESSES) as started:
         yield started
 
 

@@ -1,6 +1,5 @@
 """Tests of the migrations, with rows in the tables."""
 
-import multiprocessing
 from collections.abc import Iterator
 from typing import Any
 
@@ -11,6 +10,7 @@ from sqlalchemy import URL, Column, MetaData, Table, delete, inspect, select, te
 from sqlalchemy.exc import DBAPIError
 
 from chains.correction import Correction, CorrectionPosting, SignedCorrection
+from chains.events import facts_of, payload_of
 from chains.nodes import NodeStatus, Standing
 from chains.types import ChainId
 from relayer.clock import FixedClock, UnixSeconds
@@ -27,22 +27,26 @@ from relayer.store.brake_tables import (
     SWITCH_LOG,
 )
 from relayer.store.breaks import CustodyDifference
+from relayer.store.bulk import insert_rows
+from relayer.store.chain_tables import OBSERVED_EVENT
 from relayer.store.conditions import Condition
 from relayer.store.engine import POSTGRESQL, engine_of
+from relayer.store.feed import FeedItem
 from relayer.store.fleet_tables import SEND
 from relayer.store.holes import HoleKind
 from relayer.store.leases import watch_lease_name
 from relayer.store.ledger_tables import ACCOUNT, CHECKPOINT, ENTRY, HEAD, LINE, OWNER, POSTING
+from relayer.store.observed_rows import EVENT_COLUMNS, EventState, row_of
 from relayer.store.switches import Source, SwitchChange
 from relayer.store.unit_of_work import MIGRATIONS, Store, newest_migration
 from tests.databases import NOW, TestDatabases
+from tests.forked import FORKED
 from tests.relayer.store.samples import CHAIN, VAULT, block, header, lock
 
 BRAKE_TABLES = (SWITCH, SWITCH_LOG, SWITCH_ACK, GOVERNOR_RELEASE, GOVERNOR_LOG, GOVERNOR_TAKE)
 LEDGER_TABLES = (HEAD, ENTRY, LINE, POSTING, CHECKPOINT, ACCOUNT, OWNER)
 LOCK = entry_of_text("2026-01-02 vault:base +5 USDC@eip155:1 | margin:ann -5 USDC@eip155:1")
 WAIT_SECONDS_MAX = 90
-SPAWN = multiprocessing.get_context("spawn")
 
 
 @pytest.fixture
@@ -149,7 +153,7 @@ def upgrade_and_check(url: URL) -> str:
 @pytest.mark.slow
 def test_two_upgrades_at_once_make_one_schema(empty_store: Store) -> None:
     """The second process waits for the first and finds nothing left to do."""
-    with SPAWN.Pool(2) as pool:
+    with FORKED.Pool(2) as pool:
         running = pool.map_async(upgrade_and_check, [empty_store.engine.url] * 2, chunksize=1)
         versions = running.get(WAIT_SECONDS_MAX)
 
@@ -305,6 +309,26 @@ def test_what_waited_before_buckets_expires_with_its_time_in_the_queue(
         assert (found.message_id, found.value_wad) == (row["message_id"], 2**200)
         assert (found.due_at, found.expires_at) == (NOW + 86_400, NOW + 86_400)
         assert uow.governor.shortage(Lane(ChainId("hub:test"), CHAIN)) is None
+
+
+def test_what_was_told_with_its_content_is_read_as_before(empty_store: Store) -> None:
+    """Beside it stands what is told without a copy since 0014."""
+    empty_store.upgrade("0013")
+    event = lock(7, 1)
+    flow, at = event.position.event_id, UnixSeconds(NOW)
+    with empty_store.unit_of_work() as uow:
+        uow.feed.append("before", {"units": "5"}, account=None, correlation_id=flow, at=at)
+
+    empty_store.upgrade()
+
+    with empty_store.unit_of_work() as uow:
+        row = row_of(event, EventState.SEEN, at)
+        insert_rows(uow.connection, OBSERVED_EVENT, EVENT_COLUMNS, [row])
+        uow.feed.append_all([FeedItem("after", None, None, flow)], at)
+    with empty_store.read() as uow:
+        before, after = uow.feed.after(None, 0)
+        assert (before.event_type, before.content) == ("before", {"units": "5"})
+        assert after.content == facts_of(event.position, payload_of(event))
 
 
 def _plain(name: str) -> Column[Any]:

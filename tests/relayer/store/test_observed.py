@@ -2,7 +2,7 @@
 
 import pytest
 
-from chains.types import BlockRef
+from chains.types import BlockRef, ChainId
 from relayer.errors import StateMovedError
 from relayer.store.chains import Cursor
 from relayer.store.leases import Lease
@@ -93,6 +93,20 @@ def test_booking_what_changed_meanwhile_is_refused(store: Store) -> None:
         uow.chains.mark_booked([FIRST.position.event_id], Booked.SOFT)
     with store.unit_of_work() as uow, pytest.raises(ValueError, match="use park"):
         uow.chains.mark_booked([FIRST.position.event_id], Booked.PARKED)
+
+
+def test_neighbours_are_booked_in_their_place_and_nothing_between_them(store: Store) -> None:
+    """What came between them meanwhile waits; what lies outside is not found."""
+    seen(store)
+    ids = [FIRST.position.event_id, THIRD.position.event_id]
+
+    with store.unit_of_work() as uow:
+        uow.chains.mark_booked(ids, Booked.SOFT, among=(CHAIN, 11, 12))
+    assert unbooked(store) == [SECOND]
+    for among in ((CHAIN, 12, 12), (ChainId("eip155:5"), 11, 12)):
+        with store.unit_of_work() as uow, pytest.raises(StateMovedError):
+            uow.chains.mark_booked([SECOND.position.event_id], Booked.SOFT, among=among)
+    assert unbooked(store) == [SECOND]
 
 
 def test_a_parked_event_blocks_nobody_and_can_be_tried_again(store: Store) -> None:

@@ -63,7 +63,7 @@ def wait_until(
 
 
 class Line:
-    """A TCP line to the broker that a test cuts and mends."""
+    """A TCP line to the broker that a test cuts and mends, or lets swallow everything."""
 
     def __init__(self, port: int = RABBITMQ_PORT) -> None:
         self._target = ("127.0.0.1", port)
@@ -71,6 +71,7 @@ class Line:
         self._pairs: list[tuple[socket.socket, socket.socket]] = []
         self._lock = threading.Lock()
         self._is_cut = False
+        self._is_swallowing = False
         threading.Thread(target=self._accept, daemon=True).start()
 
     @property
@@ -87,9 +88,14 @@ class Line:
             _close(*pair)
 
     def mend(self) -> None:
-        """Take connections again."""
+        """Take connections again, and pass on what they carry."""
         with self._lock:
-            self._is_cut = False
+            self._is_cut = self._is_swallowing = False
+
+    def swallow(self) -> None:
+        """Keep connections open and take new ones, but pass nothing on any more."""
+        with self._lock:
+            self._is_swallowing = True
 
     def close(self) -> None:
         """End everything."""
@@ -109,14 +115,14 @@ class Line:
                 far = socket.create_connection(self._target)
                 self._pairs.append((near, far))
             for source, sink in ((near, far), (far, near)):
-                threading.Thread(target=_pump, args=(source, sink), daemon=True).start()
+                threading.Thread(target=self._pump, args=(source, sink), daemon=True).start()
 
-
-def _pump(source: socket.socket, sink: socket.socket) -> None:
-    with suppress(OSError):
-        while chunk := source.recv(65_536):
-            sink.sendall(chunk)
-    _close(source, sink)
+    def _pump(self, source: socket.socket, sink: socket.socket) -> None:
+        with suppress(OSError):
+            while chunk := source.recv(65_536):
+                if not self._is_swallowing:
+                    sink.sendall(chunk)
+        _close(source, sink)
 
 
 def _close(*ends: socket.socket) -> None:

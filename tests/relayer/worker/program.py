@@ -1,7 +1,7 @@
 """
 A worker process of a test: the real runner, with one kind of work that does what a job's key says.
 
-Run as: python -m tests.relayer.worker.program <database> <broker> <prefix> <lease> <folder>
+Run as: python -m tests.relayer.worker.program <database> <broker> <prefix> <lease> <folder> <quiet>
 """
 
 import os
@@ -80,11 +80,12 @@ def _do(context: WorkContext, job: Job, fence: Fence) -> Outcome:
 
 def main(arguments: list[str]) -> int:
     """Run the worker; 2 with the reason on standard error when it is broken."""
-    database_url, broker_url, prefix, lease_seconds, folder = arguments
+    database_url, broker_url, prefix, lease_seconds, folder, quiet_seconds = arguments
     configure_logging(service="worker", node="test", log_format="json")
     settings = worker_settings(database_url, broker_url, prefix, lease_seconds=int(lease_seconds))
     try:
-        run_worker(settings, (), works=(handler_in(Path(folder)),))
+        works = (handler_in(Path(folder)),)
+        run_worker(settings, (), works=works, quiet_seconds=float(quiet_seconds))
     except RelayerError as exc:
         sys.stderr.write(f"{type(exc).__name__}: {exc}\n")
         return 2

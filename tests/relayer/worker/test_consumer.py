@@ -4,7 +4,7 @@ from typing import Any
 
 import pytest
 from celery import signals
-from celery.worker.consumer import Consumer
+from celery.worker.consumer import Consumer, Tasks
 from celery.worker.request import Request
 
 from relayer.clock import SystemClock
@@ -15,7 +15,13 @@ from relayer.store.engine import engine_of
 from relayer.store.jobs import Job
 from relayer.store.unit_of_work import Store
 from relayer.worker.app import broker_name
-from relayer.worker.consumer import NOT_NEEDED, RECONNECT_SECONDS_MAX, BellConsumer
+from relayer.worker.channels import BellTasks
+from relayer.worker.consumer import (
+    NOT_NEEDED,
+    OF_ALL_QUEUES,
+    RECONNECT_SECONDS_MAX,
+    BellConsumer,
+)
 from relayer.worker.context import WorkContext
 from relayer.worker.processing import Done, Outcome, Work
 from relayer.worker.runner import EmbeddedWorker, worker_app
@@ -31,10 +37,24 @@ CALL: dict[str, Any] = {
 
 
 def test_no_queue_for_delayed_messages_is_declared() -> None:
-    """Exactly that step is missing, and it is one that this Celery has."""
+    """Exactly those steps are missing or replaced, and they are ones that this Celery has."""
     missing = set(Consumer.Blueprint.default_steps) - set(BellConsumer.Blueprint.default_steps)
 
-    assert missing == {NOT_NEEDED}
+    assert missing == {*NOT_NEEDED, OF_ALL_QUEUES}
+
+
+def test_no_other_step_brings_back_the_one_that_waits_for_all_queues(
+    memory_settings: Settings, store: Store
+) -> None:
+    """Celery adds what a step builds on, whether it was asked for or not."""
+    app, context, _ = worker_app(memory_settings, store)
+    worker = EmbeddedWorker(app, context)
+
+    steps = [type(step) for step in worker.consumer.blueprint.order]
+
+    assert Tasks not in steps
+    assert steps.count(BellTasks) == 1
+    context.keeper.close()
 
 
 @pytest.mark.parametrize(
@@ -66,7 +86,7 @@ def test_what_is_no_bell_starts_nothing(
     store = Store(engine_of(memory_settings.database_url), SystemClock())
     app, context, doorbell = worker_app(memory_settings, store, (Work(DECIDE, _note),))
     queue = broker_name(memory_settings, DECIDE)
-    worker = EmbeddedWorker(app, context)
+    worker = EmbeddedWorker(app, context, is_looking=False)
     ring_keys(store, "one")
     app.send_task(task, args=arguments, queue=queue, retry=False, **options)
 

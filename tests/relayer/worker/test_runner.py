@@ -28,6 +28,7 @@ from relayer.store.unit_of_work import Store, newest_migration
 from relayer.worker.app import broker_name, create_app
 from relayer.worker.context import WorkContext
 from relayer.worker.doorbell import Doorbell
+from relayer.worker.lookout import QUIET_SECONDS
 from relayer.worker.processing import Done, Outcome, Work
 from relayer.worker.runner import EmbeddedWorker, run_worker, worker_app
 from relayer.worker.sweeper import sweep
@@ -43,6 +44,7 @@ from tests.relayer.worker.kit import (
 
 STOP_SECONDS_MAX = 30.0
 LEASE_SECONDS = 2
+BELLS_ONLY_SECONDS = 3_600.0
 
 
 class Fleet:
@@ -53,8 +55,10 @@ class Fleet:
         self.folder = folder
         self.processes: list[subprocess.Popen[bytes]] = []
 
-    def start(self, broker_url: str = "") -> "subprocess.Popen[bytes]":
-        """Start a worker; its log goes to a file."""
+    def start(
+        self, broker_url: str = "", quiet_seconds: float = BELLS_ONLY_SECONDS
+    ) -> "subprocess.Popen[bytes]":
+        """Start a worker that does what is rung for; its log goes to a file."""
         number = len(self.processes)
         settings = self.settings
         with (self.folder / f"worker-{number}.log").open("wb") as log:
@@ -63,6 +67,7 @@ class Fleet:
                     *(sys.executable, "-m", "tests.relayer.worker.program"),
                     *(settings.database_url, broker_url or settings.broker_url),
                     *(settings.broker_prefix, str(LEASE_SECONDS), str(self.folder)),
+                    str(quiet_seconds),
                 ],
                 cwd=ROOT,
                 stdout=log,
@@ -258,6 +263,24 @@ def test_a_cut_connection_recovers(fleet: Fleet, store: Store) -> None:
 
 @pytest.mark.services
 @pytest.mark.slow
+def test_r12_a_process_works_and_ends_although_its_broker_never_answers(
+    fleet: Fleet, store: Store
+) -> None:
+    """Nobody rings and nobody greets: the table is enough, and SIGTERM is heard."""
+    with line_to_broker() as line:
+        line.swallow()
+        process = fleet.start(line.url, QUIET_SECONDS)
+        ring_keys(store, *keys_of("quick", 20))
+        wait_until(lambda: len(ran(store)) == 20, "all jobs")
+
+        process.send_signal(signal.SIGTERM)
+
+        assert process.wait(STOP_SECONDS_MAX) == 0, fleet.log()
+    assert set(ran(store).values()) == {1}
+
+
+@pytest.mark.services
+@pytest.mark.slow
 def test_what_only_a_bug_can_break_ends_the_process(fleet: Fleet, store: Store) -> None:
     """Exit status 2 and the reason; its job is counted as failed."""
     process = fleet.start()
@@ -321,7 +344,7 @@ def embedded(memory_settings: Settings, store: Store) -> Iterator[Callable[[Work
 
     def _start(work: Work) -> EmbeddedWorker:
         app, context, doorbell = worker_app(memory_settings, store, (work,))
-        worker = EmbeddedWorker(app, context)
+        worker = EmbeddedWorker(app, context, is_looking=False)
         worker.start()
         started.append((worker, doorbell, context))
         return worker

@@ -2,6 +2,7 @@
 
 import asyncio
 import threading
+from collections import Counter
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 
@@ -30,10 +31,13 @@ class CountingDoorbell(Doorbell):
 
     sweeps = 0
     error: Exception | None = None
+    hanging: threading.Event | None = None
 
     def ring_due(self) -> int:
         """Count, and fail if told to."""
         self.sweeps += 1
+        if self.hanging is not None:
+            self.hanging.wait(60)
         if self.error is not None:
             raise self.error
         return super().ring_due()
@@ -80,11 +84,8 @@ def test_it_winds_the_clocks_that_no_event_winds(
 ) -> None:
     """Custody is compared, and accounts are assessed at prices that did not move."""
     with sweeping(store, catalog, doorbell):
-        wait_until(lambda: doorbell.sweeps, "a sweep")
-
-    with store.read() as uow:
-        assert uow.jobs.job(CUSTODY, CHAIN_A).state is JobState.DUE
-        assert uow.jobs.job(ASSESS, "all").state is JobState.DUE
+        wait_until(lambda: is_rung(store, CUSTODY, CHAIN_A), "custody", seconds=10)
+        wait_until(lambda: is_rung(store, ASSESS, "all"), "assessing", seconds=10)
 
 
 @pytest.mark.parametrize("error", [OperationalError("SELECT 1", None, Exception()), KeyError("x")])
@@ -96,6 +97,62 @@ def test_a_failure_costs_one_sweep(
     with sweeping(store, catalog, doorbell) as goes_on:
         wait_until(lambda: doorbell.sweeps >= 2, "a second try", seconds=10)
         assert goes_on()
+
+
+PARTS = ("_ring_custody", "_end_what_is_over", "_ring_assess", "_publish_roots")
+
+
+@pytest.mark.parametrize("broken", PARTS)
+def test_a_part_that_fails_keeps_no_other_from_running(
+    store: Store,
+    catalog: Catalog,
+    doorbell: CountingDoorbell,
+    monkeypatch: pytest.MonkeyPatch,
+    broken: str,
+) -> None:
+    """Whichever it is, and it is tried again itself."""
+    ran: Counter[str] = Counter()
+
+    def _noting(part: str) -> Callable[..., None]:
+        def _note(*_: object) -> None:
+            ran[part] += 1
+            if part == broken:
+                raise OperationalError("SELECT 1", None, Exception())
+
+        return _note
+
+    for part in PARTS:
+        monkeypatch.setattr(sweeper, part, _noting(part))
+
+    with sweeping(store, catalog, doorbell):
+        wait_until(lambda: ran[broken] >= 2 and doorbell.sweeps >= 2, "a second try", seconds=10)
+
+    assert set(ran) == set(PARTS)
+
+
+def test_a_doorbell_that_hangs_keeps_no_clock_from_being_wound(
+    store: Store, catalog: Catalog, doorbell: CountingDoorbell
+) -> None:
+    """A broker that does not answer costs its bells, not custody and assessing."""
+    letting_go = threading.Event()
+    doorbell.hanging = letting_go
+
+    with sweeping(store, catalog, doorbell):
+        wait_until(lambda: is_rung(store, CUSTODY, CHAIN_A), "custody", seconds=10)
+        wait_until(lambda: is_rung(store, ASSESS, "all"), "assessing", seconds=10)
+        hung = doorbell.sweeps
+        letting_go.set()
+
+    assert hung == 1
+
+
+def is_rung(store: Store, kind: str, key: str) -> bool:
+    """Return whether a job was wished."""
+    with store.read() as uow:
+        try:
+            return uow.jobs.job(kind, key).state is JobState.DUE
+        except KeyError:
+            return False
 
 
 def test_it_publishes_the_roots_that_are_due(

@@ -1,12 +1,12 @@
-"""Exits: a hold that comes back after its owner left does not make units out of nothing."""
+"""Ending after exits: a hold that comes back after its owner left makes nothing out of nothing."""
 
 from chains.types import ChainId
 from relayer.ledger.chart import BAD_DEBT
 from relayer.outbox.message import OutboxMessage
-from relayer.steps.ending import drop_hold, return_hold, settle_hold
-from relayer.steps.exits import covering_entries
+from relayer.steps.ending import settle_hold
+from relayer.steps.give_back import drop_hold, return_hold
 from relayer.store.unit_of_work import Store
-from tests.relayer.steps.bookings import Bench, leave, lock, unlock_message
+from tests.relayer.steps.bookings import Bench, leave, lock, release, unlock_message
 from tests.simulated_chain import SimulatedChain
 
 CHAIN = ChainId("eip155:31337")
@@ -41,10 +41,10 @@ def test_what_comes_back_to_an_owner_who_left_covers_the_exit(quick_store: Store
     bench, message = left_with_a_hold(quick_store)
 
     with quick_store.unit_of_work() as uow:
-        drop_hold(uow, message)
+        drop_hold(uow, bench.catalog, message)
 
     assert (bench.available(), bench.units(BAD_DEBT), bench.custody()) == (0, 0, 0)
-    assert bench.kinds()[-2:] == ["unlock.dropped", "exit.covered"]
+    assert bench.kinds()[-2:] == ["unlock.dropped", "deficit.cured"]
     assert bench.is_sound()
 
 
@@ -55,7 +55,7 @@ def test_a_hold_in_flight_covers_the_exit_too(quick_store: Store) -> None:
         settle_hold(uow, message)
 
     with quick_store.unit_of_work() as uow:
-        return_hold(uow, message)
+        return_hold(uow, bench.catalog, message)
 
     assert (bench.available(), bench.units(BAD_DEBT)) == (0, 0)
 
@@ -70,7 +70,24 @@ def test_an_account_that_did_not_leave_keeps_what_comes_back(quick_store: Store)
     message = bench.compose(unlock_message(4))
 
     with quick_store.unit_of_work() as uow:
-        drop_hold(uow, message)
-        assert covering_entries(uow, message) == ()
+        drop_hold(uow, bench.catalog, message)
 
-    assert bench.available() == 10
+    assert (bench.available(), bench.kinds()[-1]) == (10, "unlock.dropped")
+
+
+def test_a_lock_after_an_exit_pays_for_it_while_the_hold_stands(quick_store: Store) -> None:
+    """The vault can execute the message again, and pays it with the new lock."""
+    bench, message = left_with_a_hold(quick_store)
+    with quick_store.unit_of_work() as uow:
+        settle_hold(uow, message)
+
+    bench.chain.mine(lock("later", 7))
+    bench.chain.finalize()
+    bench.catch_up()
+    locked = (bench.available(), bench.units(BAD_DEBT), bench.custody())
+    bench.chain.mine(release("release", message.message))
+    bench.chain.finalize()
+    bench.catch_up()
+
+    assert locked == (3, 0, 7)
+    assert (bench.available(), bench.units(BAD_DEBT), bench.custody()) == (3, 0, 3)

@@ -1,0 +1,81 @@
+"""What a doctor asks of a chain whose vaults belong to programs: facts about nodes and accounts."""
+
+from dataclasses import dataclass
+from typing import Protocol
+
+
+@dataclass(frozen=True, slots=True)
+class VaultFacts:
+    """
+    What stands at a vault's address.
+
+    Args:
+        program: which program the account belongs to.
+        is_vault: whether it can be read as a vault; all that follows is empty where it cannot.
+        hub_key: keccak256 of the hub it was made for, as chain_key is of its chain.
+    """
+
+    program: bytes
+    is_vault: bool
+    hub_key: bytes = b""
+    chain_key: bytes = b""
+    is_sealed: bool = False
+    pause_flags: int = 0
+
+
+@dataclass(frozen=True, slots=True)
+class ListedToken:
+    """A token as the vault lists it; decimals are those of its mint at the listing."""
+
+    token: bytes
+    decimals: int
+
+
+@dataclass(frozen=True, slots=True)
+class ProgramFacts:
+    """A program: whether it is there, and who may replace it; None: nobody, for ever."""
+
+    is_deployed: bool
+    authority: bytes | None
+
+
+class ProgramInspector(Protocol):
+    """Asks one node."""
+
+    async def version(self) -> str:
+        """
+        Return the version of a node that says it is well.
+
+        Raises:
+            RpcUnavailableError: it says that it is not.
+        """
+        ...
+
+    async def first_height(self) -> int:
+        """Return the oldest height whose block the node still has."""
+        ...
+
+    async def vault(self) -> VaultFacts | None:
+        """Return what stands at the vault's address, None where nothing does."""
+        ...
+
+    async def listed(self) -> tuple[ListedToken, ...]:
+        """Return which of the configured tokens the vault lists."""
+        ...
+
+    async def program(self) -> ProgramFacts:
+        """Return whether the configured program is there, and who may replace it."""
+        ...
+
+    async def subscribe(self, websocket_url: str) -> None:
+        """
+        Subscribe once to what names the vault.
+
+        Raises:
+            RpcUnavailableError: the address does not take it.
+        """
+        ...
+
+    async def close(self) -> None:
+        """Give the connections back."""
+        ...
