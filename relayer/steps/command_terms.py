@@ -82,7 +82,7 @@ def check_terms(command: OwnedCommand, catalog: Catalog) -> None:
         case OpenAccount():
             _check_opener(command.opener, catalog)
         case LinkOwner():
-            _check_served(command.chain_id, catalog)
+            _check_chain(command.chain_id, catalog)
             _check_wallet("owner", command.chain_id, command.owner)
         case RequestUnlock():
             _check_chain(command.chain_id, catalog)
@@ -97,7 +97,7 @@ def check_terms(command: OwnedCommand, catalog: Catalog) -> None:
             _check_amount(command)
             _check_recipient(command, catalog)
         case RequestCredit():
-            _check_served(command.chain_id, catalog)
+            _check_chain(command.chain_id, catalog)
             line = catalog.credit_line_at(command.chain_id, command.credit_line)
             if line.token != command.token:
                 raise RefusedError(
