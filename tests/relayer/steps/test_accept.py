@@ -333,7 +333,7 @@ def test_an_owner_with_a_solana_wallet_acts_on_every_chain(store: Store, catalog
         assert uow.accounts.is_owner(SOL_OPEN.account, None, SOL.address)
 
 
-def test_an_evm_owner_links_a_wallet_named(store: Store, catalog: Catalog) -> None:
+def test_an_evm_owner_links_a_solana_wallet(store: Store, catalog: Catalog) -> None:
     """It could not ask before."""
     served = with_solana(catalog)
     opened(store, served)
