@@ -1,6 +1,6 @@
 """Full blocks: the transactions that name a vault, with their inner instructions and balances."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Final
 
@@ -111,11 +111,18 @@ def content_of(value: object, *, program: bytes, account: bytes) -> BlockContent
     items = items_of(fields_of(value, "block").get("transactions"), "block.transactions")
     if len(items) > TRANSACTIONS_MAX:
         raise AnswerShapeError(f"a block with {len(items)} transactions")
+    return content_of_placed(enumerate(items), program=program, account=account)
+
+
+def content_of_placed(
+    placed: Iterable[tuple[int, object]], *, program: bytes, account: bytes
+) -> BlockContent:
+    """Return what some transactions of a block hold, each given with its place, see content_of."""
     text = base58_of(account)
     succeeded: list[Transaction] = []
     failed: set[bytes] = set()
     unread: list[Unread] = []
-    for place, item in enumerate(items):
+    for place, item in placed:
         fields = fields_of(item, "transaction")
         version = fields.get("version", LEGACY)
         if version not in READ_VERSIONS or isinstance(version, bool):
@@ -135,6 +142,16 @@ def content_of(value: object, *, program: bytes, account: bytes) -> BlockContent
         else:
             succeeded.append(reading.transaction(place))
     return BlockContent(tuple(succeeded), frozenset(failed), tuple(unread))
+
+
+def joined(contents: Iterable[BlockContent]) -> BlockContent:
+    """Return the contents of parts of one block, given in order, as one."""
+    parts = tuple(contents)
+    return BlockContent(
+        succeeded=tuple(one for part in parts for one in part.succeeded),
+        failed=frozenset(one for part in parts for one in part.failed),
+        unread=tuple(one for part in parts for one in part.unread),
+    )
 
 
 def _loads(meta: Mapping[str, object], text: str) -> bool:

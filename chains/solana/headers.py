@@ -4,6 +4,7 @@ from collections import OrderedDict
 from enum import Enum
 from typing import Any, Final
 
+from chains.agreement.faults import FaultClass
 from chains.errors import (
     BlockGoneError,
     RpcContradictionError,
@@ -24,6 +25,7 @@ HEAD_BLOCKS_MAX: Final = 8  # how far a node's written blocks may be behind its 
 SEARCH_WINDOWS: Final = (64, 4_096, 262_144)  # slots without a block that are looked beyond
 VERSION_MAX: Final = 255  # a version that is refused would hide every other transaction of a block
 BLOCK_METHOD: Final = "getBlock"
+FULL: Final = "full"
 SLOTS_METHOD: Final = "getBlocks"
 
 
@@ -215,6 +217,8 @@ class Headers:
                 return Absence.SKIPPED
             if fault.code in NOT_YET_CODES:
                 return Absence.NOT_YET
+            if details == FULL and fault.range_fault is FaultClass.RANGE_TOO_BIG:
+                raise AnswerTooLargeError from fault
             raise self._rpc.classified(BLOCK_METHOD, fault, reference=str(slot)) from fault
         except AnswerTooLargeError:
             if details != "none":

@@ -1,9 +1,9 @@
 """The events of a vault: what its history lists is read in its block, which binds everything."""
 
 import asyncio
-from collections.abc import Coroutine, Iterable, Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
-from typing import Any, Final
+from typing import Final
 
 from solders.pubkey import Pubkey
 
@@ -21,8 +21,9 @@ from chains.port import EventRead
 from chains.solana.answers import Entry, SlotHeader, header_of, number_of
 from chains.solana.blocks import BlockContent, content_of
 from chains.solana.decode import Fact, Origin, facts_of, log_index, missing_movements
-from chains.solana.headers import BLOCK_METHOD, Absence, Headers
+from chains.solana.headers import BLOCK_METHOD, FULL, Absence, Headers
 from chains.solana.rpc import Level, SolanaRpc
+from chains.solana.single_reads import SingleReads, gathered
 from chains.solana.trail import METHOD as TRAIL_METHOD
 from chains.solana.trail import Trail
 from chains.solana.vault_addresses import VaultAddresses
@@ -85,6 +86,8 @@ class History:
             vault=watched.vault,
         )
         self.trail = Trail(rpc, watched.vault)
+        self._singles = SingleReads(rpc, headers, watched.program_id)
+        self._large_slot = -1  # the newest one whose block came in no single answer
 
     async def of_block(self, header: BlockHeader, level: Level) -> BlockFacts:
         """
@@ -99,7 +102,7 @@ class History:
             await self._headers.check(header.block)
             return BlockFacts(header, (), ())
         try:
-            read = await self._read_slot(slot, entries, level, self.trail.account)
+            read = await self._read_slot(slot, entries, level, self.trail.account, is_alone=True)
         except AnswerTooLargeError:
             raise RpcAnswerError(
                 chain_id=self._rpc.chain_id, method=BLOCK_METHOD, reason="the block is too large"
@@ -135,10 +138,12 @@ class History:
 
         async def read(slot: int) -> BlockRead:
             async with free:
-                return await self._read_slot(slot, by_slot[slot], level, trail.account)
+                return await self._read_slot(
+                    slot, by_slot[slot], level, trail.account, is_alone=first == last
+                )
 
         try:
-            found = await _all(read(slot) for slot in sorted(by_slot))
+            found = await gathered(read(slot) for slot in sorted(by_slot))
         except AnswerTooLargeError:
             raise self._too_large(first, last) from None
         except RpcTimeoutError:
@@ -149,29 +154,62 @@ class History:
         return found
 
     async def _read_slot(
-        self, slot: int, entries: Sequence[Entry], level: Level, account: bytes
+        self,
+        slot: int,
+        entries: Sequence[Entry],
+        level: Level,
+        account: bytes,
+        *,
+        is_alone: bool,
     ) -> BlockRead:
         """
         Return what the block of a slot holds; the history and the block must agree.
 
         Args:
             entries: what the account's history lists for the slot.
+            is_alone: see _whole.
 
         Raises:
             RpcContradictionError: they do not.
             BlockGoneError: the slot has no block any more.
         """
-        answer = await self._headers.block_answer(slot, level, "full")
-        if isinstance(answer, Absence):
-            if answer is Absence.SKIPPED:
-                raise self._contradiction(f"slot {slot} has signatures and no block")
+        found = None
+        if slot != self._large_slot:
+            found = await self._whole(slot, level, account, is_alone=is_alone)
+        if found is None:
+            entries = [entry for entry in entries if not entry.is_failed]
+            signatures = [entry.signature for entry in entries]
+            found = await self._singles.read(slot, signatures, level, account)
+        if found is Absence.SKIPPED:
+            raise self._contradiction(f"slot {slot} has signatures and no block")
+        if isinstance(found, Absence):
             raise self._headers.gone(slot)
-        with usable(self._rpc.chain_id, BLOCK_METHOD):
-            header: SlotHeader = header_of(answer, slot)
-            content = content_of(answer, program=self.watched.program_id, account=account)
+        header, content = found
         self._headers.keep(header)
         lost = self._compared(slot, entries, content)
         return BlockRead(header.header, content, lost)
+
+    async def _whole(
+        self, slot: int, level: Level, account: bytes, *, is_alone: bool
+    ) -> tuple[SlotHeader, BlockContent] | Absence | None:
+        """
+        Return the block of a slot in one answer; None where it is too large for one.
+
+        Args:
+            is_alone: whether only this slot is read; then one that takes too long is too large.
+        """
+        try:
+            answer = await self._headers.block_answer(slot, level, FULL)
+        except (AnswerTooLargeError, RpcTimeoutError) as exc:
+            if isinstance(exc, RpcTimeoutError) and not is_alone:
+                raise
+            self._large_slot = slot  # the time of the next read goes into its parts at once
+            return None
+        if isinstance(answer, Absence):
+            return answer
+        with usable(self._rpc.chain_id, BLOCK_METHOD):
+            content = content_of(answer, program=self.watched.program_id, account=account)
+            return header_of(answer, slot), content
 
     def _compared(
         self, slot: int, entries: Sequence[Entry], content: BlockContent
@@ -250,14 +288,3 @@ def read_of(blocks: Iterable[BlockFacts]) -> EventRead:
         events += [found for fact in block.facts if (found := fact.observed) is not None]
         malformed += block.malformed
     return EventRead(tuple(events), tuple(malformed))
-
-
-async def _all(reads: Iterable[Coroutine[Any, Any, BlockRead]]) -> tuple[BlockRead, ...]:
-    """Return what all reads gave; the first that fails ends the others."""
-    tasks = [asyncio.create_task(read) for read in reads]
-    try:
-        return tuple(await asyncio.gather(*tasks))
-    finally:
-        for task in tasks:
-            task.cancel()
-        await asyncio.gather(*tasks, return_exceptions=True)
