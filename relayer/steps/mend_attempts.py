@@ -5,7 +5,7 @@ from typing import Final
 
 import structlog
 
-from chains.errors import ChainError
+from chains.errors import ChainError, TransientChainError
 from chains.types import ChainId
 from relayer.errors import StateMovedError
 from relayer.steps.carrier import ExpiringCarrier
@@ -17,6 +17,7 @@ from relayer.store.attempt_rows import Attempt, AttemptState
 from relayer.store.unit_of_work import Store
 
 ATTEMPTS_PER_RUN_MAX: Final = 256
+FAILURES_PER_RUN_MAX: Final = 3  # looks that fail before the run ends: the nodes are away
 log = structlog.get_logger(__name__)
 
 
@@ -27,21 +28,35 @@ async def mend_attempts(
     Look at all that may still change on a chain; return whether something is left.
 
     What may still land goes out again, the same bytes, while its message waits for it and no brake
-    stops it. No lease is needed: nothing is signed here.
+    stops it. No lease is needed: nothing is signed here. One whose fate no node can tell any more
+    holds up no other.
 
     Raises:
-        TransientChainError: the node failed; ask again.
+        TransientChainError: the node failed for all of them; ask again.
     """
     known = await asyncio.to_thread(_unfinal, store, carrier.sender.chain_id)
-    for attempt in known[:ATTEMPTS_PER_RUN_MAX]:
+    failures: list[TransientChainError] = []
+    looks = 0
+    # The newest first: an old one is still there because nobody can tell.
+    for attempt in reversed(known[-ATTEMPTS_PER_RUN_MAX:]):
         try:
             (now,) = await sight_all(store, carrier.sender, (attempt,), fence)
         except StateMovedError:
             continue  # somebody was faster; the next look starts from what it wrote
+        except TransientChainError as exc:
+            failures.append(exc)
+            if len(failures) >= FAILURES_PER_RUN_MAX:
+                break
+            continue
+        looks += 1
         if now.state is not AttemptState.LIVE:
             continue
         if await asyncio.to_thread(_is_wanted, store, catalog, now):
             await _send_again(carrier, now)
+    if failures and not looks:
+        raise failures[0]
+    for failure in failures:
+        log.warning("chain.unread", chain_id=carrier.sender.chain_id, reason=str(failure))
     return bool(known)
 
 

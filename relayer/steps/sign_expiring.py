@@ -17,6 +17,7 @@ from relayer.store.unit_of_work import Store
 
 FAILURE_PAUSE_SECONDS: Final = 30  # after the first that failed in a block; doubles with each
 FAILURE_PAUSE_SECONDS_MAX: Final = 3_600
+PREPARATIONS_FREE: Final = 3  # of a delivery: opening, staging, room in a table
 
 
 async def sign_expiring(
@@ -31,7 +32,7 @@ async def sign_expiring(
 
     While one may land its bytes are the only ones that go out. Where it has expired the next one
     offers more; where it failed in a block, the next one waits until that block is final, and
-    longer each time.
+    longer each time; so does a preparation that was undone too often.
 
     Raises:
         CallRevertedError: the program refuses; nothing was signed.
@@ -112,11 +113,19 @@ def _reason_to_wait(mine: list[Attempt], now: int) -> WaitReason | None:
     if AttemptState.FAILED in states:
         return WaitReason.TARGET_REVERTS
     spent = [attempt for attempt in mine if attempt.state is AttemptState.SPENT]
-    if not spent:
-        return None
-    pause_seconds = FAILURE_PAUSE_SECONDS << min(len(spent) - 1, 16)
-    is_over = now - spent[-1].at >= min(pause_seconds, FAILURE_PAUSE_SECONDS_MAX)
-    return None if is_over else WaitReason.TARGET_REVERTS
+    if _is_pausing(spent, now):
+        return WaitReason.TARGET_REVERTS
+    # What was made is gone again: whoever undoes it keeps the rent that the key paid for it.
+    made = [attempt for attempt in mine if attempt.state is AttemptState.FINAL]
+    return WaitReason.TARGET_REVERTS if _is_pausing(made[PREPARATIONS_FREE:], now) else None
+
+
+def _is_pausing(counted: list[Attempt], now: int) -> bool:
+    """Return whether the pause after the last of these is not over; it doubles with each."""
+    if not counted:
+        return False
+    pause_seconds = FAILURE_PAUSE_SECONDS << min(len(counted) - 1, 16)
+    return now - counted[-1].at < min(pause_seconds, FAILURE_PAUSE_SECONDS_MAX)
 
 
 def _refusal(store: Store, carrier: ExpiringCarrier, stored: StoredMessage) -> WaitReason | None:

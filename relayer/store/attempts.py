@@ -20,6 +20,7 @@ from relayer.store.send_rows import SenderKey
 from relayer.store.statements import insert_into, rows_changed
 
 ROWS_PER_QUERY_MAX: Final = 1_000
+LIVE_SECONDS_MAX: Final = 3_600  # far beyond the life of any; what is older holds up no others
 OPEN: Final = tuple(state.value for state in OPEN_STATES)
 _T: Final = EXPIRING_ATTEMPT.c
 
@@ -107,12 +108,17 @@ class AttemptTable:
         return self._found(_T.chain_id == chain_id, _T.state.in_(OPEN))
 
     def live_count(self, sender: SenderKey) -> int:
-        """Return how many of a key's transactions are in no block and may yet land."""
+        """
+        Return how many of a key's transactions are in no block and may yet land.
+
+        One that is LIVE for longer than any can be is one whose end no node tells any more.
+        """
         count: int = self._connection.execute(
             select(func.count()).where(
                 _T.chain_id == sender.chain_id,
                 _T.key_address == sender.address,
                 _T.state == AttemptState.LIVE.value,
+                _T.at >= self._clock.now() - LIVE_SECONDS_MAX,
             )
         ).scalar_one()
         return count

@@ -29,7 +29,9 @@ from relayer.clock import FixedClock, UnixSeconds
 from relayer.outbox.life import MessageState
 from relayer.outbox.message import OutboxMessage
 from relayer.steps.carrier import ExpiringCarrier, SendLimits
+from relayer.steps.confirm import confirm, follower_of
 from relayer.steps.queues import CONFIRM, MEND, RELAY
+from relayer.steps.relay import RelayOutcome, relay
 from relayer.store.attempt_rows import Attempt
 from relayer.store.fleet_tables import OUTBOX_MESSAGE
 from relayer.store.unit_of_work import Store
@@ -42,7 +44,7 @@ from tests.relayer.steps.sending_world import (
     Fleet,
     store_attested,
 )
-from tests.relayer.steps.world import catalog_of_world
+from tests.relayer.steps.world import FENCE, catalog_of_world
 
 SLOTS_PER_TICK: Final = 40
 ACCOUNT: Final = account_id(opener=SOLANA_ALICE.address, salt=bytes(32))
@@ -75,6 +77,11 @@ class HookedSender(SolanaSender):
         self.hooks.before("broadcast")
         await super().broadcast(*args)
         self.hooks.after("broadcast")
+
+    async def sighting(self, *args: Any) -> Any:
+        """Look."""
+        self.hooks.before("sighting")
+        return await super().sighting(*args)
 
 
 class ExpiringWorld(Fleet):
@@ -258,3 +265,25 @@ def running_kit(
     with SolanaKit(options, cluster=cluster) as kit:
         kit.net.advance(2)
         yield kit
+
+
+def relayed(
+    world: ExpiringWorld, message_id: bytes, carrier: ExpiringCarrier | None = None
+) -> RelayOutcome:
+    """Run the relay step once."""
+    by = carrier or world.carrier
+    return world.loop.run_until_complete(
+        relay(world.store, world.catalog, by, message_id, fence=FENCE)
+    )
+
+
+def looked_at(world: ExpiringWorld, message_id: bytes) -> tuple[Attempt, ...]:
+    """Run the confirm step once and return the attempts afterwards."""
+    follower = follower_of(world.reader, world.carrier, world.catalog)
+    world.loop.run_until_complete(confirm(world.store, follower, message_id, fence=FENCE))
+    return world.attempts(message_id)
+
+
+def states(attempts: tuple[Attempt, ...]) -> list[str]:
+    """Return where attempts are."""
+    return [attempt.state.value for attempt in attempts]

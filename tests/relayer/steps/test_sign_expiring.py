@@ -15,16 +15,17 @@ from relayer.clock import FixedClock
 from relayer.errors import LeaseLostError, StateMovedError
 from relayer.outbox.life import WaitReason
 from relayer.steps.carrier import ExpiringCarrier
-from relayer.steps.confirm import confirm, follower_of
 from relayer.steps.mend import mend
-from relayer.steps.relay import RelayOutcome, relay
-from relayer.store.attempt_rows import Attempt, AttemptState, Purpose
+from relayer.store.attempt_rows import AttemptState, Purpose
 from relayer.store.unit_of_work import Store
 from tests.databases import BACKENDS, NOW, TestDatabases
 from tests.relayer.steps.expiring_world import (
     ORDINARY_PRICE,
     ExpiringWorld,
+    looked_at,
+    relayed,
     running_kit,
+    states,
     stranger,
 )
 from tests.relayer.steps.sending_world import LEASE_SECONDS, ProcessDied
@@ -66,28 +67,6 @@ def world(shared: SolanaKit, store: Store, clock: FixedClock) -> Iterator[Expiri
     shared.net.faults.drop_next = shared.net.faults.drop_bps = 0
     shared.net.faults.inclusion_delay_slots = 0
     shared.net.advance(2)
-
-
-def relayed(
-    world: ExpiringWorld, message_id: bytes, carrier: ExpiringCarrier | None = None
-) -> RelayOutcome:
-    """Run the relay step once."""
-    by = carrier or world.carrier
-    return world.loop.run_until_complete(
-        relay(world.store, world.catalog, by, message_id, fence=FENCE)
-    )
-
-
-def looked_at(world: ExpiringWorld, message_id: bytes) -> tuple[Attempt, ...]:
-    """Run the confirm step once and return the attempts afterwards."""
-    follower = follower_of(world.reader, world.carrier, world.catalog)
-    world.loop.run_until_complete(confirm(world.store, follower, message_id, fence=FENCE))
-    return world.attempts(message_id)
-
-
-def states(attempts: tuple[Attempt, ...]) -> list[str]:
-    """Return where attempts are."""
-    return [attempt.state.value for attempt in attempts]
 
 
 def test_a_delivery_is_stored_sent_landed_and_final(world: ExpiringWorld) -> None:

@@ -5,9 +5,11 @@ from sqlalchemy import delete, update
 from sqlalchemy.exc import DBAPIError, IntegrityError
 
 from chains.sending import ExpiringTransaction, PriorityFee
+from relayer.clock import FixedClock
 from relayer.errors import LeaseLostError, StateMovedError
 from relayer.store.attempt_rows import Attempt, AttemptState, Purpose
 from relayer.store.attempt_tables import EXPIRING_ATTEMPT
+from relayer.store.attempts import LIVE_SECONDS_MAX
 from relayer.store.leases import Lease, sender_lease_name
 from relayer.store.send_rows import SenderKey
 from relayer.store.unit_of_work import Store
@@ -68,6 +70,19 @@ def test_what_is_stored_comes_back_whole(store: Store) -> None:
     with store.read() as uow:
         assert uow.attempts.of_message(MESSAGE) == uow.attempts.unfinal(CHAIN) == (found,)
         assert uow.attempts.live_count(KEY) == 1
+
+
+def test_what_no_node_can_end_does_not_use_the_key_up(store: Store, clock: FixedClock) -> None:
+    """Nodes that forgot its time never say that it expired; others are sent all the same."""
+    found = record(store, key_lease(store), attempt(1))
+    clock.move(LIVE_SECONDS_MAX)
+    with store.read() as uow:
+        last = uow.attempts.live_count(KEY)
+    clock.move(1)
+
+    with store.read() as uow:
+        assert (last, uow.attempts.live_count(KEY)) == (1, 0)
+        assert uow.attempts.unfinal(CHAIN) == (found,)
 
 
 @pytest.mark.parametrize("state", [AttemptState.LIVE, AttemptState.LANDED, AttemptState.FAILED])

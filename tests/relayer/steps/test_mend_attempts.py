@@ -1,0 +1,120 @@
+"""Tests of attempts that nobody can end, and of preparations that somebody undoes."""
+
+from collections.abc import Iterator
+
+import pytest
+from solders.pubkey import Pubkey
+from spl.token.instructions import close_account
+from spl.token.models import CloseAccountParams
+
+from chains.devnet.solana_actors import wallet_named
+from chains.errors import BlockGoneError, RpcTimeoutError
+from chains.solana.vault_addresses import TOKEN_PROGRAM, associated_token_account
+from relayer.clock import FixedClock
+from relayer.outbox.life import WaitReason
+from relayer.steps.mend import mend
+from relayer.steps.relay import RelayOutcome
+from relayer.steps.sign_expiring import FAILURE_PAUSE_SECONDS
+from tests.databases import NOW, TestDatabases
+from tests.relayer.steps.expiring_world import (
+    ExpiringWorld,
+    looked_at,
+    relayed,
+    running_kit,
+    states,
+)
+from tests.relayer.steps.world import FENCE
+
+FINAL_SLOTS = 32
+
+
+@pytest.fixture
+def clock() -> FixedClock:
+    """A clock that moves with the slots."""
+    return FixedClock(NOW)
+
+
+@pytest.fixture
+def world(databases: TestDatabases, clock: FixedClock) -> Iterator[ExpiringWorld]:
+    """A process that carries to a cluster of its own."""
+    with running_kit() as kit, databases.store("sqlite", clock) as store:
+        made = ExpiringWorld(store, clock, kit)
+        yield made
+        made.close()
+
+
+def test_one_whose_fate_nobody_can_tell_holds_up_no_other(world: ExpiringWorld) -> None:
+    """A node that forgot the time of an old one still gets the bytes of the others again."""
+    old, new = world.store_messages(2)
+    world.kit.net.faults.drop_next = 1_000
+    relayed(world, old)
+    world.clock.move(1)
+    relayed(world, new)
+    world.kit.net.faults.drop_next = 0
+    looks: list[str] = []
+
+    def forget(call: str) -> None:
+        looks.append(call)
+        if looks.count("sighting") == 1 and call == "sighting":
+            raise BlockGoneError(chain_id=world.chain_id, reference="long ago")
+
+    for _ in range(2):  # whichever is looked at first
+        looks.clear()
+        world.hooks.before = forget
+        world.loop.run_until_complete(mend(world.store, world.catalog, world.carrier, fence=FENCE))
+    world.pass_slots(2)
+    world.hooks.before = lambda _: None
+
+    assert looks == ["sighting", "sighting", "broadcast"]
+    assert "LANDED" in states((*looked_at(world, old), *looked_at(world, new)))
+
+
+def test_nodes_that_tell_of_nothing_are_asked_again(world: ExpiringWorld) -> None:
+    """Where every look fails the run has failed."""
+    (word,) = world.store_messages(1)
+    world.kit.net.faults.drop_next = 1_000
+    relayed(world, word)
+
+    def away(call: str) -> None:
+        raise RpcTimeoutError(chain_id=world.chain_id, method=call)
+
+    world.hooks.before = away
+    with pytest.raises(RpcTimeoutError):
+        world.loop.run_until_complete(mend(world.store, world.catalog, world.carrier, fence=FENCE))
+
+
+def test_an_account_that_is_closed_each_time_is_opened_ever_more_seldom(
+    databases: TestDatabases, clock: FixedClock
+) -> None:
+    """Whoever closes it before the payment keeps the rent: not as often as there are blocks."""
+    closer = wallet_named("closer")
+    with running_kit(guardians=9, threshold=8) as kit, databases.store("sqlite", clock) as store:
+        world = ExpiringWorld(store, clock, kit)
+        chain, token = kit.chain_s.chain, Pubkey(kit.chain_s.tokens["USDC"])
+        chain.airdrop(closer.address, 10**9)
+        kit.net.advance(2)
+        key = closer.keypair.pubkey()
+        home = associated_token_account(wallet=key, mint=token, token_program=TOKEN_PROGRAM)
+        closing = close_account(
+            CloseAccountParams(program_id=TOKEN_PROGRAM, account=home, dest=key, owner=key)
+        )
+        (word,) = world.store_messages(1, recipient=closer.address)
+        opened = []
+        for _ in range(8):
+            relayed(world, word)
+            world.pass_slots(2)
+            if chain.rpc.content(bytes(home)):
+                chain.send(closer, closing)
+            world.pass_slots(FINAL_SLOTS + 2)
+            looked_at(world, word)
+            opened.append(len(world.attempts(word)))
+        waiting = relayed(world, word)
+        world.clock.move(FAILURE_PAUSE_SECONDS * 2)
+        relayed(world, word)
+        again = len(world.attempts(word))
+        world.close()
+
+    assert opened[:4] == [1, 2, 3, 4]
+    assert opened[-1] == 5
+    assert waiting == RelayOutcome(waiting.state, True, WaitReason.TARGET_REVERTS)
+    assert again == 6
