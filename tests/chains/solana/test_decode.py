@@ -1,22 +1,27 @@
 """Which instructions are events: who printed them, for which vault, in what transaction."""
 
 import copy
+import time
 from collections.abc import Callable
 from functools import partial
 from typing import Any
 
+import pytest
 from solders.account import Account
 from solders.address_lookup_table_account import AddressLookupTableAccount
+from solders.hash import Hash
 from solders.instruction import AccountMeta, Instruction
 from solders.keypair import Keypair
+from solders.message import MessageV1, TransactionConfig
 from solders.pubkey import Pubkey
 from solders.system_program import AssignParams, assign
+from solders.transaction import VersionedTransaction
 
 from chains.base58 import base58_of, bytes_of_base58
 from chains.devnet.proxy import FaultProxy
 from chains.devnet.solana.lies import DropSignatures, ForgedBlocks
-from chains.errors import MovementMissingError
-from chains.events import payload_of
+from chains.errors import MovementMissingError, RpcAnswerError
+from chains.events import CollateralLocked, payload_of
 from chains.port import EventRead
 from chains.solana.history import SolanaWatched
 from chains.solana.vault_events import EVENT_TAG
@@ -105,6 +110,21 @@ def test_r11_across_look_alikes_in_a_block_are_refused(world: Scene) -> None:
         assert len(found.unreadable) == 1, name
 
 
+def test_calls_that_are_longer_than_any_event_are_not_even_decoded(world: Scene) -> None:
+    """A node that makes thousands of them up keeps nobody busy for minutes."""
+    first = world.lock(5)
+
+    def change(meta: dict[str, Any]) -> None:
+        calls = meta["innerInstructions"][-1]["instructions"]
+        calls += [calls[-1] | {"data": "z" * 13_000}] * 3_000
+
+    started = time.perf_counter()
+    found = forged(world, first, lambda block: with_meta(block, change))
+
+    assert [one.units for one in found.events if isinstance(one, CollateralLocked)] == [5]
+    assert time.perf_counter() - started < 5  # decoded it is a minute
+
+
 def test_r11_another_programs_event_is_passed_over(world: Scene) -> None:
     """The program id is the first thing that counts; a wrong one in the settings reads nothing."""
     first = world.lock(5)
@@ -183,6 +203,36 @@ def test_accounts_from_lookup_tables_are_resolved(world: Scene) -> None:
     assert event.position.tx_hash == bytes_of_base58(first)
 
 
+def test_a_lock_in_a_transaction_of_version_1_counts(world: Scene) -> None:
+    """Where a cluster takes such ones anybody may lock with them; one not read would be a hole."""
+    config = TransactionConfig(compute_unit_limit=400_000)
+    recent = Hash.from_string(world.net.ask("getLatestBlockhash")["value"]["blockhash"])
+    message = MessageV1.try_compile(ALICE.pubkey(), [world.lock_of(5)], recent, config)
+    tx = VersionedTransaction(message, [ALICE])
+    with world.net.ledger.lock:
+        landed = world.net.pipeline.execute(tx)
+    assert landed is not None
+    assert landed.err is None
+
+    found = read(world, str(tx.signatures[0]))
+
+    assert [one.units for one in found.events if isinstance(one, CollateralLocked)] == [5]
+    assert found.malformed == ()
+
+
+def test_a_version_that_its_bytes_deny_is_refused(world: Scene) -> None:
+    """The node says one thing and gives another."""
+    first = world.lock(5)
+
+    def change(block: Block) -> Block:
+        later = copy.deepcopy(block)
+        later["transactions"][-1]["version"] = 1
+        return later
+
+    with pytest.raises(RpcAnswerError, match="another version"):
+        forged(world, first, change)
+
+
 def a_table(world: Scene, keys: list[Pubkey]) -> AddressLookupTableAccount:
     """Return a lookup table that the cluster has."""
     owner = Pubkey.from_string("AddressLookupTab1e1111111111111111111111111")
@@ -200,14 +250,14 @@ def test_a_version_that_is_not_read_is_told_and_not_passed_over(world: Scene) ->
 
     def change(block: Block) -> Block:
         later = copy.deepcopy(block)
-        later["transactions"][-1]["version"] = 1
+        later["transactions"][-1]["version"] = 2
         return later
 
     found = forged(world, first, change)
 
     assert len(found.events) == 1
     (flaw,) = found.unreadable
-    assert flaw.reason == "transaction version 1 is not read"
+    assert flaw.reason == "transaction version 2 is not read"
     assert flaw.tx_hash == bytes_of_base58(first)
 
 
@@ -218,7 +268,7 @@ def test_an_unread_transaction_of_others_harms_nobody(world: Scene) -> None:
 
     def change(block: Block) -> Block:
         later = copy.deepcopy(block)
-        later["transactions"][-1]["version"] = 1
+        later["transactions"][-1]["version"] = 2
         return later
 
     found = forged(world, first, change)
