@@ -1,6 +1,7 @@
 """Reading a body strictly: JSON of bounded size, no key twice, no number that is no number."""
 
 import json
+import re
 from collections.abc import Callable
 from typing import Any, Final
 
@@ -10,6 +11,9 @@ from fastapi.routing import APIRoute
 from relayer.api.problems import ProblemError, printable
 
 BODY_BYTES_MAX: Final = 64 * 1024
+DEPTH_MAX: Final = 64
+STRING: Final = re.compile(r'"(?:[^"\\]|\\.?)*+"?', re.DOTALL)  # no way back: linear in length
+BRACKETS: Final = re.compile(r"[\[\]{}]")
 JSON_REMEDY: Final = "send one JSON object in UTF-8"
 
 
@@ -36,15 +40,26 @@ def strict_json(raw: bytes) -> Any:
         ProblemError: not JSON in UTF-8, a key twice in one object, NaN or Infinity, or too deep.
     """
     try:
-        return json.loads(
-            raw.decode("utf-8"),
-            object_pairs_hook=_object_of_pairs,
-            parse_constant=_refuse_constant,
-        )
-    except RecursionError as exc:
-        raise ProblemError("json_invalid", "body: it is nested too deeply; flatten it") from exc
+        text = raw.decode("utf-8")
+        if _depth_max(text) > DEPTH_MAX:
+            raise ProblemError("json_invalid", "body: it is nested too deeply; flatten it")
+        return json.loads(text, object_pairs_hook=_object_of_pairs, parse_constant=_refuse_constant)
     except ValueError as exc:
         raise ProblemError("json_invalid", f"body: it is not JSON; {JSON_REMEDY}") from exc
+
+
+def _depth_max(text: str) -> int:
+    """
+    Return how deeply a text may be nested at most, brackets inside strings not counted.
+
+    Nothing else bounds it: a library that we load raises the interpreter's limit beyond what the
+    stack holds, and then the parser ends the process instead of raising an error.
+    """
+    depth = depth_max = 0
+    for bracket in BRACKETS.findall(STRING.sub("", text)):
+        depth += 1 if bracket in "[{" else -1
+        depth_max = max(depth_max, depth)
+    return depth_max
 
 
 class _StrictRequest(Request):

@@ -20,6 +20,9 @@ from relayer.api.problems import ProblemError
         b'{"a": NaN}',
         b'{"a": Infinity}',
         b"[" * 50_000,
+        b"[" * BODY_BYTES_MAX,
+        b'{"":[' * 13_000,
+        b"[" * 65 + b"]" * 65,
         b"{} {}",
         b'{"a": ' + b"9" * 5_000 + b"}",
     ],
@@ -36,6 +39,24 @@ def test_what_is_not_one_plain_json_value_is_refused(raw: bytes) -> None:
 def test_plain_json_is_read_as_it_is() -> None:
     """Text stays text."""
     assert strict_json(b'{"a": "1", "b": ["x"]}') == {"a": "1", "b": ["x"]}
+
+
+def test_brackets_inside_text_nest_nothing() -> None:
+    """Whatever stands in front of them."""
+    text = '{"a": "\\\\\\"' + "[{" * 500 + '", "b": [[1]]}'
+
+    assert strict_json(text.encode()) == {"a": '\\"' + "[{" * 500, "b": [[1]]}
+
+
+@pytest.mark.parametrize("raw", [b'"' + b'\\"' * 30_000, b'"' + b'\\"' * 30_000 + b"\\"])
+def test_text_without_end_is_refused_at_once(raw: bytes) -> None:
+    """It is gone through once."""
+    started = time.perf_counter()
+
+    with pytest.raises(ProblemError):
+        strict_json(raw)
+
+    assert time.perf_counter() - started < 1
 
 
 @pytest.mark.parametrize("content_type", ["text/plain", "application/xml", "", "json"])
