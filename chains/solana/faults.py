@@ -23,7 +23,7 @@ STATUS_NOT_YET: Final = -32014
 UNSUPPORTED_VERSION: Final = -32015
 MIN_CONTEXT_SLOT: Final = -32016
 
-# The slot has no block, and never will have one.
+# The slot has no block, or the node has a hole there: it jumped to a snapshot, or lacks an archive.
 SKIPPED_CODES: Final = frozenset({SLOT_SKIPPED, SLOT_SKIPPED_LONG_AGO})
 # The node has no such block yet, or has not written all of it down.
 NOT_YET_CODES: Final = frozenset({BLOCK_NOT_AVAILABLE, STATUS_NOT_YET})

@@ -23,6 +23,7 @@ HEADERS_KEPT_MAX: Final = 4_096
 ANCESTORS_MAX: Final = 64  # looked through for a hash that was never read
 HEAD_BLOCKS_MAX: Final = 8  # how far a node's written blocks may be behind its head
 SEARCH_WINDOWS: Final = (64, 4_096, 262_144)  # slots without a block that are looked beyond
+EMPTY_SLOTS_DOUBTED: Final = 8  # two leaders in a row; a node that jumped lacks hundreds
 VERSION_MAX: Final = 255  # a version that is refused would hide every other transaction of a block
 BLOCK_METHOD: Final = "getBlock"
 FULL: Final = "full"
@@ -102,8 +103,11 @@ class Headers:
         """
         Return the header of the newest block at or below a slot.
 
+        Where the slot has none the next block above must name that one as its parent: a node with a
+        hole in its history says the same of a slot that it lacks.
+
         Raises:
-            BlockGoneError: the slot is above the node's head, or below all that it keeps.
+            BlockGoneError: the slot is above the node's head, or in or below what it lacks.
         """
         found = await self.of_slot(height, Level.CONFIRMED)
         if isinstance(found, SlotHeader):
@@ -114,10 +118,44 @@ class Headers:
             first = max(0, height - window)
             slots = await self._slots(first, height, Level.CONFIRMED)
             if slots:
-                return await self._listed(slots[-1], is_denied=found is Absence.SKIPPED)
+                listed = await self._listed(slots[-1], is_denied=found is Absence.SKIPPED)
+                if slots[-1] < height:
+                    await self._check_next(slots[-1], height)
+                return listed
             if first == 0:
                 break
         raise self.gone(height)
+
+    async def _check_next(self, slot: int, height: int) -> None:
+        """Refuse a slot whose block is not the parent of the next one above a height."""
+        for window in SEARCH_WINDOWS:
+            above = await self._slots(height + 1, height + window, Level.CONFIRMED)
+            if above:
+                found = await self.of_slot(above[0], Level.CONFIRMED)
+                if not isinstance(found, SlotHeader) or found.parent_slot != slot:
+                    raise self._hole(above[0])
+                return
+        raise self.gone(height)
+
+    def _hole(self, slot: int) -> BlockGoneError:
+        reference = f"before {slot} (the node has a hole in its history, or lags)"
+        return BlockGoneError(chain_id=self.chain_id, reference=reference)
+
+    async def check_unbroken(self, first: int, last: int, level: Level) -> None:
+        """
+        Refuse a range with a hole in it: many empty slots, and a block whose parent is not there.
+
+        Raises:
+            BlockGoneError: the node lacks blocks of the range.
+        """
+        before = first - 1
+        for slot in await self._slots(first, last, level):
+            if slot - before > EMPTY_SLOTS_DOUBTED:
+                found = await self.of_slot(slot, level)
+                parent_slot = found.parent_slot if isinstance(found, SlotHeader) else slot
+                if parent_slot != before and (before >= first or parent_slot >= first):
+                    raise self._hole(slot)
+            before = slot
 
     async def _listed(self, slot: int, *, is_denied: bool) -> BlockHeader:
         """Return the header of a slot that the node lists as one with a block."""

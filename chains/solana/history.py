@@ -151,6 +151,7 @@ class History:
                 raise
             raise self._too_large(first, last) from None
         await self._check_reach(first)
+        await self._headers.check_unbroken(first, last, level)
         return found
 
     async def _read_slot(

@@ -10,7 +10,7 @@ from typing import Any
 
 from chains.devnet.exchange import Ask, RefusalError
 from chains.devnet.solana.params import LEVELS
-from chains.devnet.solana.refusals import BLOCK_NOT_AVAILABLE, MIN_CONTEXT_SLOT
+from chains.devnet.solana.refusals import BLOCK_NOT_AVAILABLE, MIN_CONTEXT_SLOT, slot_skipped
 
 SIGNATURES = "getSignaturesForAddress"
 SLOT_METHODS = ("getSlot", "getBlockHeight", "getLatestBlockhash")
@@ -80,6 +80,32 @@ class Forgetful:
         if method == "getSignatureStatuses":
             return result | {"value": [None for _ in result["value"]]}
         return result
+
+
+class LedgerJump:
+    """
+    Has a hole between two slots, as a node that was started again from a snapshot.
+
+    Blocks and histories are as if all slots of the hole were skipped; what it keeps begins earlier.
+    """
+
+    def __init__(self, first: int, last: int) -> None:
+        self.injected: Counter[str] = Counter()
+        self._hole = range(first, last + 1)
+
+    async def answer(self, method: str, params: list[Any], ask: Ask) -> Any:
+        """Return the result of a request."""
+        if method == "getBlock" and params[0] in self._hole:
+            self.injected["no_block"] += 1
+            raise slot_skipped(params[0], is_long_ago=False)
+        result = await ask(method, params)
+        match method:
+            case "getBlocks":
+                return [slot for slot in result if slot not in self._hole]
+            case "getSignaturesForAddress":
+                return [one for one in result if one["slot"] not in self._hole]
+            case _:
+                return result
 
 
 class StaleSlots:
