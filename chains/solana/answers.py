@@ -13,6 +13,7 @@ from chains.types import UINT64_MAX, BlockHeader, BlockRef, word_of_base58
 SIGNATURE_BYTES: Final = 64
 SIGNATURE_LETTERS_MAX: Final = 88
 UINT64_DIGITS_MAX: Final = 20
+NUMBER_MAX: Final = 2**63 - 1  # of slots, seconds and lamports: databases keep no larger one
 SIGNATURES_PER_PAGE: Final = 1_000
 ACCOUNT_BYTES_MAX: Final = 10 * 1024 * 1024
 ENCODING: Final = "base64"
@@ -43,7 +44,7 @@ class AccountContent:
     content: bytes
 
 
-def number_of(value: object, what: str, limit: int = UINT64_MAX) -> int:
+def number_of(value: object, what: str, limit: int = NUMBER_MAX) -> int:
     """Return a whole number in 0..limit."""
     if type(value) is not int or not 0 <= value <= limit:
         raise AnswerShapeError(f"{what} is {shown(value)}, a number up to {limit} is needed")

@@ -26,9 +26,10 @@ from chains.solana.compiling import compiled, writable_accounts
 from chains.solana.fees import PriorityLimits, bumped_fee, suggested_fee
 from chains.solana.program_errors import reason_of, refusal_of
 from chains.solana.rpc import Level, SolanaRpc
-from chains.types import BlockRef, ChainId
+from chains.types import UINT64_MAX, BlockRef, ChainId
 
 BLOCKHASH_BLOCKS: Final = 150  # so many blocks after its own one a blockhash is taken
+FEE_FIELD: Final = "prioritizationFee"
 PRICED_ACCOUNTS_MAX: Final = 128
 SLOTS_PRICED_MAX: Final = 1_000
 LEVEL_NAMES: Final = ("processed", "confirmed", "finalized")
@@ -88,7 +89,7 @@ class SolanaSender:
         with usable(self._chain_id, method):
             slots = items_of(answer, "fees")[:SLOTS_PRICED_MAX]
             prices = [
-                number_of(fields_of(slot, "fee").get("prioritizationFee"), "prioritizationFee")
+                number_of(fields_of(slot, "fee").get(FEE_FIELD), FEE_FIELD, UINT64_MAX)
                 for slot in slots
             ]
         return suggested_fee(prices, self._limits)
