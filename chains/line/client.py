@@ -24,7 +24,7 @@ from chains.line.statuses import fault_of_status
 from chains.types import ChainId
 
 RPC_TIMEOUT_SECONDS: Final = 10.0
-STATUS_REFUSED_MIN: Final = 400
+STATUS_REFUSED_MIN: Final = 300  # what redirects refuses too
 HIDDEN: Final = "<hidden>"
 
 NAMED_ERRORS: Final[dict[FaultClass, type[RpcUnavailableError] | type[RpcAnswerError]]] = {

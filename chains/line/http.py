@@ -81,7 +81,8 @@ class HttpLine:
         session = await self._session_of_loop()
         chunks: list[bytes] = []
         size = 0
-        async with session.post(self._url, data=body) as response:
+        # A node does not choose whom in our network we talk to.
+        async with session.post(self._url, data=body, allow_redirects=False) as response:
             async for chunk in response.content.iter_chunked(CHUNK_BYTES):
                 size += len(chunk)
                 if size > ANSWER_BYTES_MAX:

@@ -94,6 +94,8 @@ async def relay(
     except CallRevertedError as exc:
         await asyncio.to_thread(_wait, store, stored, WaitReason.TARGET_REVERTS, exc.reason, fence)
         return RelayOutcome(stored.state, True, WaitReason.TARGET_REVERTS)
+    except GasFundsError as exc:  # while it was signed; nothing was sent
+        return await _refused(way, stored, exc, stored.state)
 
 
 async def _carry(way: _Way, intent: Intent) -> RelayOutcome:
@@ -192,14 +194,19 @@ def _held_back(uow: UnitOfWork, stored: StoredMessage, stop: Stop) -> WaitReason
     return stop.reason
 
 
-async def _refused(way: _Way, stored: StoredMessage, error: PermanentChainError) -> RelayOutcome:
+async def _refused(
+    way: _Way,
+    stored: StoredMessage,
+    error: PermanentChainError,
+    state: MessageState = MessageState.SUBMITTED,
+) -> RelayOutcome:
     message_id = "0x" + stored.message_id.hex()
     # A fee that the market overtook while it was signed is raised again by itself.
     say = log.warning if isinstance(error, FeeTooLowError) else log.error
     say("message.refused", message_id=message_id, reason=str(error))
     reason = REFUSAL_REASONS.get(type(error), WaitReason.INCLUSION_AWAITED)
     await asyncio.to_thread(_wait, way.store, stored, reason, str(error), way.fence)
-    return RelayOutcome(MessageState.SUBMITTED, True, reason)
+    return RelayOutcome(state, True, reason)
 
 
 def _queued(store: Store, stored: StoredMessage, reason: WaitReason, fence: Fence) -> None:

@@ -23,7 +23,8 @@ class FakeNode:
     answers maps a method to what it returns for its parameters; requests lists what was asked.
 
     body, if set, is sent instead of any answer; status is the HTTP status; announced_bytes may
-    promise more than is sent; is_silent keeps the line open without a word.
+    promise more than is sent; is_silent keeps the line open without a word; location is where a
+    redirection leads.
     """
 
     def __init__(self) -> None:
@@ -31,6 +32,7 @@ class FakeNode:
         self.requests: list[tuple[str, list[Any]]] = []
         self.body: bytes | None = None
         self.status = 200
+        self.location = ""
         self.announced_bytes: int | None = None
         self.is_silent = False
         self.ended = threading.Event()
@@ -71,6 +73,8 @@ def serving(node: FakeNode) -> Iterator[FakeNode]:
             body = node.respond(raw)
             self.send_response(node.status)
             self.send_header("Content-Length", str(node.announced_bytes or len(body)))
+            if node.location:
+                self.send_header("Location", node.location)
             self.end_headers()
             self.wfile.write(body)
             self.close_connection = node.announced_bytes is not None

@@ -26,7 +26,7 @@ from chains.errors import (
 from chains.evm.abi import selector_of
 from chains.evm.rpc import RpcClient
 from chains.line import http
-from tests.chains.evm.fake_node import FakeNode, FaultError
+from tests.chains.evm.fake_node import FakeNode, FaultError, serving
 from tests.chains.strategies import CHAIN
 
 
@@ -283,6 +283,19 @@ def test_no_error_holds_the_url(node: FakeNode, status: int) -> None:
     while error is not None:
         assert "secret-key" not in str(error)
         error = error.__cause__ or (None if error.__suppress_context__ else error.__context__)
+
+
+@pytest.mark.parametrize("status", [301, 302, 303, 307, 308])
+def test_a_redirection_is_not_followed(node: FakeNode, status: int) -> None:
+    """A node does not choose whom in our network we talk to."""
+    with serving(FakeNode()) as inside:
+        node.status, node.location = status, inside.url
+        node.answers["eth_x"] = inside.answers["eth_x"] = lambda _: 1
+
+        with pytest.raises(RpcUnavailableError, match=f"{status}"):
+            ask(node.url)
+
+    assert inside.requests == []
 
 
 def test_nothing_is_logged(node: FakeNode, caplog: pytest.LogCaptureFixture) -> None:

@@ -1,6 +1,7 @@
 """Tests of attempts that nobody can end, and of preparations that somebody undoes."""
 
 from collections.abc import Iterator
+from dataclasses import replace
 
 import pytest
 from solders.pubkey import Pubkey
@@ -9,9 +10,10 @@ from spl.token.models import CloseAccountParams
 
 from chains.devnet.solana_actors import wallet_named
 from chains.errors import BlockGoneError, RpcTimeoutError
+from chains.solana.sender import SolanaSender
 from chains.solana.vault_addresses import TOKEN_PROGRAM, associated_token_account
 from relayer.clock import FixedClock
-from relayer.outbox.life import WaitReason
+from relayer.outbox.life import MessageState, WaitReason
 from relayer.steps.mend import mend
 from relayer.steps.relay import RelayOutcome
 from relayer.steps.sign_expiring import FAILURE_PAUSE_SECONDS
@@ -81,6 +83,27 @@ def test_nodes_that_tell_of_nothing_are_asked_again(world: ExpiringWorld) -> Non
     world.hooks.before = away
     with pytest.raises(RpcTimeoutError):
         world.loop.run_until_complete(mend(world.store, world.catalog, world.carrier, fence=FENCE))
+
+
+def test_a_key_without_funds_lets_its_messages_wait(world: ExpiringWorld) -> None:
+    """Once somebody pays in they go on: it is no failure of the job."""
+    (word,) = world.store_messages(1)
+    deployed, poor = world.kit.chain_s, wallet_named("poor")
+    sender = SolanaSender(deployed.chain_id, deployed.rpc_url, key=poor.keypair)
+    carrier = replace(world.carrier, sender=sender, urgent=None)
+
+    waiting = relayed(world, word, carrier)
+    with world.store.read() as uow:
+        stored = uow.outbox.get(word)
+    deployed.chain.airdrop(poor.address, 10**9)
+    world.kit.net.advance(2)
+    paid = relayed(world, word, carrier)
+    world.loop.run_until_complete(sender.close())
+
+    assert waiting == RelayOutcome(MessageState.ATTESTED, True, WaitReason.GAS_FUNDS_LOW)
+    assert stored is not None
+    assert stored.reason is WaitReason.GAS_FUNDS_LOW
+    assert paid == RelayOutcome(MessageState.SUBMITTED, False, WaitReason.INCLUSION_AWAITED)
 
 
 def test_an_account_that_is_closed_each_time_is_opened_ever_more_seldom(
