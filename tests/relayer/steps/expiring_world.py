@@ -58,6 +58,7 @@ class Hooks:
 
     before: Callable[[str], None] = lambda call: None
     after: Callable[[str], None] = lambda call: None
+    look: Callable[[], None] = lambda: None
 
 
 class HookedSender(SolanaSender):
@@ -80,7 +81,7 @@ class HookedSender(SolanaSender):
 
     async def sighting(self, *args: Any) -> Any:
         """Look."""
-        self.hooks.before("sighting")
+        self.hooks.look()
         return await super().sighting(*args)
 
 
