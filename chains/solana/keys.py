@@ -1,9 +1,9 @@
 """Sending keys of Solana from local files."""
 
-import json
 from pathlib import Path
 from typing import Final
 
+import orjson
 from solders.keypair import Keypair
 
 from chains.key_files import KeyFileError, read_private_text
@@ -42,9 +42,9 @@ def _raw_key(path: Path, text: str) -> bytes:
             reason = "neither numbers in brackets nor hexadecimal"
             raise KeyFileError(path=path, reason=reason) from None
     try:
-        numbers = json.loads(text)
+        numbers = orjson.loads(text)
         if not all(type(number) is int for number in numbers):
             raise ValueError
         return bytes(numbers)
-    except (ValueError, TypeError, RecursionError):
+    except (ValueError, TypeError):
         raise KeyFileError(path=path, reason="not a list of 64 bytes") from None
