@@ -21,6 +21,7 @@ cdef class Moving:
     cdef object credits_posted
     cdef bint is_debit
     cdef bint is_constrained
+    cdef bint is_held_back
     cdef bint is_moved
 
 
@@ -41,15 +42,16 @@ def admit_into(
         seq: of the newest entry.
         known: seq and entry by id; what is admitted is added.
         counters: by line; brought up to date.
-        plan: makes counters, says of a line its counters, its side and whether it may never be
-            overdrawn, PostResult, and the status of what is admitted.
+        plan: makes counters, says of a line its counters, its side, whether it may never be
+            overdrawn and whether what is reserved counts as gone, PostResult, and the status of
+            what is admitted.
         results: what became of each is appended.
 
     Returns:
         The place of that entry, or how many there are, and the seq of the newest.
     """
     cdef object counters_of, facts_of, result_type, created, entry, entry_id, posting, units, line
-    cdef object available, result
+    cdef object left, held, result
     cdef Py_ssize_t place = start, count = len(entries)
     cdef int phase
     cdef bint is_refused
@@ -77,17 +79,22 @@ def admit_into(
                     state.credits_posted,
                     state.is_debit,
                     state.is_constrained,
+                    state.is_held_back,
                 ) = facts_of(line)
                 moving[line] = state
             units = posting.units
+            if not state.is_held_back and phase == PENDING:
+                continue
             if state.is_constrained and (units < 0) == state.is_debit:
                 if state.is_debit:
-                    available = state.debits_posted - state.credits_posted - state.credits_pending
-                    available += units
+                    left = state.debits_posted - state.credits_posted + units
+                    held = state.credits_pending
                 else:
-                    available = state.credits_posted - state.debits_posted - state.debits_pending
-                    available -= units
-                if available < 0:
+                    left = state.credits_posted - state.debits_posted - units
+                    held = state.debits_pending
+                if state.is_held_back:
+                    left -= held
+                if left < 0:
                     is_refused = True
                     break
         if is_refused:

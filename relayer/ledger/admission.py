@@ -6,7 +6,7 @@ from enum import Enum
 from typing import Final
 
 from relayer.ledger.balances import ZERO, Counters, apply
-from relayer.ledger.chart import Side, parse_code
+from relayer.ledger.chart import ChartAccount, Side, parse_code
 from relayer.ledger.journal import JournalEntry, Line, Phase, Posting
 
 try:
@@ -103,7 +103,7 @@ def admit_all(entries: Sequence[JournalEntry], known: KnownLedger) -> list[PostR
     if not IS_COMPILED:
         return [admit(entry, known) for entry in entries]
 
-    def _facts(line: Line) -> tuple[int, int, int, int, bool, bool]:
+    def _facts(line: Line) -> tuple[int, int, int, int, bool, bool, bool]:
         counters = known.counters.get(line, ZERO)
         account = parse_code(line.code)
         return (
@@ -113,6 +113,7 @@ def admit_all(entries: Sequence[JournalEntry], known: KnownLedger) -> list[PostR
             counters.credits_posted,
             account.side is Side.DEBIT,
             account.is_constrained,
+            account.is_held_back,
         )
 
     results: list[PostResult] = []
@@ -139,6 +140,13 @@ def survey_reference(entries: Sequence[JournalEntry]) -> tuple[set[Line], bool]:
     linked = (word for entry in entries for word in (entry.resolves, entry.reversal_of))
     is_linked = any(word is not None for word in linked)
     return lines, is_linked
+
+
+def left_units(account: ChartAccount, counters: Counters) -> int:
+    """Return what an account has left to move, by its kind. [base units]"""
+    if account.is_held_back:
+        return counters.available(account.side)
+    return counters.posted(account.side)
 
 
 def different_field(stored: JournalEntry, other: JournalEntry) -> str | None:
@@ -186,7 +194,7 @@ def _overdrawn_line(before: dict[Line, Counters], after: dict[Line, Counters]) -
     for line, counters in after.items():
         account = parse_code(line.code)
         if account.is_constrained:
-            available = counters.available(account.side)
-            if available < 0 and available < before.get(line, ZERO).available(account.side):
+            left = left_units(account, counters)
+            if left < 0 and left < left_units(account, before.get(line, ZERO)):
                 return line
     return None

@@ -58,6 +58,9 @@ CONSTRAINED_KINDS: Final = frozenset(
         AccountKind.INSURANCE,
     }
 )
+# What leaves a vault in a block that may go is announced while the lock behind it may be announced
+# too, and an exit may take what others announced to take: only what is posted is what it has.
+POSTED_KINDS: Final = frozenset({AccountKind.VAULT})
 # What follows the kind in a code, in order; kinds that are not here stand alone.
 PARTS: Final[dict[AccountKind, tuple[str, ...]]] = {
     AccountKind.VAULT: ("word",),
@@ -83,7 +86,8 @@ class ChartAccount:
     word is the contract (vault, in_flight) or the margin account (margin, debt), 32 bytes;
     protocol is the lender (debt, assumed, lent, interest). None where the kind has none. For
     assumed, word is the account that borrowed and assumer the one that owes now. side is where
-    the account grows; is_constrained says that it may never be overdrawn.
+    the account grows; is_constrained says that it may never be overdrawn, is_held_back that what is
+    reserved to leave it counts as gone already.
     """
 
     kind: AccountKind
@@ -92,11 +96,13 @@ class ChartAccount:
     assumer: bytes | None = None
     side: Side = field(init=False, repr=False, compare=False)
     is_constrained: bool = field(init=False, repr=False, compare=False)
+    is_held_back: bool = field(init=False, repr=False, compare=False)
 
     def __post_init__(self) -> None:
         side = Side.DEBIT if self.kind in DEBIT_KINDS else Side.CREDIT
         object.__setattr__(self, "side", side)
         object.__setattr__(self, "is_constrained", self.kind in CONSTRAINED_KINDS)
+        object.__setattr__(self, "is_held_back", self.kind not in POSTED_KINDS)
 
 
 @lru_cache(maxsize=PARSED_CODES_MAX)

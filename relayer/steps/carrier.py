@@ -2,15 +2,16 @@
 
 import asyncio
 from dataclasses import dataclass, field
-from typing import Final
+from typing import Final, Generic, TypeVar
 
 from chains.message import MessageKind
 from chains.port import Bridge, Fees, SignedTransaction
-from chains.sending import ExpiringSender, NonceSender
+from chains.sending import ExpiringSender, NonceSender, TransactionSender
 from relayer.store.leases import Lease, sender_lease_name
 from relayer.store.send_rows import SendAttempt, SenderKey, SendRow
 from relayer.store.unit_of_work import Store
 
+S = TypeVar("S", bound=TransactionSender)
 SENDER_LEASE_SECONDS: Final = 10
 RENEW_SECONDS: Final = 1  # a lease that was renewed so recently is not written again
 FEE_BUMP_SECONDS: Final = 30
@@ -37,18 +38,18 @@ class SendLimits:
 
 
 @dataclass(frozen=True, slots=True)
-class Carrier:
+class _Carrier(Generic[S]):
     """
-    Who carries to a chain with account nonces: key, bridge, and the process's unique name.
+    Who carries to a chain: the sending key, its bridge, and the process's unique name.
 
     urgent: the same key with the higher fee cap of seizures; None prices them as all others.
     gate: lets one transaction of the process be signed at a time.
     """
 
-    sender: NonceSender
+    sender: S
     bridge: Bridge
     holder: str
-    urgent: NonceSender | None = None
+    urgent: S | None = None
     limits: SendLimits = SendLimits()
     gate: asyncio.Lock = field(default_factory=asyncio.Lock)
 
@@ -57,34 +58,25 @@ class Carrier:
         """The sending key on its chain."""
         return SenderKey(self.sender.chain_id, self.sender.address)
 
-    def pricer(self, *, is_urgent: bool) -> NonceSender:
+    def pricer(self, *, is_urgent: bool) -> S:
         """Return whose fee limits hold."""
         return self.urgent if is_urgent and self.urgent is not None else self.sender
 
 
-@dataclass(frozen=True, slots=True)
-class ExpiringCarrier:
+class Carrier(_Carrier[NonceSender]):
+    """Who carries to a chain with account nonces."""
+
+    __slots__ = ()
+
+
+class ExpiringCarrier(_Carrier[ExpiringSender]):
     """
-    Who carries to a chain whose transactions expire; the fields mean the same as a Carrier's.
+    Who carries to a chain whose transactions expire.
 
     Nothing is ordered there, so limits.fee_bump_seconds says nothing: expiry does.
     """
 
-    sender: ExpiringSender
-    bridge: Bridge
-    holder: str
-    urgent: ExpiringSender | None = None
-    limits: SendLimits = SendLimits()
-    gate: asyncio.Lock = field(default_factory=asyncio.Lock)
-
-    @property
-    def key(self) -> SenderKey:
-        """The sending key on its chain."""
-        return SenderKey(self.sender.chain_id, self.sender.address)
-
-    def pricer(self, *, is_urgent: bool) -> ExpiringSender:
-        """Return whose fee limits hold."""
-        return self.urgent if is_urgent and self.urgent is not None else self.sender
+    __slots__ = ()
 
 
 AnyCarrier = Carrier | ExpiringCarrier

@@ -17,6 +17,7 @@ from relayer.ledger.journal import JournalEntry
 from relayer.money import AssetId
 from relayer.steps.catalog import Catalog
 from relayer.steps.compare import Custody, compare
+from relayer.steps.deficits import cure_deficits
 from relayer.steps.fence import open_fence
 from relayer.steps.observe import ring_assess
 from relayer.steps.tell import tell
@@ -71,6 +72,7 @@ def correct(
         if result.status is not PostStatus.CREATED:
             raise RefusedError(code=result.status.value, detail="the entry could not be posted")
         uow.corrections.record(correction_id, entry.entry_id, signed)
+        cure_deficits(uow, ChainId(correction.chain_id))
         ring_assess(uow)
         tell(
             uow,

@@ -359,7 +359,7 @@ def _lend(uow: UnitOfWork, request: AttestationRequest, taking: JournalEntry) ->
     code = margin_code(message.account)
     line = next(posting.line for posting in taking.postings if posting.code == code)
     vault = uow.ledger.counters(vault_code(message.vault), line.asset_id, line.chain_id)
-    if vault.available(Side.DEBIT) < message.amount_units:
+    if vault.posted(Side.DEBIT) < message.amount_units:
         return
     lent = lend_shortfall(uow, taking)
     if lent is not None:

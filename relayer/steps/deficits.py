@@ -4,6 +4,7 @@ import structlog
 
 from chains.types import ChainId
 from relayer.errors import InvariantError
+from relayer.ledger.admission import left_units
 from relayer.ledger.chart import AccountKind, Side, margin_code, parse_code
 from relayer.ledger.journal import JournalEntry
 from relayer.reconcile.reversal import Shortfall, cure_entry, deficit_entry, shortfall_of
@@ -32,11 +33,11 @@ def lend_shortfall(uow: UnitOfWork, taking: JournalEntry) -> JournalEntry | None
     short = None
     for posting in taking.postings:
         account = parse_code(posting.code)
-        available_units = uow.ledger.counters(*posting.line).available(account.side)
+        has_units = left_units(account, uow.ledger.counters(*posting.line))
         taken_units = posting.units if account.side is Side.CREDIT else -posting.units
         if account.kind is AccountKind.MARGIN:
-            short = shortfall_of(posting, available_units) or short
-        elif account.is_constrained and taken_units > max(0, available_units):
+            short = shortfall_of(posting, has_units) or short
+        elif account.is_constrained and taken_units > max(0, has_units):
             return None
     return None if short is None else _lent(uow, taking, short)
 

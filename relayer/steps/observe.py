@@ -156,14 +156,14 @@ async def _observe_final(run: _Run, cursor: Cursor, heads: Heads) -> tuple[Curso
         first_height = min(run.limits.start_height, final_height)
     else:
         first_height = cursor.head.height + 1
-    clock = asyncio.get_running_loop().time
-    ends_at, stored = clock() + RUN_SECONDS_MAX, 0
+    clock = run.store.clock
+    ends_at, stored = clock.now() + RUN_SECONDS_MAX, 0
     for _ in range(FINAL_RANGES_PER_RUN_MAX):
         if first_height > final_height:
             break
         cursor, count = await _observe_range(run, cursor, first_height, final_height)
         stored += count
-        if cursor.head is None or clock() >= ends_at:
+        if cursor.head is None or clock.now() >= ends_at:
             break
         first_height = cursor.head.height + 1
     return cursor, stored

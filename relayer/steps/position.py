@@ -66,6 +66,16 @@ def position_of(uow: UnitOfWork, catalog: Catalog, account: bytes, now: UnixSeco
 
 
 def _soft_units(uow: UnitOfWork, catalog: Catalog, account: bytes, found: LineCounters) -> int:
+    """Return the seen units that count and do not go for what the account owes once final."""
+    units = _deep_units(uow, catalog, account, found)
+    if not units:
+        return 0
+    chain_id, asset_id = ChainId(found.line.chain_id), found.line.asset_id
+    owed = uow.deficits.open(chain_id, account)
+    return max(0, units - sum(part.units for part in owed if part.asset_id == asset_id))
+
+
+def _deep_units(uow: UnitOfWork, catalog: Catalog, account: bytes, found: LineCounters) -> int:
     """
     Return the seen units that count: those of locks under as many blocks as their value needs.
 

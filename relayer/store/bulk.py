@@ -8,7 +8,7 @@ from typing import Any, Final
 
 import psycopg
 from sqlalchemy import ColumnElement, Connection, Dialect, Select, Table, any_, literal
-from sqlalchemy.exc import IntegrityError
+from sqlalchemy.exc import IntegrityError, OperationalError
 from sqlalchemy.types import UserDefinedType
 
 from relayer.store.columns import COUNTER_BYTES, U256_BYTES
@@ -23,6 +23,8 @@ BYTEA_ARRAY_OID: Final = 1001
 ARRAY_HEAD: Final = struct.Struct(">iiIii").pack
 LENGTH: Final = struct.Struct(">i").pack
 COUNTER_NAMES: Final = ("debits_pending", "debits_posted", "credits_pending", "credits_posted")
+# The last is no operational error to the driver, see relayer.store.engine.
+GONE_ERRORS: Final = (psycopg.OperationalError, psycopg.errors.IdleInTransactionSessionTimeout)
 # What SQLite stores as a blob of fixed width, see relayer.store.columns.
 WIDTH_BYTES: Final = {"units": U256_BYTES, **dict.fromkeys(COUNTER_NAMES, COUNTER_BYTES)}
 
@@ -106,7 +108,7 @@ def plain_rows(
     if connection.dialect.name != POSTGRESQL:
         return connection.execute(statement, values).all()
     text, fixed = _text_of(statement, connection.dialect)
-    with driver_of(connection).cursor(binary=True) as cursor:
+    with driver_cursor(connection, is_binary=True) as cursor:
         return list(cursor.execute(text, {**fixed, **values}))
 
 
@@ -131,7 +133,7 @@ def insert_rows(
     if connection.dialect.name == POSTGRESQL:
         statement = f"COPY {table.name} ({names}) FROM STDIN (FORMAT BINARY)"
         packed = packed_rows(columns, rows)
-        with driver_of(connection).cursor() as cursor, cursor.copy(statement) as copy:
+        with driver_cursor(connection) as cursor, cursor.copy(statement) as copy:
             copy.write(b"".join((COPY_HEAD, packed, COPY_END)))
         return
     marks = ", ".join("?" * len(columns))
@@ -162,9 +164,21 @@ def _is_taken(exc: Exception) -> bool:
     return isinstance(exc, psycopg.errors.UniqueViolation) or "UNIQUE constraint" in str(exc)
 
 
-def driver_of(connection: Connection) -> Any:
-    """Return the driver's own connection."""
-    return connection.connection.driver_connection
+@contextmanager
+def driver_cursor(connection: Connection, *, is_binary: bool = False) -> Iterator[Any]:
+    """
+    Yield a cursor of the driver itself, on PostgreSQL.
+
+    Raises:
+        OperationalError: the database is away or gave up, as the layers above the driver say it:
+            whoever works on asks again later.
+    """
+    driver: Any = connection.connection.driver_connection
+    try:
+        with driver.cursor(binary=is_binary) as cursor:
+            yield cursor
+    except GONE_ERRORS as exc:
+        raise OperationalError(None, None, exc) from exc
 
 
 def with_blobs(names: Sequence[str], rows: Sequence[StoredRow]) -> list[StoredRow]:

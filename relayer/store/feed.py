@@ -11,7 +11,7 @@ from chains.events import facts_of, known_position
 from chains.types import BlockRef
 from relayer.clock import Clock, UnixSeconds
 from relayer.errors import InvariantError, StateMovedError
-from relayer.store.bulk import PackedWords, driver_of, insert_rows, is_among, slices
+from relayer.store.bulk import PackedWords, driver_cursor, insert_rows, is_among, slices
 from relayer.store.chain_tables import OBSERVED_EVENT
 from relayer.store.copy_rows import StoredRow
 from relayer.store.engine import POSTGRESQL
@@ -219,7 +219,7 @@ class FeedTable:
         ordered = sorted(last_seqs.items())
         if self._connection.dialect.name == POSTGRESQL:
             scopes = PackedWords([scope for scope, _ in ordered])
-            with driver_of(self._connection).cursor() as cursor:
+            with driver_cursor(self._connection) as cursor:
                 cursor.execute(KEEP_POSTGRESQL, (scopes, [seq for _, seq in ordered]))
             return
         statement = insert_into(self._connection, FEED_COUNTER)

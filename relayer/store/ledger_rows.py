@@ -16,7 +16,7 @@ from relayer.ledger.balances import Counters
 from relayer.ledger.chart import AccountCode
 from relayer.ledger.journal import JournalEntry, Line, Phase, Posting
 from relayer.money import AssetId
-from relayer.store.bulk import COUNTER_NAMES, driver_of, with_blobs
+from relayer.store.bulk import COUNTER_NAMES, driver_cursor, with_blobs
 from relayer.store.copy_rows import StoredRow
 from relayer.store.engine import POSTGRESQL
 from relayer.store.ledger_tables import ENTRY, LINE, POSTING
@@ -181,7 +181,7 @@ def move_lines(connection: Connection, rows: Sequence[StoredRow]) -> None:
         return
     if connection.dialect.name == POSTGRESQL:
         columns = [list(column) for column in zip(*rows, strict=True)]
-        with driver_of(connection).cursor() as cursor:
+        with driver_cursor(connection) as cursor:
             cursor.execute(MOVE_LINES_POSTGRESQL, columns)
         return
     connection.exec_driver_sql(MOVE_LINES_SQLITE, with_blobs((*MOVED_NAMES, "line_key"), rows))

@@ -35,7 +35,7 @@ from tests.relayer.steps.world import (
 from tests.simulated_chain import SimulatedChain, Tx
 
 OTHER_ACCOUNT: Final = b"\x0f" * 32
-OTHER_UNITS: Final = 10_000
+OTHERS_UNITS: Final = (1, 10_000)
 UNITS_MAX: Final = 100
 LEAP_SECONDS: Final = 1_500
 ACTIONS: Final = (
@@ -54,6 +54,7 @@ class Ledger:
     """The hub's or a guardian's ledger, and which messages it was not shown yet."""
 
     bench: Bench
+    others_units: int
     unshown: list[AttestationRequest] = field(default_factory=list)
 
     def learn(self) -> None:
@@ -81,7 +82,7 @@ class Ledger:
         """Return vault, margin, units in flight or held, and bad debt, in the account's favour."""
         codes = (margin_code(ACCOUNT), in_flight_code(VAULT_A), BAD_DEBT)
         margin, held, owed = (self.bench.units(code) for code in codes)
-        return self.bench.custody() - OTHER_UNITS, -margin, -held, owed
+        return self.bench.custody() - self.others_units, -margin, -held, owed
 
 
 @dataclass(slots=True)
@@ -103,7 +104,7 @@ class ExitWorld:
 
     def begin(self) -> None:
         """Let others lock, and the owner too."""
-        self.chain.mine(lock("others", OTHER_UNITS, account=OTHER_ACCOUNT))
+        self.chain.mine(lock("others", self.hub.others_units, account=OTHER_ACCOUNT))
         self.chain.mine(lock("first", UNITS_MAX))
         self.chain.finalize()
         self.hub.learn()
@@ -252,8 +253,15 @@ class ExitWorld:
         return f"transaction {self.made}"
 
 
-def exit_world(random: Random, clock: FixedClock, stores: tuple[Store, ...]) -> ExitWorld:
-    """Return a world: the first store is the hub's, the others those of guardians."""
+def exit_world(
+    random: Random, clock: FixedClock, stores: tuple[Store, ...], *, others_units: int
+) -> ExitWorld:
+    """
+    Return a world: the first store is the hub's, the others those of guardians.
+
+    Args:
+        others_units: what the vault has for others. [base units]
+    """
     chain = SimulatedChain(CHAIN_A, start_seconds=NOW - 600)
     ledgers = []
     for number, store in enumerate(stores):
@@ -262,5 +270,5 @@ def exit_world(random: Random, clock: FixedClock, stores: tuple[Store, ...]) -> 
         for chain_id in (CHAIN_B, CHAIN_C):
             see_final(store, chain_id, 1)
         catalog = catalog_of_world(is_replica=bool(number))
-        ledgers.append(Ledger(Bench(store, chain, catalog)))
+        ledgers.append(Ledger(Bench(store, chain, catalog), others_units))
     return ExitWorld(random, clock, ledgers[0], tuple(ledgers[1:]), chain)

@@ -13,7 +13,7 @@ from chains.types import ChainId
 from relayer.clock import FixedClock
 from relayer.steps.audit import Audit, AuditClock, audit
 from tests.databases import NOW, TestDatabases
-from tests.properties.exit_worlds import ExitWorld, exit_world
+from tests.properties.exit_worlds import OTHERS_UNITS, ExitWorld, exit_world
 from tests.relayer.api.kit import CHAIN_A
 from tests.relayer.steps.audits import RULE, findings
 
@@ -31,13 +31,14 @@ def databases() -> Iterator[TestDatabases]:
     made.close()
 
 
+@pytest.mark.parametrize("others_units", OTHERS_UNITS)
 @pytest.mark.parametrize("seed", range(WORLDS))
 def test_an_exit_is_booked_the_same_in_whatever_order_its_facts_are_learned(
-    databases: TestDatabases, seed: int
+    databases: TestDatabases, seed: int, others_units: int
 ) -> None:
-    """Locks, holds, exits, effects, expiries, reorgs: what is left is what the vault says."""
+    """Also where nothing of others in the vault covers what is announced to leave it twice."""
     with ExitStack() as stack:
-        world = lived_through(databases, stack, Random(seed))
+        world = lived_through(databases, stack, Random(seed), others_units)
 
         for ledger in world.ledgers:
             left, held = world.collateral(), ledger.held()
@@ -53,11 +54,14 @@ def test_an_exit_is_booked_the_same_in_whatever_order_its_facts_are_learned(
             ledger.bench.check_entries()
 
 
+@pytest.mark.parametrize("others_units", OTHERS_UNITS)
 @pytest.mark.parametrize("seed", AUDITED)
-def test_r20_an_audit_derives_what_an_exit_left_owed(databases: TestDatabases, seed: int) -> None:
+def test_r20_an_audit_derives_what_an_exit_left_owed(
+    databases: TestDatabases, seed: int, others_units: int
+) -> None:
     """Also what a guardian that learned of a message last lent for it."""
     with ExitStack() as stack:
-        world = lived_through(databases, stack, Random(seed))
+        world = lived_through(databases, stack, Random(seed), others_units)
         world.end()
         lent = 0
         for ledger in world.ledgers:
@@ -76,13 +80,15 @@ def test_r20_an_audit_derives_what_an_exit_left_owed(databases: TestDatabases, s
         assert lent
 
 
-def lived_through(databases: TestDatabases, stack: ExitStack, random: Random) -> ExitWorld:
+def lived_through(
+    databases: TestDatabases, stack: ExitStack, random: Random, others_units: int
+) -> ExitWorld:
     """Return a world after its steps, with everything shown that can be shown."""
     clock = FixedClock(NOW)
     stores = tuple(
         stack.enter_context(databases.store("sqlite", clock)) for _ in range(1 + GUARDIANS)
     )
-    world = exit_world(random, clock, stores)
+    world = exit_world(random, clock, stores, others_units=others_units)
     world.begin()
     for _ in range(STEPS):
         world.step()

@@ -71,7 +71,7 @@ def check_one_at_a_time(world: ExpiringWorld, message_ids: list[bytes]) -> None:
     [
         pytest.param("sqlite", 400, marks=pytest.mark.long),
         pytest.param("postgresql", 200, marks=pytest.mark.long),
-        pytest.param("sqlite", 60, marks=pytest.mark.slow),
+        pytest.param("sqlite", 100, marks=pytest.mark.slow),
     ],
 )
 def test_r11_a_third_of_the_sends_is_dropped_and_each_message_lands_once(

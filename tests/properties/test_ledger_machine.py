@@ -92,7 +92,7 @@ class ModelLedger:
         if kind not in CONSTRAINED:
             return 0
         if kind in DEBIT_NORMAL:
-            return self.posted.get(key, 0) - self.pending_credits.get(key, 0)
+            return self.posted.get(key, 0)  # of a vault, what is announced to leave may wait
         return -self.posted.get(key, 0) - self.pending_debits.get(key, 0)
 
     def _linked(self, entry: JournalEntry) -> PostStatus | None:

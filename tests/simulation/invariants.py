@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, Any, Final
 from chains.message import Message, MessageKind
 from chains.types import ChainId
 from relayer.clock import FixedClock
+from relayer.ledger.admission import left_units
 from relayer.ledger.chart import parse_code
 from relayer.store.unit_of_work import Store
 from tests.databases import NOW
@@ -80,7 +81,7 @@ class Watchdog:
                     raise ViolationError("entries_sum_to_zero", f"{database.name} {booked.seq}")
             for found in uow.ledger.trial_balance():
                 account = parse_code(found.line.code)
-                if account.is_constrained and found.counters.available(account.side) < 0:
+                if account.is_constrained and left_units(account, found.counters) < 0:
                     raise ViolationError("never_negative", f"{database.name} {found}")
         known.seq, known.entry_hash = seq, entry_hash
 

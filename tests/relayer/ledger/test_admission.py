@@ -134,6 +134,23 @@ def test_soft_units_cannot_be_reserved() -> None:
     assert admit(HOLD, known).status is PostStatus.EXCEEDS_AVAILABLE
 
 
+def test_a_vault_may_be_announced_to_give_more_than_it_has_but_never_gives_it() -> None:
+    """The lock behind it may be announced only; what is posted is never below zero."""
+    leaving = entry_of_text(
+        "2026-01-03 pending in_flight:base +9 USDC@eip155:1 | vault:base -9 USDC@eip155:1"
+    )
+    flight = entry_of_text("2026-01-03 fees +9 USDC@eip155:1 | in_flight:base -9 USDC@eip155:1")
+    more = entry_of_text("2026-01-04 vault:base +4 USDC@eip155:1 | margin:ann -4 USDC@eip155:1")
+    known = known_with(LOCK, flight, leaving)
+
+    too_early = admit(ended(leaving, Phase.SETTLE), known)
+
+    assert too_early.status is PostStatus.EXCEEDS_AVAILABLE
+    assert too_early.detail == code_of_text("vault:base")
+    assert admit(more, known).status is PostStatus.CREATED
+    assert admit(ended(leaving, Phase.SETTLE), known).status is PostStatus.CREATED
+
+
 @pytest.mark.parametrize(
     ("first", "status"),
     [

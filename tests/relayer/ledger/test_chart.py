@@ -74,6 +74,7 @@ def test_each_kind_has_its_side_and_its_limit(
     account = parse_code(code)
 
     assert (account.side, account.is_constrained) == (side, is_constrained)
+    assert account.is_held_back is not (account.kind is AccountKind.VAULT)
 
 
 @pytest.mark.parametrize(

@@ -18,7 +18,7 @@ from relayer.steps.correct import Clearance, CorrectionRule, clear_break, correc
 from relayer.steps.fence import open_fence
 from relayer.store.unit_of_work import Store
 from tests.relayer.api.kit import ACCOUNT, CHAIN_A, HUB, VAULT_A, VAULT_B, Signer, signer
-from tests.relayer.steps.bookings import Bench, lock, release, unlock_message
+from tests.relayer.steps.bookings import Bench, leave, lock, release, unlock_message
 from tests.simulated_chain import SimulatedChain
 
 SIGNERS = tuple(sorted((signer(f"accountant {n}") for n in range(3)), key=lambda s: s.address))
@@ -124,6 +124,22 @@ def test_r14_a_signed_correction_is_posted_once_with_its_reason(bench: Bench) ->
     assert booked is not None
     assert (booked.entry.kind, booked.entry.cause) == ("correction", first.correction_id)
     assert "correction.posted" in bench.told()
+    assert bench.is_sound()
+
+
+def test_r14_what_a_correction_gives_pays_what_the_account_owes(bench: Bench) -> None:
+    """Nobody decides on units in between that are not the account's own to use."""
+    bench.compose(unlock_message(7))
+    bench.chain.mine(leave("exit", 7))
+    bench.chain.finalize()
+    bench.catch_up()
+    owed = bench.units(BAD_DEBT)
+
+    correct(bench.store, bench.catalog, RULE, signed(correction(bench), FIRST, SECOND))
+
+    assert owed == 7
+    assert (bench.available(), bench.units(BAD_DEBT)) == (0, 2)
+    assert bench.kinds()[-2:] == ["correction", "deficit.cured"]
     assert bench.is_sound()
 
 

@@ -11,8 +11,9 @@ from relayer.money import WAD
 from relayer.steps.catalog import Catalog
 from relayer.steps.position import position_of
 from relayer.steps.reconcile import reconcile
+from relayer.store.deficits import Deficit, DeficitAction
 from relayer.store.unit_of_work import Store
-from tests.relayer.api.kit import ACCOUNT, ANN, CHAIN_A, VAULT_A, WETH_A
+from tests.relayer.api.kit import ACCOUNT, ANN, CHAIN_A, CHAIN_B, VAULT_A, WETH_A
 from tests.relayer.steps.braking import PATH_A
 from tests.relayer.steps.world import (
     ETHER,
@@ -112,3 +113,17 @@ def test_r19_without_tiers_only_what_is_final_counts(seen: Store, catalog: Catal
 
     assert soft(seen, tiered(catalog, FINAL_ONLY)) == (0, 0)
     assert soft(seen, catalog) == (0, ETHER)
+
+
+def test_r19_of_what_is_seen_only_what_the_account_does_not_owe_counts(
+    seen: Store, catalog: Catalog
+) -> None:
+    """It pays that once it is final; until then it must not look healthier by it."""
+    owed = Deficit(ACCOUNT, PATH_A.asset_id, CHAIN_A, ETHER)
+    with seen.unit_of_work() as uow:
+        uow.deficits.record(b"\x01" * 32, DeficitAction.BOOKED, owed)
+        uow.deficits.record(b"\x02" * 32, DeficitAction.BOOKED, replace(owed, chain_id=CHAIN_B))
+
+    lock(seen, catalog, HEIGHT + 1, 3 * ETHER)
+
+    assert soft(seen, catalog) == (0, 2 * ETHER)

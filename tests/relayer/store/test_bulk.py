@@ -1,8 +1,10 @@
 """Tests of rows in bulk."""
 
+from collections.abc import Callable
+
 import psycopg
 import pytest
-from sqlalchemy import BigInteger, bindparam, func, select
+from sqlalchemy import BigInteger, Connection, bindparam, func, select
 from sqlalchemy.exc import DBAPIError
 
 from relayer.clock import UnixSeconds
@@ -17,7 +19,7 @@ from relayer.store.bulk import (
     slices,
 )
 from relayer.store.chain_tables import OBSERVED_EVENT
-from relayer.store.engine import POSTGRESQL
+from relayer.store.engine import DATABASE_ERRORS, POSTGRESQL
 from relayer.store.feed import EVENT_COLUMNS as FEED_COLUMNS
 from relayer.store.fleet_tables import FEED_EVENT
 from relayer.store.ledger_rows import ENTRY_COLUMNS, move_lines
@@ -125,3 +127,28 @@ def test_plain_rows_are_those_that_every_layer_gives(store: Store) -> None:
 
             assert sorted(map(tuple, found)) == sorted(map(tuple, expected))
             assert len(found) == 8 - height
+
+
+ROWS = [row_of(lock(7, 1), EventState.FINAL, UnixSeconds(NOW))]
+COUNTERS = (1, 1, 1, 1, 1, bytes(32))
+PAST_THE_LAYERS: dict[str, Callable[[Connection], object]] = {
+    "read": lambda connection: plain_rows(connection, select(OBSERVED_EVENT), {}),
+    "copy": lambda connection: insert_rows(connection, OBSERVED_EVENT, EVENT_COLUMNS, ROWS),
+    "copy of what is new": lambda connection: insert_new_rows(
+        connection, OBSERVED_EVENT, EVENT_COLUMNS, ROWS
+    ),
+    "lines": lambda connection: move_lines(connection, [COUNTERS]),
+}
+
+
+@pytest.mark.parametrize("way", PAST_THE_LAYERS)
+def test_r12_a_database_that_gives_up_is_no_fault_of_the_job(store: Store, way: str) -> None:
+    """Past the layers above the driver a limit is told as they tell it: the job waits, unblamed."""
+    if store.engine.dialect.name != POSTGRESQL:
+        return  # SQLite is always asked through the layers
+    with store.engine.begin() as other:
+        other.exec_driver_sql("LOCK TABLE observed_event, ledger_line")
+
+        with pytest.raises(DATABASE_ERRORS), store.unit_of_work() as uow:
+            uow.connection.exec_driver_sql("SET LOCAL lock_timeout = '50ms'")
+            PAST_THE_LAYERS[way](uow.connection)

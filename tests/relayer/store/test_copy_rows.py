@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from relayer.store.bulk import driver_of
+from relayer.store.bulk import driver_cursor
 from relayer.store.copy_rows import (
     COPY_END,
     COPY_HEAD,
@@ -139,7 +139,7 @@ def test_the_database_reads_back_what_was_packed(store: Store) -> None:
         types = ", ".join(f"{name} {kind}" for name, kind in COLUMNS.items())
         uow.connection.exec_driver_sql(f"CREATE TEMPORARY TABLE packed ({types}) ON COMMIT DROP")
         with (
-            driver_of(uow.connection).cursor() as cursor,
+            driver_cursor(uow.connection) as cursor,
             cursor.copy("COPY packed FROM STDIN (FORMAT BINARY)") as copy,
         ):
             copy.write(COPY_HEAD + bytes(packed_rows(COLUMNS, ends)) + COPY_END)
@@ -157,7 +157,7 @@ def test_text_that_the_database_refuses_is_an_error_of_it(store: Store) -> None:
     with pytest.raises(psycopg.Error), store.unit_of_work() as uow:
         uow.connection.exec_driver_sql("CREATE TEMPORARY TABLE packed (name text) ON COMMIT DROP")
         with (
-            driver_of(uow.connection).cursor() as cursor,
+            driver_cursor(uow.connection) as cursor,
             cursor.copy("COPY packed FROM STDIN (FORMAT BINARY)") as copy,
         ):
             copy.write(COPY_HEAD + bytes(packed_rows({"name": "text"}, [("\0",)])) + COPY_END)

@@ -21,7 +21,7 @@ from tests.relayer.steps.bookings import CATALOG, Bench, lock
 from tests.relayer.worker.kit import CORRELATION, MEMORY_URL, worker_settings
 from tests.simulated_chain import SimulatedChain
 
-LOCKS = 2_000
+LOCKS = 3_000  # more than a booking takes at once
 POISON = contract("a token that kills")
 QUEUE = reconcile_queue(CHAIN_A)
 DEATHS_MAX = 8
