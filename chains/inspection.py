@@ -1,7 +1,33 @@
-"""What a doctor asks of a chain whose vaults belong to programs: facts about nodes and accounts."""
+"""What a doctor asks: when owners may leave a vault; facts about nodes, accounts and programs."""
 
 from dataclasses import dataclass
 from typing import Protocol
+
+
+@dataclass(frozen=True, slots=True)
+class ExitTerms:
+    """
+    When owners may leave a vault without a message.
+
+    Args:
+        last_attested_at: when it executed its last message, at first when it was made. [Unix s]
+        exit_delay_seconds: how long after that they have to wait.
+        now_seconds: the chain's own time, as the vault saw it where the others were read. [Unix s]
+    """
+
+    last_attested_at: int
+    exit_delay_seconds: int
+    now_seconds: int
+
+    @property
+    def left_seconds(self) -> int:
+        """How long they still have to wait; below zero they may leave, at zero not yet."""
+        return self.last_attested_at + self.exit_delay_seconds - self.now_seconds
+
+    @property
+    def is_half_gone(self) -> bool:
+        """Whether less than half of the delay is left."""
+        return 2 * self.left_seconds < self.exit_delay_seconds
 
 
 @dataclass(frozen=True, slots=True)
@@ -13,6 +39,7 @@ class VaultFacts:
         program: which program the account belongs to.
         is_vault: whether it can be read as a vault; all that follows is empty where it cannot.
         hub_key: keccak256 of the hub it was made for, as chain_key is of its chain.
+        exit_terms: None also where the node has no usable clock of its chain.
     """
 
     program: bytes
@@ -21,6 +48,7 @@ class VaultFacts:
     chain_key: bytes = b""
     is_sealed: bool = False
     pause_flags: int = 0
+    exit_terms: ExitTerms | None = None
 
 
 @dataclass(frozen=True, slots=True)

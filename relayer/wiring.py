@@ -14,16 +14,17 @@ from chains.bridges.door import HttpDoor
 from chains.bridges.guardian_door import GuardianHttpDoor
 from chains.bridges.status_door import StatusHttpDoor
 from chains.bridges.switch_door import SwitchHttpDoor
+from chains.evm import views
 from chains.evm.keys import read_key_file
 from chains.evm.reader import EvmReader
-from chains.inspection import ProgramInspector
+from chains.inspection import ExitTerms, ProgramInspector
 from chains.key_files import read_private_text
 from chains.line.wakeup import Wakeup
 from chains.nodes import NodePool
 from chains.oracles.chainlink import ChainlinkSource
 from chains.port import ChainReader, PriceSource
 from chains.solana.reader import SolanaReader
-from chains.types import ChainId, chain_id_of, word_of_text
+from chains.types import BlockHeader, ChainId, chain_id_of, word_of_text
 from relayer.assets import AssetRegistry
 from relayer.clock import SystemClock
 from relayer.errors import SettingsError
@@ -214,6 +215,11 @@ def watch_of(
 def price_source(reader: ChainReader) -> PriceSource:
     """Return what reads the price feeds of a reader's chain."""
     return ChainlinkSource(reader)
+
+
+async def exit_terms(reader: ChainReader, vault: bytes, header: BlockHeader) -> ExitTerms:
+    """Return when owners may leave a vault that is a contract, as of a block."""
+    return await views.exit_terms(reader, vault, header)
 
 
 def head_wakeup(settings: Settings, chain_id: ChainId) -> Wakeup | None:

@@ -5,6 +5,7 @@ import asyncio
 from chains.attestation import GuardianSet
 from chains.errors import AttestationError, RpcAnswerError
 from chains.evm.abi import number_of, words_of
+from chains.inspection import ExitTerms
 from chains.line.shapes import usable
 from chains.port import (
     Argument,
@@ -14,7 +15,7 @@ from chains.port import (
     Grant,
     VaultState,
 )
-from chains.types import WORD_BYTES, BlockRef, evm_address_of_word
+from chains.types import WORD_BYTES, BlockHeader, BlockRef, evm_address_of_word
 
 PAUSE_OUTFLOW = 1
 PAUSE_LOCKS = 2
@@ -91,6 +92,15 @@ async def vault_state(
         is_outflow_paused=bool(flags & PAUSE_OUTFLOW),
         is_lock_paused=bool(flags & PAUSE_LOCKS),
     )
+
+
+async def exit_terms(reader: ContractReader, vault: bytes, header: BlockHeader) -> ExitTerms:
+    """Return when owners may leave a vault, as of a block and its time."""
+    attested_at, delay_seconds = await asyncio.gather(
+        number_view(reader, vault, ("lastAttestedAt()", ()), header.block, bits=64),
+        number_view(reader, vault, ("exitDelay()", ()), header.block, bits=64),
+    )
+    return ExitTerms(attested_at, delay_seconds, now_seconds=header.timestamp_seconds)
 
 
 async def credit_line_state(

@@ -1,6 +1,7 @@
 """Facts about a Solana node, a vault and its program, for the doctor."""
 
 import asyncio
+import struct
 from typing import Final
 
 from solana.rpc.commitment import Confirmed
@@ -8,9 +9,10 @@ from solana.rpc.jsonrpc import SolanaJsonRpcError
 from solana.rpc.websocket_api import SolanaWsClient
 from solders.pubkey import Pubkey
 from solders.rpc.config import RpcTransactionLogsFilterMentions
+from solders.sysvar import CLOCK
 
 from chains.errors import MessageFormatError, RpcUnavailableError
-from chains.inspection import ListedToken, ProgramFacts, VaultFacts
+from chains.inspection import ExitTerms, ListedToken, ProgramFacts, VaultFacts
 from chains.line.client import RPC_TIMEOUT_SECONDS
 from chains.line.http import SILENT_LOGGER
 from chains.line.shapes import AnswerShapeError, fields_of, shown, usable
@@ -20,7 +22,7 @@ from chains.solana.history import FIRST_METHOD, SolanaWatched
 from chains.solana.rpc import Level, SolanaRpc
 from chains.solana.states import METHOD as ACCOUNTS_METHOD
 from chains.solana.vault_addresses import UPGRADEABLE_LOADER, VaultAddresses, program_content
-from chains.solana.vault_layout import decode_asset, decode_vault
+from chains.solana.vault_layout import VaultState, decode_asset, decode_vault
 from chains.types import ChainId
 
 LOADERS: Final = (
@@ -31,6 +33,8 @@ LOADERS: Final = (
 CONTENT_TAG: Final = b"\x03\x00\x00\x00"  # then u64 slot, u8 whether an authority follows, key
 AUTHORITY_AT: Final = 12
 KEY_BYTES: Final = 32
+# Slot, start of the epoch, epoch, epoch of the leader schedule, Unix seconds: what programs see.
+CLOCK_CONTENT: Final = struct.Struct("<QqQQq")
 VERSION_LETTERS_MAX: Final = 64
 SUBSCRIBE_SECONDS_MAX: Final = 5.0
 
@@ -79,7 +83,7 @@ class SolanaInspector:
 
     async def vault(self) -> VaultFacts | None:
         """Return what stands at the vault's address, None where nothing does."""
-        (found,) = await self._accounts(self._at.vault)
+        found, clock = await self._accounts(self._at.vault, CLOCK)
         if found is None:
             return None
         try:
@@ -93,6 +97,7 @@ class SolanaInspector:
             chain_key=vault.chain_key,
             is_sealed=vault.is_sealed,
             pause_flags=vault.pause_flags,
+            exit_terms=_exit_terms(vault, clock),
         )
 
     async def listed(self) -> tuple[ListedToken, ...]:
@@ -145,3 +150,12 @@ class SolanaInspector:
 
     def _unavailable(self, method: str, reason: str) -> RpcUnavailableError:
         return RpcUnavailableError(chain_id=self._rpc.chain_id, method=method, reason=reason)
+
+
+def _exit_terms(vault: VaultState, clock: AccountContent | None) -> ExitTerms | None:
+    if clock is None or len(clock.content) != CLOCK_CONTENT.size:
+        return None
+    now_seconds = CLOCK_CONTENT.unpack(clock.content)[4]
+    if now_seconds < 0:
+        return None  # the program refuses everything then
+    return ExitTerms(vault.last_attested_at, vault.exit_delay_seconds, now_seconds=now_seconds)

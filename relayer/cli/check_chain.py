@@ -1,15 +1,17 @@
 """The doctor's checks of one chain: node, identity, heads, contracts, feeds."""
 
 import asyncio
-from collections.abc import Callable
+from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
 from typing import Final
 
 from chains.attestation import GuardianSet
 from chains.errors import WrongChainError
 from chains.finality import ChainIdentity, Heads
+from chains.inspection import ExitTerms
 from chains.port import ChainReader, PriceSource, Quote
-from chains.types import ChainId, address_text, text_of_word, word_of_text
+from chains.types import BlockHeader, ChainId, address_text, text_of_word, word_of_text
+from relayer.cli.check_exit import exit_text
 from relayer.cli.checks import BrokenError, Check, CheckState, WarningError, attempt_async, skipped
 from relayer.cli.render import age_text
 from relayer.sections import ChainSettings
@@ -26,7 +28,7 @@ class ChainProbe:
 
     reader is what the processes use; nodes are the single nodes behind it, to find one that is out.
     compare_identity raises WrongChainError when the database knows the chain by another identity,
-    and returns what to say otherwise.
+    and returns what to say otherwise. exit_terms is for vaults that are contracts.
     """
 
     settings: Settings
@@ -36,6 +38,7 @@ class ChainProbe:
     prices: PriceSource
     now_seconds: int
     compare_identity: Callable[[ChainIdentity], str]
+    exit_terms: Callable[[bytes, BlockHeader], Awaitable[ExitTerms]]
 
     @property
     def chain_id(self) -> ChainId:
@@ -149,6 +152,8 @@ async def _check_contracts(probe: ChainProbe, heads: Heads) -> list[Check]:
     for vault in probe.chain.vaults:
         word = word_of_text(vault.address)
         checks.append(await _check_vault(probe, word, heads))
+        if not probe.chain.is_solana:  # the checks of its program tell it there
+            checks.append(await _check_exit(probe, word, heads))
         checks.append(await _check_guardians(probe, word))
     for line in probe.chain.credit_lines:
         word = word_of_text(line.address)
@@ -183,6 +188,13 @@ async def _check_vault(probe: ChainProbe, vault: bytes, heads: Heads) -> Check:
         return ", ".join(parts)
 
     return await attempt_async("vault.answers", _place(probe, vault), run)
+
+
+async def _check_exit(probe: ChainProbe, vault: bytes, heads: Heads) -> Check:
+    async def run() -> str:
+        return exit_text(await probe.exit_terms(vault, heads.latest))
+
+    return await attempt_async("vault.exit", _place(probe, vault), run)
 
 
 async def _check_credit_line(probe: ChainProbe, credit_line: bytes, heads: Heads) -> Check:

@@ -3,8 +3,9 @@
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from chains.inspection import ListedToken, ProgramInspector, VaultFacts
+from chains.inspection import ExitTerms, ListedToken, ProgramInspector, VaultFacts
 from chains.types import ChainId, address_text, chain_id_of, chain_key, word_of_text
+from relayer.cli.check_exit import exit_text
 from relayer.cli.checks import BrokenError, Check, CheckState, attempt_async, skipped
 from relayer.sections import ChainSettings
 from relayer.settings import Settings
@@ -116,8 +117,18 @@ async def _check_vault(probe: ProgramProbe, inspector: ProgramInspector) -> list
     checks += [
         await attempt_async("vault.lane", place, laned),
         await attempt_async("vault.sealed", place, sealed),
+        await _check_exit(place, facts[0].exit_terms),
     ]
     return [*checks, *await _check_mints(probe, inspector)]
+
+
+async def _check_exit(place: str, terms: ExitTerms | None) -> Check:
+    async def run() -> str:
+        if terms is None:
+            raise BrokenError("the node has no usable clock of its chain; ask another node")
+        return exit_text(terms)
+
+    return await attempt_async("vault.exit", place, run)
 
 
 async def _check_final(probe: ProgramProbe, inspector: ProgramInspector, program: bytes) -> Check:

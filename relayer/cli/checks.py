@@ -49,6 +49,8 @@ REMEDIES: Final[dict[str, str]] = {
     "vault.program": "correct vaults.address or vaults.program of the chain",
     "vault.lane": "correct hub or vaults.address, or make a vault for this hub and chain",
     "vault.sealed": "let the initializer list the tokens and seal the vault",
+    "vault.exit": "let any message reach the vault, such as an unlock of one unit by an account of "
+    "the operator: the exit delay begins again with it",
     "vault.mints": "ask again; the accounts of the vault could not be read",
     "vault.mint": "list the token at the vault, or correct its address or the asset's scale",
     "program.final": "let its authority give it up: solana program set-upgrade-authority --final",

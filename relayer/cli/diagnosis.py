@@ -89,6 +89,7 @@ async def examine_chain(
 ) -> "tuple[list[Check], dict[str, Quote]]":
     """Return the findings about one chain, and the quotes of its feeds by label."""
     import asyncio
+    from functools import partial
 
     from relayer import wiring
     from relayer.cli.check_chain import ChainProbe, check_chain
@@ -115,6 +116,7 @@ async def examine_chain(
             if is_schema_right
             else "nothing is stored to compare it with"
         ),
+        exit_terms=partial(wiring.exit_terms, reader),
     )
     try:
         found, quotes = await check_chain(probe)

@@ -97,6 +97,7 @@ def test_r20_a_right_deployment_on_solana_passes(patient: Patient) -> None:
         "program.final",
         "vault.lane",
         "vault.sealed",
+        "vault.exit",
         "vault.mint",
     } <= findings.keys()
     assert "slots behind the head" in findings["chain.finality"].detail

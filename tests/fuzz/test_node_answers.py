@@ -30,7 +30,7 @@ from chains.evm.rpc import RpcClient, revert_bytes
 from chains.line.shapes import fields_of, items_of, shown, usable
 from chains.oracles.chainlink import ROUND_WORDS, ChainlinkSource
 from chains.port import ContractCall
-from chains.types import BlockRef, ChainId
+from chains.types import BlockHeader, BlockRef, ChainId
 from tests.chains.strategies import ADDRESSES, CHAIN, WORDS
 from tests.fuzz.bounds import bounded, fuzzed
 from tests.fuzz.garbage import JSON_VALUES, RAW_JSON, TEXTS, mutated, mutated_bytes
@@ -245,6 +245,9 @@ GUARDIAN_SET: Final = b"".join(
 )
 QUESTIONS: Final[tuple[Callable[[Any], Awaitable[object]], ...]] = (
     lambda contract: views.vault_state(contract, bytes(32), bytes(32), BlockRef(1, bytes(32))),
+    lambda contract: views.exit_terms(
+        contract, bytes(32), BlockHeader(BlockRef(1, bytes(32)), bytes(32), 1)
+    ),
     lambda contract: views.credit_line_state(contract, bytes(32), BlockRef(1, bytes(32))),
     lambda contract: views.grant(contract, bytes(32), bytes(32), BlockRef(1, bytes(32))),
     lambda contract: views.is_executed(contract, bytes(32), bytes(32), None),

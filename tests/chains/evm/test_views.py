@@ -8,8 +8,9 @@ from eth_abi.abi import encode
 
 from chains.errors import RpcAnswerError
 from chains.evm import views
+from chains.inspection import ExitTerms
 from chains.port import ContractCall
-from chains.types import BlockRef, ChainId
+from chains.types import BlockHeader, BlockRef, ChainId
 from tests.chains.strategies import CHAIN
 
 CONTRACT = bytes(12) + b"\x0a" * 20
@@ -44,6 +45,8 @@ def vault(**changes: Callable[[], bytes]) -> FakeContract:
         "outflowAvailable(address)": word(7),
         "pauseFlags(address)": word(1),
         "lockCount()": word(8),
+        "lastAttestedAt()": word(100),
+        "exitDelay()": word(60),
     }
     named = {name: full for full in answers for name in [full.partition("(")[0]]}
     return FakeContract(answers | {named[name]: answer for name, answer in changes.items()})
@@ -82,6 +85,27 @@ def test_an_answer_that_cannot_be_is_unusable(change: dict[str, Callable[[], byt
     """Empty (no such contract), another length, or out of range."""
     with pytest.raises(RpcAnswerError):
         asyncio.run(views.vault_state(vault(**change), CONTRACT, CONTRACT, BLOCK))
+
+
+def test_exit_terms_are_read_at_one_block_whose_time_counts() -> None:
+    """Both views are pinned to the header's block."""
+    contract = vault()
+
+    terms = asyncio.run(views.exit_terms(contract, CONTRACT, BlockHeader(BLOCK, bytes(32), 120)))
+
+    assert terms == ExitTerms(last_attested_at=100, exit_delay_seconds=60, now_seconds=120)
+    assert (terms.left_seconds, terms.is_half_gone) == (40, False)
+    assert contract.blocks == [BLOCK] * 2
+
+
+@pytest.mark.parametrize("name", ["lastAttestedAt", "exitDelay"])
+@pytest.mark.parametrize("answer", [lambda: b"", lambda: bytes(64), word(2**64)])
+def test_exit_terms_that_cannot_be_are_unusable(name: str, answer: Callable[[], bytes]) -> None:
+    """Empty, another length, or more than 64 bits."""
+    contract = vault(**{name: answer})
+
+    with pytest.raises(RpcAnswerError):
+        asyncio.run(views.exit_terms(contract, CONTRACT, BlockHeader(BLOCK, bytes(32), 120)))
 
 
 def test_an_address_without_a_contract_is_said_to_be_one() -> None:

@@ -1,20 +1,22 @@
 """What the doctor asks of a node, on the local cluster over real HTTP and websocket."""
 
 import asyncio
+import base64
 from collections.abc import Awaitable, Callable
 from dataclasses import replace
-from typing import TypeVar
+from typing import Any, TypeVar
 
 import pytest
 from solders.account import Account
 from solders.pubkey import Pubkey
 
+from chains.devnet.proxy import FaultProxy, Lie, on
 from chains.errors import RpcUnavailableError
-from chains.inspection import ListedToken, ProgramFacts, ProgramInspector
+from chains.inspection import ListedToken, ProgramFacts, ProgramInspector, VaultFacts
 from chains.solana.inspector import SolanaInspector
 from chains.solana.vault_addresses import UPGRADEABLE_LOADER, program_content
 from chains.types import chain_key
-from tests.chains.solana.scenes import HUB, PROGRAM, Scene
+from tests.chains.solana.scenes import HUB, LIMITS, PROGRAM, Scene
 
 T = TypeVar("T")
 NOBODY = b"\x07" * 32
@@ -36,7 +38,11 @@ def asked(
         vault=watched.vault if vault is None else vault,
         mints=watched.mints if mints is None else mints,
     )
-    inspector = SolanaInspector(world.net.chain_id, world.net.url, watched=watched)
+    return told(SolanaInspector(world.net.chain_id, world.net.url, watched=watched), question)
+
+
+def told(inspector: SolanaInspector, question: Callable[[ProgramInspector], Awaitable[T]]) -> T:
+    """Return what an inspector finds, and close it."""
 
     async def ask() -> T:
         try:
@@ -62,6 +68,60 @@ def test_a_vault_tells_for_whom_it_was_made(world: Scene) -> None:
     assert found is not None
     assert (found.program, found.is_vault, found.is_sealed) == (bytes(PROGRAM), True, True)
     assert (found.hub_key, found.chain_key) == (chain_key(HUB), chain_key(world.net.chain_id))
+
+
+def vault_at(world: Scene, url: str) -> VaultFacts:
+    """Return what an inspector finds of a vault that is there."""
+    found = told(
+        SolanaInspector(world.net.chain_id, url, watched=world.watched), lambda one: one.vault()
+    )
+    assert found is not None
+    return found
+
+
+def test_a_vault_tells_when_owners_may_leave_by_the_clock_that_its_program_sees(
+    world: Scene,
+) -> None:
+    """The delay runs with the slots, and a message that is executed begins it again."""
+    world.finalize()
+    made = vault_at(world, world.net.url).exit_terms
+    world.net.advance(100)
+    later = vault_at(world, world.net.url).exit_terms
+    world.lock(1_000)
+    world.release(1)
+    world.finalize()
+    reached = vault_at(world, world.net.url).exit_terms
+
+    assert made is not None
+    assert later is not None
+    assert reached is not None
+    passed_seconds = 100 * world.net.options.slot_milliseconds // 1_000
+    assert later == replace(made, now_seconds=made.now_seconds + passed_seconds)
+    assert later.exit_delay_seconds == LIMITS.exit_delay_seconds
+    assert later.left_seconds == made.left_seconds - passed_seconds
+    assert reached.last_attested_at == later.now_seconds
+
+
+@pytest.mark.parametrize(
+    "content", [None, b"", bytes(39), bytes(41), bytes(32) + b"\xff" * 8], ids=str
+)
+def test_a_node_without_a_usable_clock_hides_nothing_else_of_the_vault(
+    world: Scene, content: bytes | None
+) -> None:
+    """Missing, of another length, or before 1970."""
+
+    def change(result: Any) -> Any:
+        vault, clock = result["value"]
+        if content is None:
+            return result | {"value": [vault, None]}
+        text = base64.b64encode(content).decode()
+        changed = clock | {"data": [text, "base64"], "space": len(content)}
+        return result | {"value": [vault, changed]}
+
+    with FaultProxy(world.net.url, on("getMultipleAccounts", Lie(change))) as proxy:
+        found = vault_at(world, proxy.rpc_url)
+
+    assert (found.is_sealed, found.exit_terms) == (True, None)
 
 
 def test_what_is_no_vault_is_told_apart(world: Scene) -> None:

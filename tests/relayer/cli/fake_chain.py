@@ -39,6 +39,9 @@ class FakeChain:
     shortfall_units: int = 0
     is_paused: bool = False
     is_mute: bool = False
+    numbers: dict[str, int] = field(
+        default_factory=lambda: {"lastAttestedAt()": 0, "exitDelay()": 2**63}
+    )
     suggested_span: int = 1
     address: bytes = bytes(31) + b"\x01"
     sender_balance_wei: int = 10**18
@@ -105,8 +108,10 @@ class FakeChain:
         """Do nothing."""
 
     async def view(self, call: ContractCall, block: BlockRef | None) -> bytes:
-        """Answer nothing."""
-        return b""
+        """Return the number that was given for it, at the newest block only."""
+        self._refuse_missing(call.contract)
+        assert block == self.heads_answer.latest.block
+        return self.numbers[call.function].to_bytes(32, "big")
 
     async def header_at(self, height: int) -> BlockHeader:
         """Return the head."""

@@ -2,11 +2,13 @@
 
 import asyncio
 from dataclasses import replace
+from functools import partial
 
 import pytest
 
 from chains.attestation import GuardianSet
 from chains.errors import RpcTimeoutError, WrongChainError
+from chains.evm import views
 from chains.finality import ChainIdentity, Heads
 from chains.port import Quote
 from chains.types import ChainId, word_of_text
@@ -17,7 +19,7 @@ from relayer.cli.check_chain import (
     check_chain,
     configured_set,
 )
-from relayer.cli.checks import Check, CheckState
+from relayer.cli.checks import REMEDIES, Check, CheckState
 from relayer.settings import Settings
 from tests.relayer.cli.fake_chain import FakeChain, header
 from tests.relayer.cli.samples import VAULT, example_values
@@ -25,6 +27,7 @@ from tests.relayer.cli.samples import VAULT, example_values
 NOW = 1_800_000_000
 SETTINGS = Settings(**example_values())
 FEED = word_of_text("0xfee1111111111111111111111111111111111111")
+EXIT_DELAY_SECONDS = 7 * 86_400
 CREDIT_LINE = word_of_text("0x3333333333333333333333333333333333333333")
 
 
@@ -37,6 +40,7 @@ def fake_chain(head_age_seconds: int = 12) -> FakeChain:
         ),
         set_answer=configured_set(SETTINGS),
         quotes={FEED: Quote(FEED, 200_000_000_000, 8, NOW - 30, 1)},
+        numbers={"lastAttestedAt()": NOW - 600, "exitDelay()": EXIT_DELAY_SECONDS},
     )
 
 
@@ -65,6 +69,7 @@ def examine(
         prices=chain,
         now_seconds=NOW,
         compare_identity=compare_identity,
+        exit_terms=partial(views.exit_terms, chain),
     )
     findings, _ = asyncio.run(check_chain(probe))
     return {finding.code: finding for finding in findings}
@@ -87,6 +92,7 @@ def test_a_right_chain_passes_every_check() -> None:
         "chain.head",
         "chain.clock",
         "vault.answers",
+        "vault.exit",
         "contract.guardians",
         "feed.answers",
     }
@@ -201,7 +207,7 @@ def test_a_clock_behind_the_chain_is_broken() -> None:
 @pytest.mark.parametrize(
     ("contract", "chain_id", "codes"),
     [
-        (VAULT, "eip155:1", {"vault.answers", "contract.guardians"}),
+        (VAULT, "eip155:1", {"vault.answers", "vault.exit", "contract.guardians"}),
         (CREDIT_LINE, "eip155:42161", {"credit_line.answers", "contract.guardians"}),
         (FEED, "eip155:1", {"feed.answers"}),
     ],
@@ -234,6 +240,38 @@ def test_a_paused_vault_is_a_warning() -> None:
     chain.is_paused = True
 
     assert examine(chain)["vault.answers"].state is CheckState.WARNING
+
+
+@pytest.mark.parametrize(
+    ("silence_seconds", "state", "text"),
+    [
+        (0, CheckState.OK, "owners may leave after 7d 0h; the exit delay is 7d 0h"),
+        (EXIT_DELAY_SECONDS // 2, CheckState.OK, "after 3d 12h"),
+        (EXIT_DELAY_SECONDS // 2 + 1, CheckState.WARNING, "owners may leave after 3d 11h"),
+        (EXIT_DELAY_SECONDS, CheckState.WARNING, "owners may leave after 0s"),
+        (EXIT_DELAY_SECONDS + 1, CheckState.BROKEN, "owners may leave without a message since 1s"),
+    ],
+)
+def test_a_vault_that_no_message_reaches_is_told_before_owners_may_leave(
+    silence_seconds: int, state: CheckState, text: str
+) -> None:
+    """By the second in which the contract opens; the chain's time counts, not the machine's."""
+    head_age_seconds = 300
+    chain = fake_chain(head_age_seconds)
+    chain.numbers["lastAttestedAt()"] = NOW - head_age_seconds - silence_seconds
+
+    found = examine(chain)["vault.exit"]
+
+    assert (found.state, text in found.detail) == (state, True)
+    assert found.remedy == ("" if state is CheckState.OK else REMEDIES["vault.exit"])
+
+
+def test_a_vault_without_a_time_of_a_message_is_open_as_the_contract_has_it() -> None:
+    """Constructors write their own time; the sum is the contract's, with no case of its own."""
+    chain = fake_chain()
+    chain.numbers["lastAttestedAt()"] = 0
+
+    assert broken_codes(examine(chain)) == {"vault.exit"}
 
 
 def test_another_guardian_set_than_the_configured_one_is_broken() -> None:

@@ -8,7 +8,7 @@ import pytest
 
 from chains.base58 import base58_of
 from chains.errors import RpcUnavailableError
-from chains.inspection import ListedToken, ProgramFacts, VaultFacts
+from chains.inspection import ExitTerms, ListedToken, ProgramFacts, VaultFacts
 from chains.types import ChainId, chain_id_of, chain_key
 from relayer.cli.check_solana import ProgramProbe, check_solana
 from relayer.cli.checks import REMEDIES, Check, CheckState
@@ -17,6 +17,7 @@ from tests.relayer.api.kit import deployment_settings
 
 CHAIN = ChainId("solana:EtWTRABZaYq6iMfeYKouRu166VU2xqa1")
 PROGRAM, VAULT, MINT, OTHER = (bytes([number]) * 32 for number in range(1, 5))
+NOW, DAY = 1_800_000_000, 86_400
 FINAL = ProgramFacts(is_deployed=True, authority=None)
 PLAIN = deployment_settings()
 
@@ -63,6 +64,7 @@ class FakeInspector:
             hub_key=chain_key(chain_id_of(PLAIN.hub)),
             chain_key=chain_key(CHAIN),
             is_sealed=True,
+            exit_terms=ExitTerms(NOW - 600, DAY, NOW),
         )
     )
     tokens: tuple[ListedToken, ...] | Exception = (ListedToken(MINT, 6),)
@@ -129,6 +131,7 @@ def test_a_right_chain_passes_every_check() -> None:
         "program.final",
         "vault.lane",
         "vault.sealed",
+        "vault.exit",
         "vault.mints",
         "vault.mint",
     ]
@@ -148,6 +151,17 @@ def test_a_right_chain_passes_every_check() -> None:
         (FakeInspector(facts=facts(hub_key=OTHER)), "vault.lane", PLAIN.hub),
         (FakeInspector(facts=facts(chain_key=OTHER)), "vault.lane", CHAIN),
         (FakeInspector(facts=facts(is_sealed=False)), "vault.sealed", "not sealed"),
+        (FakeInspector(facts=facts(exit_terms=None)), "vault.exit", "no usable clock"),
+        (
+            FakeInspector(facts=facts(exit_terms=ExitTerms(NOW - DAY - 1, DAY, NOW))),
+            "vault.exit",
+            "without a message since 1s; the exit delay is 1d 0h",
+        ),
+        (
+            FakeInspector(facts=facts(exit_terms=ExitTerms(0, DAY, NOW))),
+            "vault.exit",
+            "without a message since",
+        ),
         (FakeInspector(tokens=()), "vault.mint", "does not list"),
         (FakeInspector(tokens=(ListedToken(OTHER, 6),)), "vault.mint", "does not list"),
         (FakeInspector(tokens=(ListedToken(MINT, 9),)), "vault.mint", "has 9 decimals"),
@@ -166,6 +180,28 @@ def test_r20_each_mistake_is_one_finding_with_its_remedy(
     assert broken.code == code
     assert text in broken.detail
     assert broken.remedy == REMEDIES[code]
+
+
+@pytest.mark.parametrize(
+    ("silence_seconds", "state", "text"),
+    [
+        (0, CheckState.OK, "owners may leave after 1d 0h"),
+        (DAY // 2, CheckState.OK, "owners may leave after 12h 0m"),
+        (DAY // 2 + 1, CheckState.WARNING, "owners may leave after 11h 59m"),
+        (DAY, CheckState.WARNING, "owners may leave after 0s"),
+    ],
+)
+def test_a_vault_that_no_message_reaches_is_a_warning_from_half_of_its_delay_on(
+    silence_seconds: int, state: CheckState, text: str
+) -> None:
+    """Before owners may leave, with what keeps them in."""
+    terms = ExitTerms(NOW - silence_seconds, DAY, NOW)
+
+    findings = examine(FakeInspector(facts=facts(exit_terms=terms)))
+
+    (found,) = [finding for finding in findings if finding.code == "vault.exit"]
+    assert (found.state, text in found.detail) == (state, True)
+    assert found.remedy == ("" if state is CheckState.OK else REMEDIES["vault.exit"])
 
 
 def test_a_node_that_is_not_well_is_named_and_the_next_one_asked() -> None:

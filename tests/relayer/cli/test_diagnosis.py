@@ -143,6 +143,7 @@ def test_a_real_deployment_is_right_but_for_its_guardians(
     for code in (
         "chain.nodes",
         "vault.answers",
+        "vault.exit",
         "credit_line.answers",
         "contract.guardians",
         "price.usable",
