@@ -1,9 +1,9 @@
 """The command that posts a correction which enough people signed."""
 
-import json
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Final
 
+import orjson
 import typer
 
 from relayer.cli.answer import (
@@ -71,7 +71,7 @@ def _signed_correction(path: Path) -> "SignedCorrection":
         raw = path.read_bytes()
         if len(raw) > FILE_BYTES_MAX:
             raise RefusedError(code="file", detail=f"--file: more than {FILE_BYTES_MAX} bytes")
-        document = json.loads(raw)
+        document = orjson.loads(raw)
     except (OSError, ValueError) as exc:
         raise RefusedError(code="file", detail=f"--file: {path} cannot be read: {exc}") from exc
     if not isinstance(document, dict):

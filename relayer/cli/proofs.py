@@ -4,6 +4,7 @@ import json
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
+import orjson
 import typer
 
 from relayer.cli.answer import (
@@ -225,8 +226,8 @@ def _proof_in(file: Path) -> "EntryProof | GrowthProof":
     if len(raw) > PROOF_BYTES_MAX:
         raise ProofError(field="file", reason=f"longer than {PROOF_BYTES_MAX} bytes")
     try:
-        return proof_of_fields(json.loads(raw))
-    except (UnicodeDecodeError, json.JSONDecodeError, RecursionError) as exc:
+        return proof_of_fields(orjson.loads(raw))
+    except (UnicodeDecodeError, orjson.JSONDecodeError) as exc:
         raise ProofError(field="file", reason="is not JSON") from exc
 
 

@@ -1,7 +1,6 @@
 """Tests of attempts that nobody can end, and of preparations that somebody undoes."""
 
 from collections.abc import Iterator
-from dataclasses import replace
 
 import pytest
 from solders.pubkey import Pubkey
@@ -14,6 +13,7 @@ from chains.solana.sender import SolanaSender
 from chains.solana.vault_addresses import TOKEN_PROGRAM, associated_token_account
 from relayer.clock import FixedClock
 from relayer.outbox.life import MessageState, WaitReason
+from relayer.steps.carrier import ExpiringCarrier
 from relayer.steps.mend import mend
 from relayer.steps.relay import RelayOutcome
 from relayer.steps.sign_expiring import FAILURE_PAUSE_SECONDS
@@ -90,7 +90,7 @@ def test_a_key_without_funds_lets_its_messages_wait(world: ExpiringWorld) -> Non
     (word,) = world.store_messages(1)
     deployed, poor = world.kit.chain_s, wallet_named("poor")
     sender = SolanaSender(deployed.chain_id, deployed.rpc_url, key=poor.keypair)
-    carrier = replace(world.carrier, sender=sender, urgent=None)
+    carrier = ExpiringCarrier(sender, world.carrier.bridge, world.carrier.holder)
 
     waiting = relayed(world, word, carrier)
     with world.store.read() as uow:
