@@ -3,7 +3,6 @@
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Final
 
-import orjson
 import typer
 
 from relayer.cli.answer import (
@@ -63,6 +62,8 @@ def _signed_correction(path: Path) -> "SignedCorrection":
     Raises:
         RefusedError: the file is missing, too long, no JSON, or no correction.
     """
+    import orjson
+
     from chains.correction import signed_correction_of
     from chains.errors import MessageFormatError
     from relayer.errors import RefusedError

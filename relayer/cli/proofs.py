@@ -4,7 +4,6 @@ import json
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
-import orjson
 import typer
 
 from relayer.cli.answer import (
@@ -215,6 +214,8 @@ def _proof_answer(proof: "EntryProof | GrowthProof", out: Path | None, text: str
 
 
 def _proof_in(file: Path) -> "EntryProof | GrowthProof":
+    import orjson
+
     from relayer.errors import RefusedError
     from relayer.ledger.proof import ProofError, proof_of_fields
 
