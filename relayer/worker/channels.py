@@ -87,10 +87,12 @@ class QueueBells:
         )
 
     def _take(self, channel: Any, raw: Any) -> None:
+        """Hand a bell over; what still comes at the end stays unconfirmed, for the others."""
+        if self.on_message is None or self._is_cancelled:
+            return
         message = channel.message_to_python(raw)
         message.accept = self._accepted
-        if self.on_message is not None:
-            self.on_message(message)
+        self.on_message(message)
 
     def _end(self, queue: Queue, channel: QueueChannel, _tag: str) -> None:
         """Listen again on a queue that was deleted; messages of it can still be confirmed."""

@@ -12,6 +12,7 @@ import pytest
 from relayer.steps.queues import DECIDE
 from relayer.store.job_records import JobState
 from relayer.store.jobs import ATTEMPTS_MAX
+from relayer.worker.lookout import QUIET_SECONDS
 from tests.databases import TestDatabases
 from tests.faults.chaos import seed_of_run
 from tests.faults.load.deployment import LEASE_SECONDS, Combination, LoadDeployment, deployment
@@ -35,7 +36,8 @@ class Acting:
         settings = load.settings
         places = (settings.database_url, settings.broker_url, settings.broker_prefix)
         for name in WORKERS:
-            load.processes.commands[name] = [*places, str(LEASE_SECONDS), str(folder)]
+            options = (str(LEASE_SECONDS), str(folder), str(QUIET_SECONDS))
+            load.processes.commands[name] = [*places, *options]
             load.processes.start_as(name, run_acting)
         self.deaths = 0
 
