@@ -203,12 +203,14 @@ class Fleet:
         done: list[Job] = []
         later: list[tuple[Job, int]] = []
         self._is_queue_full = False
-        for job in jobs:
+        for place, job in enumerate(jobs):
             try:  # once one must wait for the key, all others of this tick must as well
                 delay = 1 if self._is_queue_full else self._run_job(job)
             except ProcessDied:
                 self.start_process()
-                return  # the claimed jobs wait for the end of their leases
+                # Its job waits for the end of its lease; a worker claims one at a time.
+                later += [(other, 1) for other in jobs[place + 1 :]]
+                break
             if delay is None:
                 done.append(job)
             else:
