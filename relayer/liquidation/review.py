@@ -1,6 +1,7 @@
 """What a guardian, with prices of its own, holds against a liquidation plan."""
 
 from dataclasses import replace
+from typing import Final
 
 from relayer.liquidation.insolvency import raw_sides
 from relayer.liquidation.sizing import (
@@ -16,6 +17,8 @@ from relayer.money import BPS, WAD, Rounding, mul_div
 from relayer.oracle.price import PriceBook
 from relayer.risk.margin import Health, Position, assess_health
 from relayer.risk.parameters import Level, RiskParameters
+
+ORDER_OBJECTION: Final = "path: "  # another one comes first
 
 
 def plan_objections(
@@ -66,7 +69,7 @@ def plan_objections(
     )
     found = []
     if _above(mine.cost_wad, best.cost_wad, tolerance_bps):
-        found.append(f"path: {best.line.path} heals more per USD than {mine.line.path}")
+        found.append(f"{ORDER_OBJECTION}{best.line.path} heals more per USD than {mine.line.path}")
     worst = _worse(health, tolerance_bps)
     cap_wad = bonus_cap_wad(position, parameters=parameters, prices=prices)
     bonus_wad = min(wanted_bonus_wad(worst, parameters), cap_wad + tolerance_bps * (WAD // BPS))

@@ -4,10 +4,11 @@ from typing import Final
 
 from chains.command import Liquidation
 from chains.types import address_text, chain_id_of
+from relayer.errors import NotYetError
 from relayer.guardian.checks import refuse
 from relayer.liquidation.closure import closure_objections, is_insolvent
 from relayer.liquidation.insolvency import Seizure
-from relayer.liquidation.review import plan_objections
+from relayer.liquidation.review import ORDER_OBJECTION, plan_objections
 from relayer.liquidation.sizing import LiquidationPlan, SizedBy
 from relayer.money import WAD
 from relayer.oracle.price import PriceBook
@@ -18,6 +19,7 @@ from relayer.steps.position import position_of, prices_of
 from relayer.store.unit_of_work import UnitOfWork
 
 DECISION_AGE_SECONDS_MAX: Final = 300
+EARLIER_SECONDS: Final = 30  # for the liquidations that the hub decided right before one
 
 
 def check_liquidation(
@@ -31,6 +33,8 @@ def check_liquidation(
 
     Raises:
         RefusedError: what differs is named.
+        NotYetError: collateral is left that comes first, and the decision is so young that the one
+            about that collateral may be on its way here.
         StalePriceError: a price that decides is missing.
     """
     now = uow.clock.now()
@@ -58,6 +62,9 @@ def check_liquidation(
     position = position_of(uow, catalog, command.account, now)
     objections = _objections(catalog, position, move, prices, tolerance_bps)
     if objections:
+        is_young = now <= command.decided_at + EARLIER_SECONDS
+        if is_young and any(objection.startswith(ORDER_OBJECTION) for objection in objections):
+            raise NotYetError(reason="behind", detail="; ".join(objections))
         raise refuse("liquidation_refused", "; ".join(objections))
     if not can_take_over(uow, catalog, liquidator, move, prices):
         raise refuse("liquidator_unfit", "the liquidator cannot take this debt over")
