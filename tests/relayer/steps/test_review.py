@@ -5,6 +5,7 @@ from collections.abc import Iterator
 import pytest
 
 from relayer.clock import FixedClock
+from relayer.errors import NotYetError, RefusedError
 from relayer.guardian.request import AttestationRequest
 from relayer.steps.catalog import Catalog
 from relayer.steps.countersign import countersign
@@ -14,6 +15,9 @@ from tests.relayer.api.kit import (
     ACCOUNT,
     BOB,
     CHAIN_A,
+    CHAIN_B,
+    USDC_B,
+    VAULT_B,
 )
 from tests.relayer.steps.mutations import (
     LIQUIDATION,
@@ -29,6 +33,7 @@ from tests.relayer.steps.world import (
     LIQ_ACCOUNT,
     SIGNATORY,
     kinds_booked,
+    lock_dollars,
     margin,
     owe,
     request_of,
@@ -127,3 +132,18 @@ def test_an_insolvent_account_is_closed_at_plain_prices(
     )
 
     assert margin(quick_store) == (0, 0)
+
+
+@pytest.mark.parametrize(("age_seconds", "error"), [(0, NotYetError), (31, RefusedError)])
+def test_a_young_liquidation_waits_for_the_one_that_comes_first(
+    quick_store: Store, catalog: Catalog, age_seconds: int, error: type[Exception]
+) -> None:
+    """Ether heals more per dollar; the decision that took it may be on its way here."""
+    settled_world(quick_store, owed_usd=27_000)
+    lock_dollars(quick_store, 2_000 * DOLLAR)
+    place = {"collateral_chain": CHAIN_B, "vault": VAULT_B, "token": USDC_B}
+    taken = {"repaid": 99 * DOLLAR, "seized": 99 * DOLLAR, "insured": DOLLAR // 10}
+    second = liquidation(**place, **taken, decided_at=NOW - age_seconds)
+
+    with pytest.raises(error, match="heals more per USD"):
+        countersign(quick_store, catalog, SIGNATORY, request_of(second))
